@@ -1,0 +1,247 @@
+"""What can go wrong, as facts. The edges turn them into responses; nothing else does.
+
+    GatewayError
+    ├── InvalidRequest          400  INVALID_REQUEST
+    ├── ContentRejected         400  CONTENT_REJECTED
+    ├── Unauthenticated         401  UNAUTHENTICATED
+    ├── Forbidden               403  FORBIDDEN
+    ├── NotFound                404  NOT_FOUND
+    ├── MethodNotAllowed        405  METHOD_NOT_ALLOWED
+    ├── CursorExpired           410  CURSOR_EXPIRED
+    ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
+    ├── UnsupportedMediaType    415  UNSUPPORTED_MEDIA_TYPE
+    ├── RateLimited             429  RATE_LIMIT_EXCEEDED
+    ├── InternalError           500  INTERNAL_ERROR
+    ├── ModelError              502  MODEL_ERROR
+    ├── ModelUnavailable        503  MODEL_UNAVAILABLE
+    ├── ModelTimeout            504  MODEL_TIMEOUT
+    └── DependencyUnavailable   503  DEPENDENCY_UNAVAILABLE
+
+`SettingsError` stands apart: it stops the start, and never reaches a caller.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+class GatewayError(Exception):
+    """A refusal or failure that a caller may see: `code`, `status`, `message` and `details`.
+
+    `details` holds facts for the caller and nothing of the inside; keys are snake_case.
+    `retry_after` is seconds until another try makes sense, or None when it never will.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, **details: object
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = details
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """HTTP headers that belong to this error whatever the route."""
+        if self.retry_after is None:
+            return {}
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One bad field: where it stands in the request, and what is wrong with it."""
+
+    path: tuple[str | int, ...]
+    error: str
+
+    @property
+    def field(self) -> str:
+        return ".".join(map(str, self.path))
+
+
+class InvalidRequest(GatewayError):
+    """The request cannot be read. `errors` names every bad field, the first one first."""
+
+    status, code = 400, "INVALID_REQUEST"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        first = self.errors[0]
+        where = f"{first.field}: " if first.path else ""
+        super().__init__(
+            f"Invalid request: {where}{first.error}",
+            field=first.field,
+            error=first.error,
+            errors=[{"field": e.field, "error": e.error} for e in self.errors],
+        )
+
+    @classmethod
+    def at(cls, path: tuple[str | int, ...], error: str) -> InvalidRequest:
+        return cls([FieldError(path, error)])
+
+
+class ContentRejected(GatewayError):
+    """The model provider's safety system refused the request or its answer."""
+
+    status, code = 400, "CONTENT_REJECTED"
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(
+            "The model provider's safety system refused this content", model=model, reason=reason
+        )
+
+
+class Unauthenticated(GatewayError):
+    """No usable token. `reason` is one of the closed set that the contract lists."""
+
+    status, code = 401, "UNAUTHENTICATED"
+
+    SAYS: ClassVar[dict[str, str]] = {
+        "missing": "A bearer token is required",
+        "malformed": "The token is malformed",
+        "expired": "The token has expired",
+        "not_yet_valid": "The token is not valid yet",
+        "wrong_issuer": "The token was issued by somebody else",
+        "wrong_audience": "The token is meant for another audience",
+        "revoked": "The token has been revoked",
+        "invalid": "The token is invalid",
+    }
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(self.SAYS[reason], reason=reason)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        # RFC 6750, section 3.1: a request without credentials gets no error code.
+        if self.reason == "missing":
+            return {"WWW-Authenticate": 'Bearer realm="loregate"'}
+        return {
+            "WWW-Authenticate": 'Bearer realm="loregate", error="invalid_token", '
+            f'error_description="{self.message}"'
+        }
+
+
+class Forbidden(GatewayError):
+    status, code = 403, "FORBIDDEN"
+
+    def __init__(self, required_permission: str) -> None:
+        super().__init__(
+            f"Permission {required_permission} is required",
+            required_permission=required_permission,
+        )
+
+
+class NotFound(GatewayError):
+    status, code = 404, "NOT_FOUND"
+
+
+class MethodNotAllowed(GatewayError):
+    status, code = 405, "METHOD_NOT_ALLOWED"
+
+    def __init__(self, allow: str) -> None:
+        super().__init__(f"Method not allowed; this route takes {allow}")
+        self.allow = allow
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Allow": self.allow}
+
+
+class CursorExpired(GatewayError):
+    """The log no longer holds what follows the cursor; `cursor` is the place to go on from."""
+
+    status, code = 410, "CURSOR_EXPIRED"
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(
+            "The events behind this cursor are gone; go on from the given cursor", cursor=cursor
+        )
+
+
+class PayloadTooLarge(GatewayError):
+    status, code = 413, "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedMediaType(GatewayError):
+    status, code = 415, "UNSUPPORTED_MEDIA_TYPE"
+
+
+class RateLimited(GatewayError):
+    """A limit is full: `scope` says which; waiting `retry_after` seconds gets a lone client in."""
+
+    status, code = 429, "RATE_LIMIT_EXCEEDED"
+
+    def __init__(
+        self, scope: str, limit: int, window: float, retry_after: float, reset_at: float
+    ) -> None:
+        self.scope, self.limit, self.window, self.reset_at = scope, limit, window, reset_at
+        self.retry_after_ms = math.ceil(retry_after * 1000)
+        seconds = max(1, math.ceil(retry_after))
+        super().__init__(
+            f"Rate limit {scope} is full: {limit} in {window:g} seconds; "
+            f"try again in {seconds} seconds",
+            retry_after=retry_after,
+            scope=scope,
+            limit=limit,
+            window=f"{window:g} seconds",
+            retry_after_ms=self.retry_after_ms,
+        )
+        self.details["retry_after"] = f"{seconds} seconds"
+
+
+class InternalError(GatewayError):
+    """Something of ours broke. The log has the rest; the caller gets an id to name."""
+
+    def __init__(self) -> None:
+        super().__init__("Internal error; quote the request id when you report it")
+
+
+class ModelFailure(GatewayError):
+    """A model gave no usable answer; `attempts` is how often it was asked."""
+
+    def __init__(
+        self, message: str, model: str, attempts: int = 1, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, retry_after=retry_after, model=model, attempts=attempts)
+        self.model = model
+
+
+class ModelError(ModelFailure):
+    """The model answered, and what it answered is of no use."""
+
+    status, code = 502, "MODEL_ERROR"
+
+
+class ModelUnavailable(ModelFailure):
+    """The model cannot be reached, or is overloaded."""
+
+    status, code = 503, "MODEL_UNAVAILABLE"
+
+
+class ModelTimeout(ModelFailure):
+    status, code = 504, "MODEL_TIMEOUT"
+
+
+class DependencyUnavailable(GatewayError):
+    """`dependency` is database, redis or keys: the kind, never the address."""
+
+    status, code = 503, "DEPENDENCY_UNAVAILABLE"
+
+    def __init__(self, dependency: str, retry_after: float = 5.0) -> None:
+        super().__init__(
+            f"The {dependency} cannot be reached now; try again later",
+            retry_after=retry_after,
+            dependency=dependency,
+        )
+
+
+class SettingsError(Exception):
+    """A setting is wrong or missing; the message names it, what it was and what it may be."""

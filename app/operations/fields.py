@@ -1,0 +1,166 @@
+"""The fields that requests share, with their bounds; every bound is refused by its name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+MAX_VALUE = 4_000  # characters in one value
+MAX_EXTRA_KEYS = 64
+MAX_CONTENT = 50_000  # characters of a text to analyse or validate
+
+Text = Annotated[str, StringConstraints(max_length=MAX_VALUE)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Strings = Annotated[dict[Key, Text], Field(max_length=MAX_EXTRA_KEYS)]
+Content = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT)]
+
+
+def _not_boolean(value: Any) -> Any:
+    """JSON's true is not the number 1, whatever Python says."""
+    if isinstance(value, bool):
+        raise ValueError("a number is wanted, not a boolean")
+    return value
+
+
+def _extra_value(value: Any) -> Any:
+    items = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and len(value) > MAX_EXTRA_KEYS:
+        raise ValueError(f"at most {MAX_EXTRA_KEYS} items")
+    if any(not isinstance(item, str) for item in items) and (
+        isinstance(value, list) or not isinstance(value, int | float)
+    ):
+        raise ValueError("a string, a number, a boolean or a list of strings is wanted")
+    if any(isinstance(item, str) and len(item) > MAX_VALUE for item in items):
+        raise ValueError(f"at most {MAX_VALUE} characters")
+    return value
+
+
+Number = Annotated[int, BeforeValidator(_not_boolean)]
+Level = Annotated[Number, Field(ge=1, le=20)]
+Extra = Annotated[Any, AfterValidator(_extra_value)]
+
+
+class Request(BaseModel):
+    """A request's object: unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+
+class OpenObject(Request):
+    """An object that passes its further keys on to the prompt, up to `MAX_EXTRA_KEYS` of them."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Extra]
+
+    @model_validator(mode="after")
+    def _bounded(self) -> OpenObject:
+        extra = self.__pydantic_extra__
+        if len(extra) > MAX_EXTRA_KEYS:
+            raise ValueError(f"at most {MAX_EXTRA_KEYS} extra keys")
+        if any(not 0 < len(key) <= 100 for key in extra):
+            raise ValueError("a key has 1 to 100 characters")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """What the caller said: known and further keys, without the absent ones."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class Theme(OpenObject):
+    """How it should feel: `genre`, `tone`, `style`, and further strings."""
+
+    __pydantic_extra__: dict[str, Text]
+    genre: Text | None = None
+    tone: Text | None = None
+    style: Text | None = None
+
+
+class ModelChoice(Request):
+    """Which model writes, and how freely. Without a name it is the gateway's default model."""
+
+    name: Text | None = None
+    temperature: Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, le=2)] = 0.7
+    max_tokens: Annotated[Number, Field(ge=1)] = 1000
+    seed: Annotated[Number, Field(ge=-(2**63), lt=2**63)] | None = None
+    fallback_model: Text | None = None
+
+
+class CampaignContext(OpenObject):
+    """Where a story, a character or a place stands."""
+
+    campaign_theme: Text | None = None
+    party_level: Level | None = None
+    party_size: Annotated[Number, Field(ge=1, le=1_000_000)] | None = None
+    campaign_type: Text | None = None
+    setting: Text | None = None
+    length: Text | None = None
+
+
+class TokenUsage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Metadata(BaseModel):
+    """What every answer tells about itself."""
+
+    content_type: str
+    model_used: str
+    token_usage: TokenUsage
+    request_id: str
+    created_at: str = Field(description="RFC 3339")
+    cached: bool
+    degraded: bool = Field(
+        description="True when the answer came from a simpler model than the one asked for."
+    )
+
+
+class Answer(BaseModel):
+    """The fields that every operation's answer has."""
+
+    content_id: UUID
+    metadata: Metadata
+
+
+class Written(BaseModel):
+    """What a model must write: exactly these fields, which is also its JSON schema."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Category(StrEnum):
+    """What kind of tale it is."""
+
+    FANTASY = "fantasy"
+    HORROR = "horror"
+    MYSTERY = "mystery"
+    ADVENTURE = "adventure"
+    DRAMA = "drama"
+    COMEDY = "comedy"
+    HEROIC = "heroic"
+    DARK = "dark"
+    EPIC = "epic"
+
+
+def absent_when_null(value: Any) -> Any:
+    """Old callers send null for what they leave out."""
+    return {} if value is None else value
+
+
+ThemeField = Annotated[Theme, BeforeValidator(absent_when_null), Field(default_factory=Theme)]
+ModelField = Annotated[
+    ModelChoice, BeforeValidator(absent_when_null), Field(default_factory=ModelChoice)
+]
+StringsField = Annotated[Strings, BeforeValidator(absent_when_null), Field(default_factory=dict)]

@@ -1,0 +1,120 @@
+"""Story elements for a campaign, each with a summary."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from app.operations.base import DraftRejected, Fact, Operation
+from app.operations.fields import (
+    Answer,
+    CampaignContext,
+    ModelField,
+    Request,
+    StringsField,
+    ThemeField,
+    Written,
+)
+
+
+class StoryElementType(StrEnum):
+    """What part of a story to write."""
+
+    PLOT = "plot"
+    QUEST = "quest"
+    SCENE = "scene"
+    DIALOGUE = "dialogue"
+    DESCRIPTION = "description"
+    EVENT = "event"
+
+
+class StoryRequest(Request):
+    element_type: StoryElementType
+    context: CampaignContext
+    parameters: StringsField
+    theme: ThemeField
+    model: ModelField
+    parent_element_id: UUID | None = None
+
+
+class StoryDraft(Written):
+    content: str
+    summary: str
+
+
+class StoryAnswer(Answer):
+    element_type: StoryElementType
+    content: str
+    summary: str
+    parent_element_id: UUID | None
+    child_elements: list[UUID]
+
+
+TASKS = {
+    StoryElementType.PLOT: (
+        "Outline a plot for this campaign: who wants what and why now, three turns that each "
+        "leave the party a choice, and what happens if nobody acts."
+    ),
+    StoryElementType.QUEST: (
+        "Write a quest: who asks and what they hide, the objective, two obstacles of different "
+        "kinds fit for the party's level, a complication, and the reward."
+    ),
+    StoryElementType.SCENE: (
+        "Write a scene to play: a short text to read aloud with one detail for each of two "
+        "senses, who is there and what they want, and the moment at which the party must decide."
+    ),
+    StoryElementType.DIALOGUE: (
+        "Write a dialogue between two persons of this campaign who want different things. Let "
+        "each line show who speaks; leave one thing unsaid that a good listener may notice."
+    ),
+    StoryElementType.DESCRIPTION: (
+        "Describe this place or thing as a dungeon master reads it aloud: what is seen first, "
+        "what is noticed second, and what does not fit."
+    ),
+    StoryElementType.EVENT: (
+        "Write an event that befalls the campaign: its signs, the hour itself, whom it helps and "
+        "harms, and three things the party may do about it."
+    ),
+}
+
+
+class Story(Operation[StoryRequest, StoryDraft]):
+    name = "story"
+    title = "Generate a story element"
+    path = "/api/v2/campaign/story"
+    permission = "campaign:generate"
+    limit = "text_generation"
+    content_type = "story"
+    request_type = StoryRequest
+    draft_type = StoryDraft
+    answer_type = StoryAnswer
+
+    def task(self, request: StoryRequest) -> str:
+        return (
+            f"{TASKS[request.element_type]}\nAnswer as JSON: `content` is the text, `summary` "
+            "tells it in one or two sentences."
+        )
+
+    def parent(self, request: StoryRequest) -> UUID | None:
+        return request.parent_element_id
+
+    def fit(self, request: StoryRequest, draft: StoryDraft) -> StoryDraft:
+        draft = StoryDraft(content=draft.content.strip(), summary=draft.summary.strip())
+        if empty := [name for name, text in draft if not text]:
+            raise DraftRejected([f"{name}: must not be empty" for name in empty])
+        return draft
+
+    def answer(self, request: StoryRequest, draft: StoryDraft) -> dict[str, Any]:
+        parent = request.parent_element_id
+        return {
+            "element_type": request.element_type.value,
+            "content": draft.content,
+            "summary": draft.summary,
+            "parent_element_id": str(parent) if parent else None,
+            "child_elements": [],
+        }
+
+    def facts(self, answer: dict[str, Any]) -> list[Fact]:
+        told = {"element_type": answer["element_type"], "summary": answer["summary"]}
+        return [Fact("content.generated", {}), Fact("story.generated", told)]
