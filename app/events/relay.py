@@ -1,0 +1,91 @@
+"""Relay: publishes the stored events that could not be published when they happened.
+
+One process relays at a time, by a lease in Redis (where nobody could publish without it); the
+events go out in stored order. A process that dies between publishing and marking repeats them,
+under their same ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from app.errors import DependencyUnavailable
+from app.events.log import EventLog
+from app.events.types import Event
+from app.redis import Redis
+
+EVERY = 1.0  # s
+LEASE = 10_000  # ms; a relay that died is followed after it
+LEFT_BEHIND = timedelta(seconds=3)  # younger ones are still their own request's to publish
+BATCH = 200
+
+log = logging.getLogger(__name__)
+
+
+class Outbox(Protocol):
+    async def unpublished(self, *, older_than: datetime, limit: int) -> list[Event]: ...
+
+    def published(self, event_ids: Iterable[str]) -> None: ...
+
+
+class Relay:
+    """Runs from `start()` to `stop()`."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        events: EventLog,
+        redis: Redis,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._outbox, self._log, self._redis, self._now = outbox, events, redis, now
+        self._me = secrets.token_hex(8)
+        self._task: asyncio.Task[None] | None = None
+        self._done: dict[str, None] = {}  # published, and not yet seen as marked
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="events-relay")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                while await self.relay():
+                    pass
+            except DependencyUnavailable as error:
+                log.debug("the relay waits", extra={"for": error.details["dependency"]})
+            await asyncio.sleep(EVERY)
+
+    async def relay(self) -> int:
+        """Publish one batch of what was left behind; how many events it held.
+
+        Raises:
+            DependencyUnavailable: the database or Redis is away; the next round goes on.
+        """
+        if not self._redis.up or not await self._lead():
+            return 0
+        found = await self._outbox.unpublished(older_than=self._now() - LEFT_BEHIND, limit=BATCH)
+        self._done = {e.id: None for e in found if e.id in self._done}
+        fresh: Sequence[Event] = [e for e in found if e.id not in self._done]
+        if fresh:
+            await self._log.publish(fresh)
+            self._done |= {e.id: None for e in fresh}
+            self._outbox.published([e.id for e in fresh])
+            log.info("published events that were left behind", extra={"count": len(fresh)})
+        return len(fresh)
+
+    async def _lead(self) -> bool:
+        key = "loregate:relay"
+        if await self._redis.call("SET", key, self._me, "NX", "PX", LEASE):
+            return True
+        return bool(await self._redis.call("GET", key) == self._me.encode())

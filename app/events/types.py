@@ -1,0 +1,50 @@
+"""Event: something that happened, as it stands on the wire (flat JSON, snake_case)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+EVENT_TYPES = (
+    "content.generated",
+    "story.generated",
+    "theme.analyzed",
+    "validation.completed",
+)
+SOURCE = "llm-service"  # the name that the services know the gateway by
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `payload` is its JSON object; it is never changed after the event was made."""
+
+    payload: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The same on a repeat: receivers dedupe by it."""
+        found: str = self.payload["id"]
+        return found
+
+    @property
+    def type(self) -> str:
+        found: str = self.payload["type"]
+        return found
+
+    @property
+    def user_id(self) -> str:
+        found: str = self.payload["user_id"]
+        return found
+
+    def encode(self) -> bytes:
+        return orjson.dumps(self.payload)
+
+    @classmethod
+    def decode(cls, data: bytes | str) -> Event:
+        """Raises `ValueError` when `data` is not an event's JSON object."""
+        payload = orjson.loads(data)
+        if not isinstance(payload, dict) or not {"id", "type", "user_id"} <= payload.keys():
+            raise ValueError("not an event")
+        return cls(payload)

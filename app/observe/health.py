@@ -1,0 +1,86 @@
+"""Health: what is well and what is not, looked at in the background, told at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from app.observe.traffic import Traffic
+
+EVERY = 1.0  # s between looks; /health never waits for one
+PATIENCE = 2.0  # s for a dependency to answer a look
+
+log = logging.getLogger(__name__)
+
+Look = Callable[[], Awaitable[None]]
+
+
+class Health:
+    """Looks at the database and Redis once a second; models report by their own calls."""
+
+    def __init__(
+        self, *, database: Look, redis: Look, models: Callable[[], str], traffic: Traffic
+    ) -> None:
+        """A look raises when the dependency does not serve."""
+        self._looks = {"db": database, "redis": redis}
+        self._models, self._traffic = models, traffic
+        self._well: dict[str, bool] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Look once, then keep looking."""
+        await asyncio.gather(*(self._look(name) for name in self._looks))
+        self._tasks = [
+            asyncio.create_task(self._watch(name), name=f"health-{name}") for name in self._looks
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watch(self, name: str) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            await self._look(name)
+
+    async def _look(self, name: str) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._looks[name]()
+        except Exception as error:
+            # Whatever it was, the dependency does not serve; the look itself must go on.
+            self._tell(name, well=False, kind=type(error).__name__)
+        else:
+            self._tell(name, well=True)
+
+    def _tell(self, name: str, *, well: bool, kind: str = "") -> None:
+        if self._well.get(name, True) != well:
+            log.warning("%s is %s", name, "back" if well else "away", extra={"kind": kind})
+        self._well[name] = well
+
+    @property
+    def ready(self) -> bool:
+        """Whether traffic may come: started, and the database reachable."""
+        return self._well.get("db", False)
+
+    def report(self) -> dict[str, Any]:
+        """The contract's `/health` object."""
+        redis = "healthy" if self._well.get("redis", False) else "unhealthy"
+        database = "healthy" if self._well.get("db", False) else "unhealthy"
+        components = {
+            "openai": self._models(),
+            "message_hub": redis,
+            "cache": redis,
+            "db": database,
+        }
+        status = "healthy" if set(components.values()) == {"healthy"} else "degraded"
+        if database == "unhealthy":
+            status = "unhealthy"
+        return {
+            "status": status,
+            "components": components,
+            "metrics": self._traffic.metrics(),
+        }

@@ -1,0 +1,21 @@
+-- Take back what admit.lua took at a time of its own, because another part of the same decision
+-- refused, or because less was used than reserved.
+--
+-- KEYS      one a limit
+-- ARGV[1]   the time that admit.lua answered with
+-- ARGV[2..] two a limit: its window in microseconds (negative: stepped), how much to give back
+
+local at = tonumber(ARGV[1])
+for i = 1, #KEYS do
+    local window, cost = tonumber(ARGV[i * 2]), tonumber(ARGV[i * 2 + 1])
+    if window > 0 then
+        for _ = 1, cost do redis.call('LREM', KEYS[i], -1, ARGV[1]) end
+    else
+        local slot = string.format('%.0f', math.floor(at / (-window / 10)))
+        -- A slot that has left the window meanwhile is gone; giving back must not revive it.
+        if redis.call('HEXISTS', KEYS[i], slot) == 1 then
+            redis.call('HINCRBY', KEYS[i], slot, -cost)
+        end
+    end
+end
+return 1

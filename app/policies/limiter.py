@@ -1,0 +1,217 @@
+"""How often: limits per model, operation, user and service, decided in one Redis call.
+
+The algorithm is the exact sliding log. A limit's log is a Redis list of the times, in Redis's own
+microseconds, of everything it admitted in the last window, oldest first; a Lua script cuts off
+what has left the window, compares the length with the limit, and appends, for all limits of a
+request at once and for none of them when any refuses. So in no window, wherever it starts, are
+more than `max` admitted (any window that ends with an admission was counted at that very
+admission), and none is refused while fewer than `max` stand in the log (the log holds nothing
+else). Redis runs one script at a time: it stays true for any number of processes. An admission
+takes 11 bytes, and the limit bounds their number. Limits over 20,000 a window, and limits that
+count tokens, are counted in tenths of the window instead: never too many, and at most a tenth of
+a window late in admitting again.
+
+While Redis is away each process keeps its own share (`local.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from importlib import resources
+
+from app.caller import Caller
+from app.errors import DependencyUnavailable, RateLimited, Unauthenticated
+from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit, Spent, Standing
+from app.policies.local import LocalLimiter
+from app.redis import Redis, Script
+
+REMEMBERED = 10_000  # revoked tokens that this process has seen, for when Redis is away
+
+ADMIT = Script(resources.files("app.policies").joinpath("admit.lua").read_text())
+GIVE_BACK = Script(resources.files("app.policies").joinpath("giveback.lua").read_text())
+
+log = logging.getLogger(__name__)
+
+
+@lru_cache(10_000)
+def digest(user_id: str) -> str:
+    """A user's name in keys: of bounded length, and no name."""
+    return hashlib.blake2b(user_id.encode(), digest_size=16).hexdigest()
+
+
+def key(limit: Limit, user_id: str) -> str:
+    """The limit's key; all keys of one user stand in one slot of a cluster."""
+    kind = "steps" if limit.stepped else "log"
+    owner = "{global}" if limit.per == "global" else "{u:" + digest(user_id) + "}"
+    return f"loregate:{owner}:limit:{limit.scope}:{kind}"
+
+
+class RateLimiter:
+    """Decides, counts and tells how the limits stand; and reads revocations on the way."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        limits: Sequence[Limit] = DEFAULT_LIMITS,
+        tiers: Mapping[str, float] = DEFAULT_TIERS,
+        processes: int = 1,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`processes` is how many share the limits while Redis is away: replicas times workers."""
+        self._redis = redis
+        self._tiers = dict(tiers)
+        self._standard = self._tiers.get("standard", 1.0)
+        self._limits = tuple(limits)
+        self._now = now
+        self._local = LocalLimiter(processes=processes, now=now)
+        self._revoked: dict[str, float] = {}
+        self._plan = lru_cache(1000)(self._planned)
+
+    def _planned(self, tier: str, targets: tuple[str, ...]) -> tuple[Limit, ...]:
+        factor = self._tiers.get(tier, self._standard)
+        return tuple(
+            limit.for_tier(factor)
+            for target in targets
+            for limit in self._limits
+            if limit.target == target
+        )
+
+    def tier(self, caller: Caller) -> str:
+        """The caller's tier; one that is not configured is `standard`."""
+        return caller.tier if caller.tier in self._tiers else "standard"
+
+    async def spend(
+        self, caller: Caller, targets: tuple[str, ...], *, requests: int = 1, tokens: int = 0
+    ) -> Spent:
+        """Take `requests` (and `tokens`) from every limit on `targets`, or from none of them.
+
+        Raises:
+            RateLimited: a limit is full; the one with the longest wait is named.
+            Unauthenticated: the caller's token has been revoked.
+        """
+        limits = self._plan(self.tier(caller), targets)
+        costs = [tokens if limit.counts == "tokens" else requests for limit in limits]
+        try:
+            if self._redis.clustered:
+                return await self._spend_by_slot(caller, limits, costs)
+            return await self._spend_at_once(caller, limits, costs)
+        except DependencyUnavailable:
+            self._refuse_revoked(caller)
+            return Spent(self._local.spend(digest(caller.id), limits, costs))
+
+    async def look(self, caller: Caller) -> tuple[Standing, ...]:
+        """How every limit stands for this caller; nothing is taken."""
+        targets = tuple(dict.fromkeys(limit.target for limit in self._limits))
+        return (await self.spend(caller, targets, requests=0)).standings
+
+    async def _spend_at_once(
+        self, caller: Caller, limits: Sequence[Limit], costs: Sequence[int]
+    ) -> Spent:
+        keys = [key(limit, caller.id) for limit in limits]
+        if caller.token_id:
+            keys.append(revocation_key(caller.token_id))
+        args: list[int] = [int(caller.token_id is not None)]
+        for limit, cost in zip(limits, costs, strict=True):
+            args += (limit.max, _microseconds(limit), cost)
+        reply = [int(n) for n in await self._redis.run(ADMIT, keys, args)]
+        if reply[0]:
+            self._remember(caller)
+            raise Unauthenticated("revoked")
+        return _read(reply, limits)
+
+    async def _spend_by_slot(
+        self, caller: Caller, limits: Sequence[Limit], costs: Sequence[int]
+    ) -> Spent:
+        """In a cluster: the user's slot, then the shared one; a refusal gives the first back."""
+        if await self.is_revoked(caller):
+            raise Unauthenticated("revoked")
+        bare = replace(caller, token_id=None)
+        spent: dict[Limit, Standing] = {}
+        taken: list[tuple[Limit, int, str | None]] = []
+        for per in ("user", "global"):
+            pairs = [(x, c) for x, c in zip(limits, costs, strict=True) if x.per == per]
+            if not pairs:
+                continue
+            try:
+                part = await self._spend_at_once(bare, *zip(*pairs, strict=True))
+            except RateLimited:
+                for limit, cost, at in taken:
+                    await self.give_back(caller, limit, cost, at)
+                raise
+            taken += [(limit, cost, part.at) for limit, cost in pairs]
+            spent |= dict(zip((x for x, _ in pairs), part.standings, strict=True))
+        return Spent(tuple(spent[x] for x in limits), taken[0][2] if taken else None)
+
+    async def settle(
+        self, caller: Caller, targets: tuple[str, ...], spent: Spent, *, unused_tokens: int
+    ) -> None:
+        """Give back tokens that were reserved and not used; without Redis they lapse by time."""
+        if unused_tokens <= 0 or spent.at is None:
+            return
+        for limit in self._plan(self.tier(caller), targets):
+            if limit.counts == "tokens":
+                await self.give_back(caller, limit, unused_tokens, spent.at)
+
+    async def give_back(self, caller: Caller, limit: Limit, cost: int, at: str | None) -> None:
+        if at is None or cost <= 0:
+            return
+        try:
+            args = [at, _microseconds(limit), cost]
+            await self._redis.run(GIVE_BACK, [key(limit, caller.id)], args)
+        except DependencyUnavailable:
+            log.info("could not give back to a limit; it lapses by itself")
+
+    # -- revocation
+    async def is_revoked(self, caller: Caller) -> bool:
+        """Whether the token is revoked; without Redis, what was last known."""
+        if caller.token_id is None:
+            return False
+        try:
+            found = bool(await self._redis.call("EXISTS", revocation_key(caller.token_id)))
+        except DependencyUnavailable:
+            return caller.token_id in self._revoked
+        if found:
+            self._remember(caller)
+        return found
+
+    def _remember(self, caller: Caller) -> None:
+        if len(self._revoked) >= REMEMBERED:
+            now = self._now()
+            self._revoked = {t: e for t, e in self._revoked.items() if e > now}
+            if len(self._revoked) >= REMEMBERED:
+                self._revoked.pop(next(iter(self._revoked)))
+        self._revoked[caller.token_id or ""] = caller.expires_at
+
+    def _refuse_revoked(self, caller: Caller) -> None:
+        if caller.token_id in self._revoked:
+            raise Unauthenticated("revoked")
+
+
+def revocation_key(token_id: str) -> str:
+    """Where the Auth Service marks a token as revoked."""
+    return f"loregate:revoked:{token_id}"
+
+
+def _microseconds(limit: Limit) -> int:
+    window = round(limit.window * 1_000_000)
+    return -window if limit.stepped else window
+
+
+def _read(reply: Sequence[int], limits: Sequence[Limit]) -> Spent:
+    _, refused, now, wait, *rest = reply
+    if refused:
+        limit = limits[refused - 1]
+        raise RateLimited(
+            limit.scope, limit.max, limit.window, wait / 1e6, reset_at=(now + wait) / 1e6
+        )
+    standings = tuple(
+        Standing(limit.scope, limit.max, max(0, limit.max - count), reset / 1e6, limit.window)
+        for limit, count, reset in zip(limits, rest[::2], rest[1::2], strict=True)
+    )
+    return Spent(standings, at=str(now))

@@ -1,0 +1,229 @@
+"""Settings: everything that can be set, read once from the environment, and frozen.
+
+A wrong value stops the start with a message that names the variable, what it was (unless it is a
+secret), and what it may be.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import SettingsError
+
+STORYTELLER = "storyteller"
+
+
+def _split(value: Any) -> Any:
+    return [v.strip() for v in value.split(",") if v.strip()] if isinstance(value, str) else value
+
+
+def _split_chain(value: Any) -> Any:
+    return [v.strip() for v in value.split(">") if v.strip()] if isinstance(value, str) else value
+
+
+def _blank_is_unset(value: Any) -> Any:
+    """`FOO=` in a compose file means that FOO is not set."""
+    return None if value == "" else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Chain = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_chain)]
+Switch = Annotated[bool | None, BeforeValidator(_blank_is_unset)]
+OptionalText = Annotated[str | None, BeforeValidator(_blank_is_unset)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LimitTable(_Table):
+    """One `[[limits]]`: it replaces the default limit on the same target, or adds one."""
+
+    target: Annotated[
+        str, Field(pattern=r"^(user|global|operation:[\w.-]{1,100}|model:[\w./:-]{1,100})$")
+    ]
+    max: Annotated[int, Field(ge=1, le=10_000_000)]
+    window: Annotated[float, Field(ge=1, le=86_400)] = 60.0
+    per: Literal["user", "global"] = "user"
+    counts: Literal["requests", "tokens"] = "requests"
+
+
+class ModelTable(_Table):
+    """One `[[models]]`. Prices are in US dollars for a million tokens."""
+
+    name: Annotated[str, Field(pattern=r"^[\w./:-]{1,100}$")]
+    url: str | None = None
+    key_variable: str = "OPENAI_API_KEY"
+    upstream: str | None = None
+    input_price: Annotated[float, Field(ge=0)] | None = None
+    output_price: Annotated[float, Field(ge=0)] | None = None
+    context_size: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] = 4096
+
+
+DEFAULT_MODELS = (
+    ModelTable(name="gpt-4-turbo", input_price=10, output_price=30, context_size=128_000),
+    ModelTable(name="gpt-3.5-turbo", input_price=0.5, output_price=1.5, context_size=16_385),
+)
+
+
+class ConfigFile(_Table):
+    """The TOML file that `LOREGATE_CONFIG` names, for what has structure."""
+
+    limits: tuple[LimitTable, ...] = ()
+    tiers: dict[str, Annotated[float, Field(gt=0, le=10_000)]] = Field(default_factory=dict)
+    models: tuple[ModelTable, ...] = ()
+    fallback: Chain | None = None
+
+
+class Settings(BaseSettings):
+    """The settings; `Settings.load()` makes them from the environment."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
+
+    host: str = Field("127.0.0.1", alias="LOREGATE_HOST")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(8100, alias="LOREGATE_PORT")
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(1, alias="LOREGATE_WORKERS")
+    replicas: Annotated[int, Field(ge=1, le=10_000)] = Field(1, alias="LOREGATE_REPLICAS")
+    data_dir: Path = Field(Path(".loregate"), alias="LOREGATE_DATA_DIR")
+    config: Path | None = Field(None, alias="LOREGATE_CONFIG")
+
+    openai_api_key: OptionalSecret = Field(None, alias="OPENAI_API_KEY")
+    openai_base_url: OptionalText = Field(None, alias="OPENAI_BASE_URL")
+    redis_url: OptionalSecret = Field(None, alias="REDIS_URL")
+    database_url: OptionalSecret = Field(None, alias="DATABASE_URL")
+
+    jwt_secret: Secrets = Field((), alias="LOREGATE_JWT_SECRET")
+    jwt_public_key: Names = Field((), alias="LOREGATE_JWT_PUBLIC_KEY")
+    jwt_jwks_url: OptionalText = Field(None, alias="LOREGATE_JWT_JWKS_URL")
+    jwt_private_key: OptionalSecret = Field(None, alias="LOREGATE_JWT_PRIVATE_KEY")
+    jwt_algorithms: Annotated[
+        tuple[Literal["HS256", "RS256", "ES256", "EdDSA"], ...], NoDecode, BeforeValidator(_split)
+    ] = Field((), alias="LOREGATE_JWT_ALGORITHMS")
+    jwt_issuer: OptionalText = Field(None, alias="LOREGATE_JWT_ISSUER")
+    jwt_audience: OptionalText = Field(None, alias="LOREGATE_JWT_AUDIENCE")
+
+    fallback: Chain = Field(
+        ("gpt-4-turbo", "gpt-3.5-turbo", STORYTELLER), alias="LOREGATE_FALLBACK"
+    )
+    model_timeout: Seconds = Field(60.0, alias="LOREGATE_MODEL_TIMEOUT")
+
+    event_retention: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
+        86_400.0, alias="LOREGATE_EVENT_RETENTION"
+    )
+    event_partitions: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, alias="LOREGATE_EVENT_PARTITIONS"
+    )
+
+    cors_origins: Names = Field((), alias="LOREGATE_CORS_ORIGINS")
+    introspection: Switch = Field(None, alias="LOREGATE_INTROSPECTION")
+    graphiql: Switch = Field(None, alias="LOREGATE_GRAPHIQL")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", alias="LOREGATE_LOG_LEVEL"
+    )
+    log_format: Annotated[Literal["console", "json"] | None, BeforeValidator(_blank_is_unset)] = (
+        Field(None, alias="LOREGATE_LOG_FORMAT")
+    )
+
+    file: ConfigFile = ConfigFile()
+    model_keys: dict[str, SecretStr] = Field(default_factory=dict)  # by their variable's name
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls, *, dev: bool = False, env_file: Path | None = None, **given: Any) -> Settings:
+        """The settings from the environment; `given` overrides it by field name.
+
+        Raises:
+            SettingsError: naming each wrong variable, what it was, and what it may be.
+        """
+        try:
+            found = cls(_env_file=env_file, **given)
+        except ValidationError as error:
+            raise SettingsError("\n".join(_explain(e, cls) for e in error.errors())) from None
+        switches = {
+            name: dev for name in ("introspection", "graphiql") if getattr(found, name) is None
+        }
+        file = _read_config(found.config) if found.config else found.file
+        return found.model_copy(
+            update={
+                **switches,
+                "file": file,
+                "fallback": file.fallback or found.fallback,
+                "model_keys": _keys(file.models or DEFAULT_MODELS, env_file),
+            }
+        )
+
+    @property
+    def models(self) -> tuple[ModelTable, ...]:
+        """The configured models; without an own table the two that the contract names."""
+        return self.file.models or DEFAULT_MODELS
+
+    @property
+    def database(self) -> str:
+        """The database's URL; SQLite in the data directory unless set."""
+        if self.database_url:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'loregate.db'}"
+
+
+def _keys(models: tuple[ModelTable, ...], env_file: Path | None) -> dict[str, SecretStr]:
+    """The models' keys from the variables that the models table names."""
+    names = {m.key_variable for m in models}
+    fields: Any = {name: (OptionalSecret, Field(None, alias=name)) for name in names}
+    keys = create_model("Keys", __base__=_Keys, **fields)(_env_file=env_file)
+    return {n: v for n in names if (v := getattr(keys, n)) is not None}
+
+
+class _Keys(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+
+def _read_config(path: Path) -> ConfigFile:
+    try:
+        return ConfigFile.model_validate(tomllib.loads(path.read_text()))
+    except OSError as error:
+        raise SettingsError(
+            f"LOREGATE_CONFIG is {str(path)!r}, which cannot be read: {error.strerror}"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(
+            f"LOREGATE_CONFIG is {str(path)!r}, which is no TOML: {error}"
+        ) from None
+    except ValidationError as error:
+        where = "\n".join(
+            f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
+        )
+        raise SettingsError(where) from None
+
+
+def _explain(error: Any, settings: type[BaseSettings]) -> str:
+    """One wrong variable in one line: its name, what it was unless secret, what it may be."""
+    name = str(error["loc"][0])
+    field = next((f for n, f in settings.model_fields.items() if name in (n, f.alias)), None)
+    secret = field is not None and "Secret" in str(field.annotation)
+    was = "" if secret else f" is {error['input']!r}:"
+    return f"{field.alias if field and field.alias else name}{was} {error['msg']}"
