@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from uuid_utils import uuid7
 
@@ -24,9 +24,12 @@ from app.events.types import EVENT_TYPES, SOURCE, Event
 from app.llm.fallback import Drafted, Model, Models
 from app.observe.health import Health
 from app.operations import Operation
+from app.policies.auth import Authenticator, bearer
 from app.policies.limiter import RateLimiter
 from app.policies.limits import Spent, Standing, tightest
 from app.storage.store import Record, Store
+
+__all__ = ["Admission", "Answer", "Gateway", "Model", "Standing", "Visit"]
 
 EVERY_REQUEST = ("user", "global")  # the limits that each request counts for
 
@@ -69,10 +72,6 @@ class Answer:
     request_id: str
 
 
-class Authenticator(Protocol):
-    async def verify(self, token: str) -> Caller: ...
-
-
 @dataclass(slots=True)
 class Gateway:
     """Everything a request may need, wired in `main.py`."""
@@ -87,9 +86,9 @@ class Gateway:
     unspent: int = field(default=0, init=False)  # admissions opened and not run; 0 at rest
 
     # -- who asks
-    async def visit(self, token: str, request_id: str) -> Visit:
+    async def visit(self, authorization: str | None, request_id: str) -> Visit:
         """Raises `Unauthenticated`, or `DependencyUnavailable` when keys cannot be had."""
-        return Visit(await self.authenticator.verify(token), request_id)
+        return Visit(await self.authenticator.verify(bearer(authorization)), request_id)
 
     async def count(self, visit: Visit, requests: int = 1) -> None:
         """Count what runs no operation: for the user and for all. Raises `RateLimited`."""

@@ -90,6 +90,7 @@ class Operation(ABC, Generic[R, D]):
     permission: ClassVar[str]
     limit: ClassVar[str]
     content_type: ClassVar[str]
+    caller_chooses: ClassVar[bool] = True  # whether its requests name a model and its settings
     request_type: type[R]
     draft_type: type[D]
     answer_type: type[Answer]
@@ -131,7 +132,7 @@ class Operation(ABC, Generic[R, D]):
             exclude={"model", "parent_content_id", "parent_element_id"},
         )
 
-    def prompt(self, request: R) -> Prompt:
+    def prompt(self, request: R, choice: ModelChoice | None = None) -> Prompt:
         return Prompt(
             messages=(
                 {"role": "system", "content": DUNGEON_MASTER},
@@ -140,7 +141,7 @@ class Operation(ABC, Generic[R, D]):
                     "content": f"{self.task(request)}\n\n{fenced(self.data(request))}",
                 },
             ),
-            choice=self.choice(request),
+            choice=choice or self.choice(request),
             schema=self.schema,
             schema_name=self.name,
         )

@@ -121,6 +121,7 @@ class ContentValidation(Operation[ValidationRequest, ValidationDraft]):
     permission = "content:validate"
     limit = "content_validation"
     content_type = "validation"
+    caller_chooses = False
     request_type = ValidationRequest
     draft_type = ValidationDraft
     answer_type = ValidationAnswer

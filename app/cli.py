@@ -1,0 +1,247 @@
+"""The command `loregate`: dev, serve, token, schema, migrate."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from pydantic import SecretStr
+from uvicorn.supervisors import Multiprocess
+
+from app.caller import PERMISSIONS
+from app.embedded import banner
+from app.embedded.defaults import data_directory, development_secret
+from app.embedded.valkey import start_valkey
+from app.errors import DependencyUnavailable, SettingsError
+from app.observe import logs
+from app.policies.keys import sign
+from app.settings import Settings
+
+DAY = 86_400  # s
+
+cli = typer.Typer(
+    help="A GraphQL gateway that writes Dungeons & Dragons content with language models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The entry point: what stops a start is one clear line, and exit code 1."""
+    try:
+        cli()
+    except SettingsError as error:
+        typer.echo(f"loregate: {error}", err=True)
+        sys.exit(1)
+
+
+@cli.command()
+def dev() -> None:
+    """Serve with everything embedded: Valkey, SQLite, the storyteller, and a token to try it."""
+    from app.main import create_app  # imports the whole service, which `token` does not need
+
+    settings = Settings.load(dev=True, env_file=Path(".env"))
+    logs.configure(settings.log_level, settings.log_format)
+    directory = data_directory(settings.data_dir)
+    given: dict[str, Any] = {"workers": 1}
+    if not (settings.jwt_secret or settings.jwt_public_key or settings.jwt_jwks_url):
+        given["jwt_secret"] = (SecretStr(development_secret(directory)),)
+    listening = listen(settings)
+    valkey = None if settings.redis_url else start_valkey(directory / "valkey")
+    try:
+        if valkey is not None:
+            given["redis_url"] = SecretStr(valkey.url)
+        settings = settings.model_copy(update=given)
+        migrated(settings)
+        app = create_app(settings)
+        _announce(settings, listening)
+        run(uvicorn.Config(app, **uvicorn_options(settings)), listening)
+    finally:
+        if valkey is not None:
+            valkey.stop()
+
+
+def _announce(settings: Settings, listening: socket.socket) -> None:
+    token = None
+    if settings.jwt_secret or settings.jwt_private_key:
+        token = signed(settings, "developer", list(PERMISSIONS), "standard", DAY)
+    host, port = listening.getsockname()[:2]
+    typer.echo(banner.text(f"http://{host}:{port}", token))
+
+
+@cli.command()
+def serve(
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; LOREGATE_WORKERS unless given.", min=1)
+    ] = None,
+) -> None:
+    """Serve in production: nothing embedded, everything from the environment."""
+    import os
+
+    if workers is not None:
+        os.environ["LOREGATE_WORKERS"] = str(workers)  # each worker reads it for its share
+    settings = Settings.load()
+    logs.configure(settings.log_level, settings.log_format)
+    asyncio.run(preflight(settings))
+    config = uvicorn.Config("app.main:create_app", factory=True, **uvicorn_options(settings))
+    config.workers = settings.workers
+    run(config, listen(settings))
+
+
+async def preflight(settings: Settings) -> None:
+    """What would keep every worker from serving, told once. Raises `SettingsError`."""
+    from app.main import wire
+    from app.observe.traffic import Traffic
+
+    parts = wire(settings, Traffic())
+    try:
+        await parts.gateway.store.check()
+    except DependencyUnavailable:
+        typer.echo(
+            "loregate: the database cannot be reached now; serving begins, and /health says so",
+            err=True,
+        )
+    finally:
+        await parts.gateway.store.close()
+        await parts.redis.close()
+
+
+def uvicorn_options(settings: Settings) -> dict[str, Any]:
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "websockets-sansio",
+        "ws_max_size": 256 * 1024,
+        "ws_per_message_deflate": False,  # 300 KB a socket, for events of 500 bytes
+        "ws_ping_interval": 20.0,
+        "ws_ping_timeout": 20.0,
+        "timeout_keep_alive": 65,  # longer than the usual proxy's 60, or it writes into a close
+        "timeout_graceful_shutdown": 30,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "backlog": 2048,
+    }
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket. Raises `SettingsError` where it cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    found = socket.socket(family)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((settings.host, settings.port))
+    except OSError as error:
+        found.close()
+        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror}"
+        raise SettingsError(
+            f"LOREGATE_HOST and LOREGATE_PORT: {settings.host}:{settings.port} {why}"
+        ) from None
+    found.set_inheritable(True)
+    return found
+
+
+def run(config: uvicorn.Config, listening: socket.socket) -> None:
+    """Serve until told to stop."""
+    if config.workers > 1:
+        Multiprocess(config, sockets=[listening]).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    if not server.started:
+        sys.exit(1)
+
+
+@cli.command()
+def token(
+    sub: Annotated[str, typer.Option(help="Whom the token is for.")],
+    permission: Annotated[
+        list[str] | None, typer.Option(help="A permission, such as text:generate; may be repeated.")
+    ] = None,
+    tier: Annotated[str, typer.Option(help="The rate-limit tier.")] = "standard",
+    ttl: Annotated[int, typer.Option(help="Seconds until it ends.", min=1)] = 3600,
+) -> None:
+    """Print a token, signed with the configured secret or private key."""
+    settings = Settings.load(dev=True, env_file=Path(".env"))
+    if not settings.jwt_secret and not settings.jwt_private_key:
+        secret = settings.data_dir / "jwt-secret"
+        if not secret.exists():
+            raise SettingsError(
+                "nothing to sign with: set LOREGATE_JWT_SECRET or LOREGATE_JWT_PRIVATE_KEY, "
+                "or run `loregate dev` once, which makes a secret for development"
+            )
+        settings = settings.model_copy(
+            update={"jwt_secret": (SecretStr(development_secret(settings.data_dir)),)}
+        )
+    typer.echo(signed(settings, sub, permission or [], tier, ttl))
+
+
+def signed(settings: Settings, sub: str, permissions: list[str], tier: str, ttl: int) -> str:
+    """A token of this gateway's own."""
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "sub": sub,
+        "iat": now,
+        "exp": now + ttl,
+        "type": "access",
+        "permissions": permissions,
+        "tier": tier,
+    }
+    if settings.jwt_issuer:
+        claims["iss"] = settings.jwt_issuer
+    if settings.jwt_audience:
+        claims["aud"] = settings.jwt_audience
+    if settings.jwt_private_key:
+        return sign(claims, private_key=settings.jwt_private_key.get_secret_value())
+    return sign(claims, secret=settings.jwt_secret[0].get_secret_value())
+
+
+@cli.command()
+def schema(
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail when schema.graphql differs.")
+    ] = False,
+) -> None:
+    """Print the GraphQL schema."""
+    from resolvers.schema import build
+
+    printed = build().as_str() + "\n"
+    if not check:
+        typer.echo(printed, nl=False)
+        return
+    path = Path("schema.graphql")
+    if not path.exists() or path.read_text() != printed:
+        raise SettingsError(
+            "schema.graphql differs from the code; run `loregate schema > schema.graphql`"
+        )
+    typer.echo("schema.graphql is the code's schema")
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    settings = Settings.load(env_file=Path(".env"))
+    typer.echo(f"the database is at revision {migrated(settings)}")
+
+
+def migrated(settings: Settings) -> str:
+    """The revision that the database is at now. Raises `SettingsError`."""
+    from app.storage.migrate import migrate as bring_up
+
+    if settings.database_url is None:
+        data_directory(settings.data_dir)
+    return bring_up(settings.database)
+
+
+if __name__ == "__main__":
+    main()

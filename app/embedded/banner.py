@@ -1,0 +1,58 @@
+"""What `loregate dev` prints: where it is, a token, and requests ready to paste."""
+
+from __future__ import annotations
+
+GRAPHQL = """\
+{{"query": "mutation Write($input: GenerateCharacterContentInput!) {{ \
+generateCharacterContent(input: $input) {{ content {{ contentId text \
+metadata {{ modelUsed degraded }} }} rateLimit {{ scope remaining }} }} }}", \
+"variables": {{"input": {{"type": "BACKSTORY", "characterContext": {{"characterClass": \
+"warlock", "characterRace": "tiefling", "characterLevel": 5}}}}}}}}"""
+
+REST = """\
+{{"type": "backstory", "character_context": {{"character_class": "warlock", \
+"character_race": "tiefling", "character_level": 5}}, "theme": {{"tone": "ominous"}}}}"""
+
+TEXT = """
+Loregate is at {url}
+
+  GraphQL    {url}/graphql   (open it in a browser for a page to try it on)
+  REST v2    {url}/api/v2/docs
+  health     {url}/health
+"""
+
+REQUESTS = """
+A token with every permission, for a day:
+
+export TOKEN={token}
+
+GraphQL:
+
+curl -s {url}/graphql -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  -d '{graphql}'
+
+REST:
+
+curl -s {url}/api/v2/text/character -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  -d '{rest}'
+
+Events, as they happen (websocat; any graphql-transport-ws client will do):
+
+(printf '%s\\n' '{{"type":"connection_init","payload":{{"authorization":"'$TOKEN'"}}}}' \\
+  '{{"type":"subscribe","id":"1","payload":{{"query":"subscription {{ events {{ type cursor contentId }} }}"}}}}'; cat) \\
+  | websocat --protocol graphql-transport-ws {socket}/graphql
+"""
+
+
+def text(url: str, token: str | None) -> str:
+    """The whole of it; without a token (somebody else signs them) only where it is."""
+    shown = TEXT.format(url=url)
+    if token is None:
+        return shown
+    return shown + REQUESTS.format(
+        url=url,
+        token=token,
+        socket=url.replace("http", "ws", 1),
+        graphql=GRAPHQL.format(),
+        rest=REST.format(),
+    )

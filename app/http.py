@@ -1,0 +1,90 @@
+"""What both edges say over HTTP: bodies read within bounds, and how the limits stand."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Protocol
+
+from starlette.requests import Request
+
+from app.errors import (
+    GatewayError,
+    InvalidRequest,
+    PayloadTooLarge,
+    RateLimited,
+    UnsupportedMediaType,
+)
+
+MOST = 256 * 1024  # bytes
+PATIENCE = 30.0  # s for all of it; who sends a byte now and then holds nothing for longer
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body.
+
+    Raises:
+        PayloadTooLarge: over `MOST` bytes.
+        InvalidRequest: it did not arrive in time.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > MOST:
+        raise PayloadTooLarge(f"A body may have at most {MOST} bytes")
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for chunk in request.stream():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MOST:
+                    raise PayloadTooLarge(f"A body may have at most {MOST} bytes")
+    except TimeoutError:
+        said = f"the body did not arrive within {PATIENCE:g} seconds"
+        raise InvalidRequest.at((), said) from None
+    return b"".join(chunks)
+
+
+async def read_json(request: Request) -> bytes:
+    """A body that says that it is JSON. Raises `UnsupportedMediaType` for any other."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    if kind.lower() != "application/json" and not kind.lower().endswith("+json"):
+        raise UnsupportedMediaType("Send JSON, with Content-Type: application/json")
+    return await read_body(request)
+
+
+class Standing(Protocol):
+    """What the rate-limit headers show of a limit."""
+
+    @property
+    def scope(self) -> str: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def remaining(self) -> int: ...
+    @property
+    def reset_at(self) -> float: ...
+
+
+def limit_headers(standing: Standing | None) -> dict[str, str]:
+    """`X-RateLimit-*`; none before anything was counted."""
+    if standing is None:
+        return {}
+    return {
+        "X-RateLimit-Limit": str(standing.limit),
+        "X-RateLimit-Remaining": str(standing.remaining),
+        "X-RateLimit-Reset": str(math.ceil(standing.reset_at)),
+        "X-RateLimit-Scope": standing.scope,
+    }
+
+
+def error_headers(error: GatewayError, standing: Standing | None = None) -> dict[str, str]:
+    """The headers of an error: its own, and those of the limit that refused or was tightest."""
+    if isinstance(error, RateLimited):
+        refused = {
+            "X-RateLimit-Limit": str(error.limit),
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": str(math.ceil(error.reset_at)),
+            "X-RateLimit-Scope": error.scope,
+        }
+        return {**error.headers, **refused}
+    return {**error.headers, **limit_headers(standing)}

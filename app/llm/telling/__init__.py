@@ -1,0 +1,1 @@
+"""How the storyteller works: grammars that tell, word lists that analyse, rules that judge."""

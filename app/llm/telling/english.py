@@ -1,0 +1,73 @@
+"""English: articles, ordinals, lists and the last look over a finished sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+TOKEN = re.compile(r"\w+|[^\w\s]")
+ARTICLE = re.compile(r"\b([Aa])n?(?= +[“‘(]?(\w[\w'’-]*))")
+SENTENCE_END = re.compile(r"([.?!]”? +|\A|\n(?:- )?|: (?=“))([“‘(]?)([a-z])")
+DOUBLED = re.compile(r"\b([A-Za-z]?[a-z]+)( \1)+\b")
+DOUBLED_THE = re.compile(r"\b([Tt]he|[Aa]n?) (?:the|an?)\b")
+SPACES = re.compile(r"[ \t]{2,}")
+LOOSE = re.compile(r" +([,.;:!?])")
+
+SILENT_H = ("hour", "honest", "honor", "honour", "heir")
+# "you" and "won" sounds: they are written with a vowel and spoken with a consonant.
+CONSONANT_SOUND = re.compile(
+    r"(?:uni(?!d|m|n)|us[aeu]|ut[ei]|ub[io]|ur[ai]n|eu|ewe|once\b|one)", re.I
+)
+EIGHTS = re.compile(r"(?:8\d*|11|18)(?!\d)")
+SPELLED = re.compile(r"[AEFHILMNORSX][B-DF-HJ-NP-TV-Z]{1,3}\b")  # letters said one by one: an NPC
+
+NUMBERS = (
+    "no", "one", "two", "three", "four", "five", "six",
+    "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+
+
+def tokens(text: str) -> int:
+    """How many words and marks a text has; what the storyteller calls tokens."""
+    return len(TOKEN.findall(text))
+
+
+def article(word: str) -> str:
+    """`a` or `an`, by how the word is spoken: an hour, a unicorn, an 8th-level, a half-orc."""
+    if word[0].isdigit():
+        return "an" if EIGHTS.match(word) else "a"
+    if CONSONANT_SOUND.match(word):
+        return "a"
+    if SPELLED.match(word) or word.lower().startswith(SILENT_H):
+        return "an"
+    return "an" if word[0].lower() in "aeiouàáâäèéêëìíîïòóôöùúûü" else "a"
+
+
+def ordinal(number: int) -> str:
+    if 10 <= number % 100 <= 20:
+        return f"{number}th"
+    return f"{number}{({1: 'st', 2: 'nd', 3: 'rd'}).get(number % 10, 'th')}"
+
+
+def counted(number: int) -> str:
+    """A number as prose has it: in words up to twelve."""
+    return NUMBERS[number] if 0 <= number < len(NUMBERS) else f"{number:,}"
+
+
+def listed(items: Sequence[str], joiner: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {joiner} {items[-1]}"
+
+
+def polished(text: str) -> str:
+    """The text with its articles, capitals and spaces put right, and no word said twice running."""
+    text = SPACES.sub(" ", LOOSE.sub(r"\1", text)).strip()
+    text = DOUBLED_THE.sub(r"\1", DOUBLED.sub(r"\1", text))
+    text = ARTICLE.sub(lambda m: _like(m[1], article(m[2])), text)
+    return SENTENCE_END.sub(lambda m: m[1] + m[2] + m[3].upper(), text)
+
+
+def _like(given: str, found: str) -> str:
+    return found.capitalize() if given == "A" else found

@@ -1,0 +1,239 @@
+"""create_app: the only place where things are wired."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route, WebSocketRoute
+
+from app.errors import SettingsError
+from app.events.fanout import Fanout
+from app.events.log import EventLog
+from app.events.relay import Relay
+from app.gateway import Gateway
+from app.llm.fallback import Model, Models
+from app.llm.storyteller import Storyteller
+from app.observe import logs
+from app.observe.health import Health
+from app.observe.traffic import Traffic
+from app.policies.auth import Authenticator, key_source
+from app.policies.limiter import RateLimiter
+from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
+from app.redis import Redis, address
+from app.rest import v2
+from app.rest.middleware import RequestLine
+from app.settings import STORYTELLER, ModelTable, Settings
+from app.storage.store import Store
+from resolvers import schema
+from resolvers.endpoint import Endpoint
+from resolvers.execution import Executor
+from resolvers.socket import Socket
+
+# Objects allocated before a young collection: 700 by default, at which GraphQL's 68 cyclic
+# objects a request cost about 10 %; at 100,000 a collection pauses for 80 ms.
+GC_THRESHOLD = 5_000
+EXPOSED = [
+    "X-Request-ID",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-RateLimit-Scope",
+    "Retry-After",
+]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What runs beside the requests, from start to stop."""
+
+    settings: Settings
+    redis: Redis
+    relay: Relay
+    gateway: Gateway
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The whole service as an ASGI app; from the environment when no settings are given.
+
+    Raises:
+        SettingsError: a setting is wrong; nothing was opened.
+    """
+    if settings is None:
+        settings = Settings.load()
+        logs.configure(settings.log_level, settings.log_format)
+    traffic = Traffic()
+    parts = wire(settings, traffic)
+    gateway = parts.gateway
+    executor = Executor(schema.build(), gateway, introspection=bool(settings.introspection))
+    endpoint = Endpoint(executor, gateway, page=bool(settings.graphiql))
+    socket = Socket(executor, gateway, origins=settings.cors_origins)
+    app = Starlette(
+        routes=[
+            Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
+            WebSocketRoute("/graphql", socket.handle),
+            *v2.routes(gateway),
+        ],
+        middleware=[
+            Middleware(RequestLine, traffic=traffic),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+                expose_headers=EXPOSED,
+                max_age=3600,
+            ),
+        ],
+        exception_handlers={HTTPException: v2.http_error},
+        lifespan=lifespan(parts),
+    )
+    app.state.parts = parts
+    return app
+
+
+def wire(settings: Settings, traffic: Traffic) -> Parts:
+    """Everything made and connected to each other; nothing of it runs yet."""
+    if settings.redis_url is None:
+        raise SettingsError("REDIS_URL is needed, such as redis://localhost:6379/0")
+    redis = Redis(settings.redis_url.get_secret_value())
+    store = Store.open(settings.database)
+    events = EventLog(
+        redis, partitions=settings.event_partitions, retention=settings.event_retention
+    )
+    models = Models(
+        [*(_model(m) for m in settings.models), _storyteller()], chain=settings.fallback
+    )
+
+    async def redis_answers() -> None:
+        await redis.call("PING", budget=1.0)
+
+    gateway = Gateway(
+        authenticator=authenticator(settings),
+        limiter=RateLimiter(
+            redis,
+            limits=limits(settings),
+            tiers={**DEFAULT_TIERS, **settings.file.tiers},
+            processes=settings.replicas * settings.workers,
+        ),
+        models=models,
+        store=store,
+        log=events,
+        fanout=Fanout(events),
+        health=Health(
+            database=store.ping, redis=redis_answers, models=lambda: models.state, traffic=traffic
+        ),
+    )
+    return Parts(settings, redis, Relay(store, events, redis), gateway)
+
+
+def authenticator(settings: Settings) -> Authenticator:
+    source = key_source(
+        secrets=[s.get_secret_value() for s in settings.jwt_secret],
+        public_keys=settings.jwt_public_key,
+        jwks_url=settings.jwt_jwks_url,
+        algorithms=settings.jwt_algorithms,
+    )
+    return Authenticator(source, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+
+
+def limits(settings: Settings) -> list[Limit]:
+    """The default limits, replaced or joined by the configured ones."""
+    found = {(x.target, x.counts): x for x in DEFAULT_LIMITS}
+    for table in settings.file.limits:
+        found[(table.target, table.counts)] = Limit(**table.model_dump())
+    return list(found.values())
+
+
+def _model(table: ModelTable) -> Model:
+    return Model(
+        table.name,
+        writer=None,
+        input_price=table.input_price,
+        output_price=table.output_price,
+        context_size=table.context_size,
+        max_tokens=table.max_tokens,
+    )
+
+
+def _storyteller() -> Model:
+    return Model(STORYTELLER, Storyteller(), provider="embedded", input_price=0, output_price=0)
+
+
+async def connect_models(settings: Settings, models: Models) -> None:
+    """Give each model with a key or an own URL its writer."""
+    tables = {m.name: m for m in settings.models}
+    reachable = [
+        t for t in tables.values() if t.url or settings.openai_base_url or _key(settings, t)
+    ]
+    if not reachable:
+        return
+    # The SDK takes a second to import: beside the loop, and only where it is used.
+    openai = await asyncio.to_thread(import_module, "app.llm.openai")
+    clients: dict[tuple[str, str | None], Any] = {}
+    for model in models:
+        if (table := tables.get(model.name)) in reachable and table is not None:
+            account = (_key(settings, table) or "none", table.url or settings.openai_base_url)
+            if account not in clients:
+                clients[account] = openai.connect(*account)
+            model.writer = openai.OpenAIWriter(
+                clients[account],
+                name=table.name,
+                upstream=table.upstream or table.name,
+                timeout=settings.model_timeout,
+            )
+
+
+def _key(settings: Settings, table: ModelTable) -> str | None:
+    found = settings.model_keys.get(table.key_variable)
+    return found.get_secret_value() if found else None
+
+
+def lifespan(parts: Parts) -> Callable[[Starlette], Any]:
+    @asynccontextmanager
+    async def run(_: Starlette) -> AsyncIterator[None]:
+        async with running(parts):
+            yield
+
+    return run
+
+
+@asynccontextmanager
+async def running(parts: Parts) -> AsyncIterator[None]:
+    """Everything started; at the end stopped, the last started first."""
+    gateway, redis = parts.gateway, parts.redis
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(redis.close)
+        stack.push_async_callback(gateway.store.close)
+        stack.push_async_callback(gateway.authenticator.close)
+        if reason := await redis.check():
+            log.warning(
+                "redis at %s cannot be reached (%s): limits are kept by each process and events "
+                "wait in the database until it is back",
+                address(redis.url),
+                reason,
+            )
+        await connect_models(parts.settings, gateway.models)
+        stack.push_async_callback(gateway.models.close)
+        gateway.fanout.start()
+        stack.push_async_callback(gateway.fanout.stop)
+        parts.relay.start()
+        stack.push_async_callback(parts.relay.stop)
+        await gateway.health.start()
+        stack.push_async_callback(gateway.health.stop)
+        gc.collect()
+        gc.freeze()  # what lives until the end need not be looked at again
+        gc.set_threshold(GC_THRESHOLD)
+        yield

@@ -1,0 +1,83 @@
+"""RequestLine: what every HTTP request gets: an id, a line in the log, and an answer."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import Protocol
+from uuid import uuid4
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import InternalError
+from app.rest.responses import error_response
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+log = logging.getLogger("loregate.request")
+
+
+class Traffic(Protocol):
+    def record(self, seconds: float, *, failed: bool) -> None: ...
+
+
+def request_id(scope: Scope) -> str:
+    """The caller's `X-Request-ID` where it is well formed, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return bytes(value).decode()
+    return str(uuid4())
+
+
+class RequestLine:
+    """Gives each request its id, times it, logs it, and answers what nobody caught with a 500."""
+
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+        self._app, self._traffic = app, traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        state = scope.setdefault("state", {})
+        state["request_id"] = found = request_id(scope)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = found
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            log.debug("the client left before its request was read")
+        except Exception:
+            log.exception("unexpected error", extra={"request_id": found})
+            if status:  # the answer has begun: breaking it off is all that is left
+                raise
+            await error_response(InternalError(), found)(scope, receive, send_with_id)
+        finally:
+            self._end(scope, status, time.perf_counter() - began)
+
+    def _end(self, scope: Scope, status: int, seconds: float) -> None:
+        if scope["path"].startswith("/health"):
+            return
+        failed = status >= 500 or bool(scope["state"].get("failed"))
+        self._traffic.record(seconds, failed=failed)
+        log.info(
+            "%s %s %d",
+            scope["method"],
+            scope["path"],
+            status,
+            extra={
+                "request_id": scope["state"]["request_id"],
+                "ms": round(seconds * 1000, 1),
+            },
+        )

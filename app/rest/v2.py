@@ -1,0 +1,136 @@
+"""REST v2: the routes that the legacy services call, and nothing that decides."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from app.errors import (
+    GatewayError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+)
+from app.gateway import Gateway, Visit
+from app.http import limit_headers, read_json
+from app.operations import OPERATIONS, Operation
+from app.rest.openapi import DOCS_PAGE, openapi_document
+from app.rest.responses import JSON, error_response
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Visit, Request], Awaitable[Response]]
+
+log = logging.getLogger(__name__)
+
+
+def authenticated(gateway: Gateway, handler: Handler) -> Endpoint:
+    """The handler behind the token; its errors as the table says; every request counted."""
+
+    async def endpoint(request: Request) -> Response:
+        request_id: str = request.state.request_id
+        visit = None
+        try:
+            visit = await gateway.visit(request.headers.get("authorization"), request_id)
+            response = await handler(visit, request)
+        except GatewayError as error:
+            error = await _counted(gateway, visit, error)
+            return error_response(error, request_id, visit.standing if visit else None)
+        except Exception:
+            log.exception("unexpected error", extra={"request_id": request_id})
+            return error_response(InternalError(), request_id, visit.standing if visit else None)
+        response.headers.update(limit_headers(visit.standing))
+        return response
+
+    return endpoint
+
+
+async def _counted(gateway: Gateway, visit: Visit | None, error: GatewayError) -> GatewayError:
+    """The error to show: one that came before anything was counted is counted now."""
+    if visit is None or visit.counted or error.status == 429 or error.status == 401:
+        return error
+    try:
+        await gateway.count(visit)
+    except GatewayError as refusal:
+        return refusal
+    return error
+
+
+def _operation(gateway: Gateway, operation: Operation[Any, Any]) -> Handler:
+    async def run(visit: Visit, request: Request) -> Response:
+        body = await read_json(request)
+        admission = await gateway.admit(visit, operation)
+        return JSON((await gateway.run(body, admission)).body)
+
+    return run
+
+
+def _content(gateway: Gateway) -> Handler:
+    async def content(visit: Visit, request: Request) -> Response:
+        return JSON(await gateway.content(visit, request.path_params["content_id"]))
+
+    return content
+
+
+def _documents() -> list[Route]:
+    document = JSON(openapi_document())
+
+    async def openapi(_: Request) -> Response:
+        return Response(document.body, media_type="application/json")
+
+    async def docs(_: Request) -> Response:
+        return HTMLResponse(DOCS_PAGE)
+
+    return [Route("/api/v2/openapi.json", openapi), Route("/api/v2/docs", docs)]
+
+
+def _health(gateway: Gateway) -> list[Route]:
+    async def health(_: Request) -> Response:
+        report = gateway.health.report()
+        return JSON(report, 503 if report["status"] == "unhealthy" else 200)
+
+    async def live(_: Request) -> Response:
+        return PlainTextResponse("alive")
+
+    async def ready(_: Request) -> Response:
+        if gateway.health.ready:
+            return PlainTextResponse("ready")
+        return PlainTextResponse("not ready: the database cannot be reached", 503)
+
+    return [
+        Route("/health", health),
+        Route("/health/live", live),
+        Route("/health/ready", ready),
+    ]
+
+
+def routes(gateway: Gateway) -> Sequence[Route]:
+    """All of REST v2; an operation's route follows from its declaration."""
+    return [
+        *(
+            Route(o.path, authenticated(gateway, _operation(gateway, o)), methods=["POST"])
+            for o in OPERATIONS.values()
+        ),
+        Route("/api/v2/content/{content_id}", authenticated(gateway, _content(gateway))),
+        *_documents(),
+        *_health(gateway),
+    ]
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """What Starlette refuses by itself, in the contract's words."""
+    request_id: str = request.state.request_id
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 405:
+        allow = (error.headers or {}).get("Allow", "")
+        return error_response(MethodNotAllowed(allow), request_id)
+    if error.status_code == 404:
+        return error_response(NotFound("There is no such route"), request_id)
+    return error_response(InvalidRequest.at((), error.detail), request_id)

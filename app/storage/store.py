@@ -1,0 +1,265 @@
+"""Store: what is kept, results and their events, in SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    URL,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    column,
+    inspect,
+    make_url,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.exc import ArgumentError
+
+from app.errors import InvalidRequest, SettingsError
+from app.events.types import Event
+from app.storage.commit import Entry, GroupCommit
+from app.storage.database import Database, Refused, Work
+from app.storage.tables import REVISION, UNPUBLISHED, contents, events
+
+BOUND = 5.0  # s; every call ends within it
+PING_BOUND = 0.15  # s; /health answers within 0.2
+MAX_IDS = 500  # in one statement
+MAX_PAGE = 1_000  # rows
+DECODED_AT_ONCE = 50  # answers; of 16 KB each they hold the loop for about 2 ms
+
+SQLITE, POSTGRES = "sqlite+aiosqlite", "postgresql+asyncpg"
+FORMS = "sqlite+aiosqlite:///… or postgresql+asyncpg://…"
+VERSION = select(table("alembic_version", column("version_num")).c.version_num)
+CONTENT = select(contents)
+BY_IDS = CONTENT.where(  # made once: building it anew costs 66 µs, nearly as much as running it
+    contents.c.user_id == bindparam("user_id"),
+    contents.c.content_id.in_(bindparam("ids", expanding=True)),
+)
+
+
+class RecordRefused(ValueError):
+    """The database cannot take this record, now or later."""
+
+
+class DuplicateContent(RecordRefused):
+    """The record's `content_id`, or the id of one of its events, is already stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A stored result. `answer` is the REST body as it was answered, keys in their order."""
+
+    content_id: str  # uuid7, so that ids are ordered by time
+    user_id: str
+    operation: str
+    content_type: str
+    answer: dict[str, Any]
+    created_at: datetime  # aware
+    parent_id: str | None = None
+
+
+class Store:
+    """Every call ends within `bound` seconds, with its result or `DependencyUnavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._commits = GroupCommit(database)
+
+    @classmethod
+    def open(cls, url: str, *, bound: float = BOUND) -> Store:
+        """A store on this database, which need not be up. Raises `SettingsError` for a bad URL."""
+        parsed = database_url(url)
+        return cls(_database(parsed, bound))
+
+    async def check(self) -> None:
+        """Raises `DependencyUnavailable`, or `SettingsError` unless the database is at REVISION."""
+        found = await self._database.read(_revision)
+        if found != REVISION:
+            raise SettingsError(
+                f"DATABASE_URL: the database is at revision {found or 'none'} and this version "
+                f"needs {REVISION}; run `loregate migrate`"
+            )
+
+    async def add(self, record: Record, events: Sequence[Event]) -> None:
+        """Stores a result and its events together; on return they are committed.
+
+        Raises:
+            DuplicateContent: an id of it is already stored.
+            RecordRefused: it cannot be stored, however often it is tried.
+            DependencyUnavailable: it is not known to be stored.
+        """
+        try:
+            await self._commits.put(_entry(record, events))
+        except Refused as refusal:
+            kind = DuplicateContent if refusal.duplicate else RecordRefused
+            raise kind(str(refusal)) from None
+
+    def published(self, event_ids: Iterable[str]) -> None:
+        """These events are out. Noted with the next commit or within about a second; a note that
+        is lost (a crash, a database away for long) lets its event be published again."""
+        self._commits.mark(event_ids)
+
+    async def get_many(self, user_id: str, ids: Sequence[str]) -> dict[str, Record]:
+        """The user's records among `ids`, by the id as it was asked for. What is no uuid, or is
+        somebody else's, is absent."""
+        asked = {asked: found for asked in dict.fromkeys(ids) if (found := _uuid(asked))}
+        wanted = list(dict.fromkeys(asked.values()))
+        records: dict[str, Record] = {}
+        for start in range(0, len(wanted), MAX_IDS):
+            chunk = _padded(wanted[start : start + MAX_IDS])
+            rows = await self._database.read(_rows(BY_IDS, user_id=user_id, ids=chunk))
+            records |= {record.content_id: record for record in await _records(rows)}
+        return {key: records[found] for key, found in asked.items() if found in records}
+
+    async def page(
+        self,
+        user_id: str,
+        *,
+        first: int,
+        after: str | None = None,
+        content_types: Sequence[str] | None = None,
+    ) -> list[Record]:
+        """The user's newest records, those older than `after`, at most `first` (and 1,000).
+
+        Raises:
+            InvalidRequest: `after` is no content id.
+        """
+        query = CONTENT.where(contents.c.user_id == user_id)
+        if after is not None:
+            query = query.where(contents.c.content_id < _place(after))
+        if content_types is not None:
+            query = query.where(contents.c.content_type.in_(content_types))
+        query = query.order_by(contents.c.content_id.desc()).limit(min(first, MAX_PAGE))
+        return await _records(await self._database.read(_rows(query)))
+
+    async def unpublished(self, *, older_than: datetime, limit: int) -> list[Event]:
+        """Events stored before `older_than` and not known to be published, in stored order."""
+        query = (
+            select(events.c.payload)
+            .where(UNPUBLISHED, events.c.stored_at < older_than)
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+        payloads = await self._database.read(lambda c: c.scalars(query).all())
+        return [Event.decode(payload) for payload in payloads]
+
+    async def ping(self) -> None:
+        """Raises `DependencyUnavailable` unless the database answers within 0.15 s."""
+        await self._database.read(lambda c: c.execute(text("SELECT 1")), within=PING_BOUND)
+
+    async def close(self) -> None:
+        """Writes what is queued and ends every connection, each within the time-out."""
+        await self._commits.close()
+        await self._database.close()
+
+
+def database_url(url: str) -> URL:
+    """The URL, parsed. Raises `SettingsError`, which never contains its password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # Nothing of it is shown: where a URL cannot be read, its password cannot be found either.
+        raise SettingsError(f"DATABASE_URL is not a URL; it may be {FORMS}") from None
+    if parsed.drivername not in (SQLITE, POSTGRES):
+        raise SettingsError(f"DATABASE_URL begins with {parsed.drivername}; it may be {FORMS}")
+    if parsed.drivername == SQLITE and parsed.database in (None, "", ":memory:"):
+        raise SettingsError("DATABASE_URL names no file; SQLite in memory has no second connection")
+    return parsed
+
+
+def _database(url: URL, bound: float) -> Database:
+    if url.drivername == SQLITE:
+        from app.storage.sqlite import SQLite
+
+        return SQLite(url, bound)
+    from app.storage.postgres import Postgres  # here: SQLite alone saves asyncpg's 90 ms of import
+
+    return Postgres(url, bound)
+
+
+def _entry(record: Record, events: Sequence[Event]) -> Entry:
+    now = datetime.now(UTC)
+    try:
+        return Entry(
+            {
+                "content_id": str(UUID(record.content_id)),
+                "user_id": record.user_id,
+                "operation": record.operation,
+                "content_type": record.content_type,
+                "parent_id": record.parent_id and str(UUID(record.parent_id)),
+                "answer": orjson.dumps(record.answer).decode(),
+                "created_at": record.created_at,
+            },
+            [
+                {
+                    "id": event.id,
+                    "user_id": event.user_id,
+                    "payload": event.encode().decode(),
+                    "stored_at": now,
+                }
+                for event in events
+            ],
+        )
+    except (TypeError, ValueError):
+        raise RecordRefused("an id is no uuid, or a value is no JSON") from None
+
+
+def _rows(query: Select[Any], **values: object) -> Work[Sequence[Row[Any]]]:
+    return lambda connection: connection.execute(query, values).all()
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(VERSION)
+
+
+def _uuid(value: str) -> str | None:
+    try:
+        return str(UUID(value))
+    except (ValueError, AttributeError, TypeError):
+        return None
+
+
+def _place(after: str) -> str:
+    found = _uuid(after)
+    if found is None:
+        raise InvalidRequest.at(("after",), "is not a cursor of this list")
+    return found
+
+
+def _padded(ids: list[str]) -> list[str]:
+    """The ids, the last one repeated up to a power of two: ten statements to prepare, not 500."""
+    size = 1 << (len(ids) - 1).bit_length()
+    return ids + ids[-1:] * (size - len(ids))
+
+
+async def _records(rows: Sequence[Row[Any]]) -> list[Record]:
+    found: list[Record] = []
+    for row in rows:
+        if found and len(found) % DECODED_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        found.append(_record(row))
+    return found
+
+
+def _record(row: Row[Any]) -> Record:
+    return Record(
+        content_id=row.content_id,
+        user_id=row.user_id,
+        operation=row.operation,
+        content_type=row.content_type,
+        answer=orjson.loads(row.answer),
+        created_at=row.created_at,
+        parent_id=row.parent_id,
+    )

@@ -1,0 +1,121 @@
+"""Documents: a GraphQL text parsed, bounded and validated, and remembered when it was right."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLSchema,
+    InlineFragmentNode,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+)
+
+from resolvers import complexity
+from resolvers.errors import InvalidDocument
+
+MOST_TOKENS = 2_000  # parsed in about 5 ms
+REMEMBERED = 256  # documents; a parsed one takes up to 100 KB
+LONGEST_REMEMBERED = 8_192  # characters
+MOST_ERRORS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a document: its kind, and the root fields that it selects."""
+
+    kind: OperationType
+    root_fields: list[str]
+
+
+@dataclass(slots=True)
+class Document:
+    """A valid document and those of its operations that were asked for."""
+
+    node: DocumentNode
+    operations: dict[str | None, Operation] = field(default_factory=dict)
+
+    def operation(self, name: str | None) -> Operation:
+        """The operation to run. Raises `InvalidDocument` when it cannot be told which."""
+        found = self.operations.get(name)
+        if found is None:
+            node = get_operation_ast(self.node, name)
+            if node is None:
+                said = (
+                    f"The document has no operation {name!r}"
+                    if name
+                    else "The document has several operations: operationName says which to run"
+                )
+                raise InvalidDocument([GraphQLError(said)], "BAD_USER_INPUT")
+            found = Operation(node.operation, _root_fields(self.node, node))
+            self.operations[name] = found
+        return found
+
+
+class Documents:
+    """Parses and validates against one schema; right documents are kept, least used go first."""
+
+    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
+        self._schema = schema
+        hidden = () if introspection else (NoSchemaIntrospectionCustomRule,)
+        self._rules = (*specified_rules, *hidden)
+        self._known: OrderedDict[str, Document] = OrderedDict()
+
+    def read(self, text: str) -> Document:
+        """The text as a valid document. Raises `InvalidDocument` with every error found."""
+        if (document := self._known.get(text)) is not None:
+            self._known.move_to_end(text)
+            return document
+        document = self._parsed(text)
+        if len(text) <= LONGEST_REMEMBERED:
+            self._known[text] = document
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return document
+
+    def _parsed(self, text: str) -> Document:
+        try:
+            node = parse(text, max_tokens=MOST_TOKENS)
+        except GraphQLError as error:
+            raise InvalidDocument([error], "GRAPHQL_PARSE_FAILED") from None
+        except RecursionError:
+            deep = GraphQLError("The document is nested too deeply")
+            raise InvalidDocument([deep], "QUERY_TOO_COMPLEX") from None
+        try:
+            complexity.check(node)
+        except complexity.TooComplex as error:
+            raise InvalidDocument([error], "QUERY_TOO_COMPLEX") from None
+        if errors := validate(self._schema, node, self._rules, max_errors=MOST_ERRORS):
+            raise InvalidDocument(errors, "GRAPHQL_VALIDATION_FAILED")
+        return Document(node)
+
+
+def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> list[str]:
+    """The names of the root fields, once for each key of the answer, fragments spread."""
+    fragments = {
+        d.name.value: d.selection_set.selections
+        for d in document.definitions
+        if isinstance(d, FragmentDefinitionNode)
+    }
+    names: dict[str, str] = {}
+    waiting = list(operation.selection_set.selections)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, FieldNode):
+            names[(node.alias or node.name).value] = node.name.value
+        elif isinstance(node, InlineFragmentNode):
+            waiting += node.selection_set.selections
+        elif isinstance(node, FragmentSpreadNode):
+            waiting += fragments.pop(node.name.value, ())  # each once: they may be spread often
+    return list(names.values())

@@ -1,0 +1,164 @@
+"""The closed sets of the operations and events, as described GraphQL enums."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, TypeVar
+
+import strawberry
+
+from app.operations.character import CharacterContentType
+from app.operations.fields import Category
+from app.operations.story import StoryElementType
+from app.operations.theme import ThemeElement
+from app.operations.validation import RuleCategory, Severity
+
+E = TypeVar("E", bound=type[Enum])
+
+
+def described_enum(kind: E, name: str, description: str, values: dict[str, str]) -> E:
+    """Make an enum known to the schema; every value must be described."""
+    strawberry.enum(kind, name=name, description=description)
+    definition: Any = kind.__strawberry_definition__  # type: ignore[attr-defined]  # set above
+    for value in definition.values:
+        value.description = values[value.name]
+    return kind
+
+
+described_enum(
+    CharacterContentType,
+    "CharacterContentType",
+    "What to write about a character.",
+    {
+        "BACKSTORY": "Where they come from and what they still want.",
+        "PERSONALITY": "Traits, ideal, bond, flaw, and how they speak.",
+        "COMBAT": "How they fight.",
+        "EQUIPMENT": "What they carry.",
+    },
+)
+described_enum(
+    StoryElementType,
+    "StoryElementType",
+    "What part of a story to write.",
+    {
+        "PLOT": "Who wants what, and its turns.",
+        "QUEST": "An objective with obstacles and a reward.",
+        "SCENE": "A moment to play, to read aloud.",
+        "DIALOGUE": "Two persons who want different things.",
+        "DESCRIPTION": "A place or a thing, to read aloud.",
+        "EVENT": "Something that befalls the campaign.",
+    },
+)
+described_enum(
+    ThemeElement,
+    "ThemeElement",
+    "A side of a text that is looked at by itself.",
+    {
+        "TONE": "The attitude of the telling.",
+        "MOOD": "The feeling that it leaves.",
+        "SETTING": "Where and when it is.",
+        "CONFLICT": "What stands against whom.",
+        "SYMBOLISM": "What stands for something else.",
+        "CHARACTER_FOCUS": "How much it is about its persons.",
+        "STORY_STRUCTURE": "How it is built.",
+        "WORLD_BUILDING": "How much of a world it shows.",
+    },
+)
+described_enum(
+    Category,
+    "ThemeCategory",
+    "What kind of tale a text is.",
+    {
+        "FANTASY": "Magic and wonder.",
+        "HORROR": "Dread and revulsion.",
+        "MYSTERY": "Something to find out.",
+        "ADVENTURE": "Journeys and risks.",
+        "DRAMA": "Feelings and their price.",
+        "COMEDY": "Made to laugh.",
+        "HEROIC": "Courage and sacrifice.",
+        "DARK": "Bleak and cruel.",
+        "EPIC": "Great powers and long wars.",
+    },
+)
+described_enum(
+    RuleCategory,
+    "RuleCategory",
+    "What a validation rule looks at.",
+    {
+        "THEME": "Whether the text keeps its theme.",
+        "QUALITY": "How well it is written.",
+        "CONSISTENCY": "Whether it agrees with itself and its context.",
+        "RULES": "Whether it agrees with the game's rules.",
+        "CUSTOM": "What its description and parameters say.",
+    },
+)
+described_enum(
+    Severity,
+    "Severity",
+    "How bad an issue is.",
+    {
+        "ERROR": "It must be mended.",
+        "WARNING": "It should be looked at.",
+        "INFO": "It is good to know.",
+    },
+)
+
+
+class ContentType(Enum):
+    CHARACTER = "character"
+    CAMPAIGN = "campaign"
+    STORY = "story"
+    THEME = "theme"
+    VALIDATION = "validation"
+
+
+described_enum(
+    ContentType,
+    "ContentType",
+    "What kind of content a result is.",
+    {
+        "CHARACTER": "Text about a character.",
+        "CAMPAIGN": "Text about a campaign.",
+        "STORY": "A story element.",
+        "THEME": "An analysis of a text's theme.",
+        "VALIDATION": "A text held against rules.",
+    },
+)
+
+
+class EventType(Enum):
+    CONTENT_GENERATED = "content.generated"
+    STORY_GENERATED = "story.generated"
+    THEME_ANALYZED = "theme.analyzed"
+    VALIDATION_COMPLETED = "validation.completed"
+
+
+described_enum(
+    EventType,
+    "EventType",
+    "What happened.",
+    {
+        "CONTENT_GENERATED": "`content.generated`: a text was generated.",
+        "STORY_GENERATED": "`story.generated`: a story element was generated.",
+        "THEME_ANALYZED": "`theme.analyzed`: a text's theme was analysed.",
+        "VALIDATION_COMPLETED": "`validation.completed`: a text was held against rules.",
+    },
+)
+
+
+class HealthState(Enum):
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+
+
+described_enum(
+    HealthState,
+    "HealthState",
+    "How well something is.",
+    {
+        "HEALTHY": "It serves.",
+        "DEGRADED": "It serves in part, or others stand in for it.",
+        "UNHEALTHY": "It does not serve.",
+    },
+)

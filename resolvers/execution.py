@@ -1,0 +1,146 @@
+"""Execution: one document run for one caller, the same on every transport."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, execute, subscribe
+from strawberry import Schema
+from strawberry.execution.is_awaitable import optimized_is_awaitable
+
+from app.errors import GatewayError, Unauthenticated
+from app.gateway import Gateway, Visit
+from resolvers.context import Context
+from resolvers.documents import Document, Documents
+from resolvers.errors import formatted, from_gateway
+from resolvers.schema import PUBLIC_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a client sends: a document, its variables, and which operation to run."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+
+
+@dataclass(slots=True)
+class Reply:
+    """A result to encode. `refused` is set when the caller's identity did not hold."""
+
+    body: dict[str, Any]
+    errors: list[GatewayError]
+    refused: Unauthenticated | None = None
+
+
+is_awaitable: Any = optimized_is_awaitable  # graphql-core wants a TypeGuard; it is one in fact
+
+
+class Executor:
+    """Runs documents of one schema."""
+
+    def __init__(self, schema: Schema, gateway: Gateway, *, introspection: bool) -> None:
+        self._schema: Any = schema._schema  # graphql-core's; Strawberry offers no public name
+        self._executor = schema.execution_context_class
+        self._gateway = gateway
+        self.documents = Documents(self._schema, introspection=introspection)
+
+    def prepare(
+        self, document: Document, name: str | None, visit: Visit | None, request_id: str
+    ) -> Context:
+        """The context of an operation. Raises `Unauthenticated` where it needs a token."""
+        fields = document.operation(name).root_fields
+        if visit is None and not PUBLIC_FIELDS.issuperset(fields):
+            raise Unauthenticated("missing")
+        return Context(self._gateway, request_id, visit, requests=len(fields))
+
+    async def run(self, document: Document, question: Question, context: Context) -> Reply:
+        """A query's or a mutation's result."""
+        result = execute(
+            self._schema,
+            document.node,
+            context_value=context,
+            variable_values=question.variables,
+            operation_name=question.operation_name,
+            is_awaitable=is_awaitable,
+            executor_class=self._executor,
+        )
+        if isawaitable(result):
+            result = await result
+        return await self._counted(reply(result, context.request_id), context)
+
+    async def _counted(self, found: Reply, context: Context) -> Reply:
+        """What selected nothing that counts, counts all the same."""
+        visit = context.visit
+        if visit is None or visit.counted or found.refused:
+            return found
+        try:
+            await self._gateway.count(visit, context.requests)
+        except GatewayError as error:
+            return refusal(error, context.request_id)
+        return found
+
+    async def stream(
+        self, document: Document, question: Question, context: Context
+    ) -> AsyncGenerator[dict[str, Any], None] | Reply:
+        """A subscription's results as they come, or the reply that says why there are none.
+
+        Raises:
+            GatewayError: from the iteration, when the source of events ends in one.
+        """
+        found = subscribe(
+            self._schema,
+            document.node,
+            context_value=context,
+            variable_values=question.variables,
+            operation_name=question.operation_name,
+            executor_class=self._executor,
+        )
+        source: Any = await found if isawaitable(found) else found
+        if isinstance(source, ExecutionResult):
+            return reply(source, context.request_id)
+        return _results(source, context.request_id)
+
+
+async def _results(
+    source: AsyncGenerator[ExecutionResult, None], request_id: str
+) -> AsyncGenerator[dict[str, Any], None]:
+    async with contextlib.aclosing(source) as results:
+        async for result in results:
+            yield reply(result, request_id).body
+
+
+def reply(result: ExecutionResult, request_id: str) -> Reply:
+    """A result as the response's body."""
+    if not result.errors:
+        return Reply({"data": result.data}, [])
+    body: dict[str, Any] = {"errors": [formatted(e, request_id) for e in result.errors]}
+    if result.data is not None or any(e.path for e in result.errors):
+        body["data"] = result.data
+    causes = [e for e in map(_cause, result.errors) if e is not None]
+    return Reply(body, causes, refused=_refused(result, causes))
+
+
+def refusal(error: GatewayError, request_id: str) -> Reply:
+    """A reply that is nothing but an error."""
+    refused = error if isinstance(error, Unauthenticated) else None
+    return Reply({"errors": [from_gateway(error, request_id)]}, [error], refused)
+
+
+def _cause(error: GraphQLError) -> GatewayError | None:
+    original = error.original_error
+    while isinstance(original, GraphQLError):
+        original = original.original_error
+    return original if isinstance(original, GatewayError) else None
+
+
+def _refused(result: ExecutionResult, causes: list[GatewayError]) -> Unauthenticated | None:
+    """The identity's refusal, when it was all that happened: a revoked token shows this late."""
+    if result.data and any(value is not None for value in result.data.values()):
+        return None
+    return next((e for e in causes if isinstance(e, Unauthenticated)), None)

@@ -1,0 +1,31 @@
+"""Loaders: what one document asks for by id is read in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiodataloader import DataLoader
+
+from app.caller import Caller
+from app.gateway import Gateway
+from resolvers.types import Content, content_of
+
+
+class ContentLoader(DataLoader[str, Content | None]):
+    """The caller's own content by id; None for what is not there or not theirs.
+
+    It gathers keys and remembers nothing: a subscription's documents live for hours.
+    """
+
+    cache = False
+
+    def __init__(self, gateway: Gateway, caller: Caller) -> None:
+        super().__init__()
+        self._gateway, self._caller = gateway, caller
+
+    async def batch_load_fn(self, keys: Sequence[str]) -> list[Content | None]:
+        self._caller.require("content:read")
+        found = await self._gateway.contents(self._caller, keys)
+        return [
+            content_of(found[k].operation, found[k].answer) if k in found else None for k in keys
+        ]

@@ -1,0 +1,196 @@
+"""The queries."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Annotated
+
+import strawberry
+
+from app.errors import InvalidRequest
+from app.gateway import Model as ConfiguredModel
+from resolvers.context import ID, Info
+from resolvers.enums import ContentType, HealthState
+from resolvers.payloads import rate_limit
+from resolvers.types import Content, RateLimit, content_of, described
+
+MOST = 50  # contents on a page
+
+First = Annotated[int, strawberry.argument(description=f"How many, 1 to {MOST}.")]
+AfterEdge = Annotated[
+    str | None, strawberry.argument(description="The cursor of the last one that you have.")
+]
+ContentTypes = Annotated[
+    list[ContentType] | None, strawberry.argument(description="Only these kinds.")
+]
+ContentID = Annotated[ID, strawberry.argument(description="The content's id.")]
+
+
+@strawberry.type(description="How the parts that the gateway depends on are.")
+class HealthComponents:
+    openai: HealthState = described("The models, as real calls saw them.")
+    message_hub: HealthState = described("The event log.")
+    cache: HealthState = described("The cache and the limits.")
+    db: HealthState = described("The database.")
+
+
+@strawberry.type(description="What this process saw in the last minute.")
+class HealthMetrics:
+    request_rate: float = described("Requests a second.")
+    error_rate: float = described("The share of them that failed, 0 to 1.")
+    p95_latency: float = described("Milliseconds within which 95 % were answered.")
+
+
+@strawberry.type(description="How the gateway is; the same as `GET /health`.")
+class Health:
+    status: HealthState = described("All in all.")
+    components: HealthComponents = described("Part by part.")
+    metrics: HealthMetrics = described("The last minute.")
+
+
+@strawberry.type(description="Who asks.")
+class Viewer:
+    id: ID = described("The token's subject.")
+    permissions: list[str] = described("What the caller may do, wildcards expanded.")
+    tier: str = described("The rate-limit tier.")
+    expires_at: datetime | None = described("When the token ends.")
+
+
+@strawberry.type(description="A model that can be asked for.")
+class Model:
+    name: str = described("Its name in `ModelInput.name`.")
+    provider: str = described("Who runs it.")
+    state: HealthState = described("How real calls found it last.")
+    configured: bool = described("Whether it can be called from here, or others answer for it.")
+    context_size: int | None = described("Tokens of prompt and answer together.")
+    max_tokens: int = described("The most that an answer may have.")
+    input_price: float | None = described("US dollars for a million prompt tokens, if known.")
+    output_price: float | None = described("US dollars for a million answer tokens, if known.")
+    fallback: list[str] = described("Who answers when it cannot, in order.")
+
+
+@strawberry.type(description="Where a page begins and ends.")
+class PageInfo:
+    has_next_page: bool = described("Whether more follow.")
+    has_previous_page: bool = described("Whether the page began behind a cursor.")
+    start_cursor: str | None = described("The first edge's cursor.")
+    end_cursor: str | None = described("The last edge's cursor.")
+
+
+@strawberry.type(description="A content and its place in the list.")
+class ContentEdge:
+    cursor: str = described("Its place.")
+    node: Content = described("The content.")
+
+
+@strawberry.type(description="A page of the caller's contents, the newest first.")
+class ContentConnection:
+    edges: list[ContentEdge] = described("The contents with their places.")
+    page_info: PageInfo = described("Where the page begins and ends.")
+
+
+def _edge_cursor(content_id: str) -> str:
+    return base64.urlsafe_b64encode(f"content:{content_id}".encode()).decode()
+
+
+def _from_cursor(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        kind, _, content_id = base64.urlsafe_b64decode(cursor).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        kind, content_id = "", ""
+    if kind != "content" or not content_id:
+        raise InvalidRequest.at(("after",), "not a cursor of this list")
+    return content_id
+
+
+def _model(model: ConfiguredModel, chain: tuple[str, ...]) -> Model:
+    place = chain.index(model.name) + 1 if model.name in chain else len(chain)
+    return Model(
+        name=model.name,
+        provider=model.provider,
+        state=HealthState(model.state),
+        configured=model.writer is not None,
+        context_size=model.context_size,
+        max_tokens=model.max_tokens,
+        input_price=model.input_price,
+        output_price=model.output_price,
+        fallback=list(chain[place:]),
+    )
+
+
+@strawberry.type(description="What can be read.")
+class Query:
+    @strawberry.field(description="One of your contents; null when there is none with this id.")
+    async def content(self, info: Info, id: ContentID) -> Content | None:
+        return await info.context.contents.load(str(id))
+
+    @strawberry.field(description="Your contents, the newest first.")
+    async def contents(
+        self,
+        info: Info,
+        first: First = 20,
+        after: AfterEdge = None,
+        content_types: ContentTypes = None,
+    ) -> ContentConnection:
+        if not 1 <= first <= MOST:
+            raise InvalidRequest.at(("first",), f"must be between 1 and {MOST}")
+        records = await info.context.gateway.page(
+            info.context.caller_visit.caller,
+            first=first + 1,
+            after=_from_cursor(after),
+            content_types=[t.value for t in content_types] if content_types else None,
+        )
+        edges = [
+            ContentEdge(cursor=_edge_cursor(r.content_id), node=content_of(r.operation, r.answer))
+            for r in records[:first]
+        ]
+        return ContentConnection(
+            edges=edges,
+            page_info=PageInfo(
+                has_next_page=len(records) > first,
+                has_previous_page=after is not None,
+                start_cursor=edges[0].cursor if edges else None,
+                end_cursor=edges[-1].cursor if edges else None,
+            ),
+        )
+
+    @strawberry.field(description="Who asks, and what they may.")
+    async def viewer(self, info: Info) -> Viewer:
+        caller, gateway = info.context.caller_visit.caller, info.context.gateway
+        return Viewer(
+            id=ID(caller.id),
+            permissions=gateway.permissions(caller),
+            tier=gateway.limiter.tier(caller),
+            expires_at=datetime.fromtimestamp(caller.expires_at, UTC),
+        )
+
+    @strawberry.field(description="How every limit stands for the caller.")
+    async def rate_limits(self, info: Info) -> list[RateLimit]:
+        caller = info.context.caller_visit.caller
+        return [rate_limit(s) for s in await info.context.gateway.rate_limits(caller)]
+
+    @strawberry.field(description="The models, with their prices and states.")
+    async def models(self, info: Info) -> list[Model]:
+        models = info.context.gateway.models
+        return [_model(m, models.chain) for m in models]
+
+    @strawberry.field(description="How the gateway is. Needs no token.")
+    async def health(self, info: Info) -> Health:
+        report = info.context.gateway.health.report()
+        return Health(
+            status=HealthState(report["status"]),
+            components=HealthComponents(
+                **{k: HealthState(v) for k, v in report["components"].items()}
+            ),
+            metrics=HealthMetrics(**report["metrics"]),
+        )
+
+    @strawberry.field(
+        description="The event log's end now: who subscribes `after` it misses nothing."
+    )
+    async def event_cursor(self, info: Info) -> str:
+        return await info.context.gateway.event_cursor(info.context.caller_visit.caller)

@@ -1,0 +1,70 @@
+"""The schema, assembled with a guard on every root field."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from app.operations import CHARACTER, STORY, THEME, VALIDATION
+from resolvers.guard import Access, Guard, Rule
+from resolvers.mutations import Mutation
+from resolvers.queries import Query
+from resolvers.subscriptions import EVENTS, Subscription
+from resolvers.types import RESULTS
+
+# Who may select which root field. A field that does not stand here keeps the schema from being.
+ACCESS: dict[type, dict[str, Rule]] = {
+    Query: {
+        "content": "content:read",
+        "contents": "content:read",
+        "viewer": Access.AUTHENTICATED,
+        "rate_limits": Access.AUTHENTICATED,
+        "models": Access.AUTHENTICATED,
+        "health": Access.PUBLIC,
+        "event_cursor": "events:subscribe",
+    },
+    Mutation: {
+        "generate_character_content": CHARACTER,
+        "generate_story": STORY,
+        "analyze_theme": THEME,
+        "validate_content": VALIDATION,
+    },
+    Subscription: {
+        "content_generated": "events:subscribe",
+        "story_generated": "events:subscribe",
+        "theme_analyzed": "events:subscribe",
+        "validation_completed": "events:subscribe",
+        "events": "events:subscribe",
+    },
+}
+
+# Selected without a token: these, `__typename`, and introspection where it is on.
+PUBLIC_FIELDS = frozenset({"health", "__typename", "__schema", "__type"})
+
+
+def guarded(root: type, rules: dict[str, Rule]) -> type:
+    """The root type with a guard on each field. Raises `LookupError` for a field without rule."""
+    definition: Any = root.__strawberry_definition__  # type: ignore[attr-defined]
+    for field in definition.fields:
+        if field.python_name not in rules:
+            raise LookupError(f"{root.__name__}.{field.python_name} has no rule of access")
+        if not any(isinstance(e, Guard) for e in field.extensions):
+            # The first extension is the outermost: nothing of the field runs before the guard.
+            field.extensions = [*field.extensions, Guard(rules[field.python_name])]
+    return root
+
+
+@cache
+def build() -> strawberry.Schema:
+    """The one schema of the process."""
+    query, mutation, subscription = (guarded(root, rules) for root, rules in ACCESS.items())
+    return strawberry.Schema(
+        query=query,
+        mutation=mutation,
+        subscription=subscription,
+        types=[*RESULTS.values(), *EVENTS],
+        config=StrawberryConfig(disable_field_suggestions=True),
+    )

@@ -1,0 +1,239 @@
+"""The GraphQL endpoint over WebSocket: the `graphql-transport-ws` protocol.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md has the messages and close codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import orjson
+from graphql import OperationType
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app.caller import Caller
+from app.errors import GatewayError, InternalError, Unauthenticated
+from app.gateway import Gateway, Visit
+from resolvers.endpoint import question
+from resolvers.errors import InvalidDocument, from_gateway
+from resolvers.execution import Executor, Question, Reply
+
+PROTOCOL = "graphql-transport-ws"
+INIT_WITHIN = 10.0  # s for connection_init
+LOOK_EVERY = 5.0  # s between looks at the token's revocation
+MOST_OPERATIONS = 100  # on one socket at once
+LONGEST_ID = 128  # characters of an operation's id
+
+log = logging.getLogger(__name__)
+
+
+class Socket:
+    """WebSockets on /graphql; an instance serves all of them."""
+
+    def __init__(
+        self, executor: Executor, gateway: Gateway, *, origins: Collection[str] = ()
+    ) -> None:
+        """`origins` may open sockets from browsers, besides the gateway's own."""
+        self._executor, self._gateway, self._origins = executor, gateway, frozenset(origins)
+
+    async def handle(self, ws: WebSocket) -> None:
+        if not self._may_open(ws):
+            await ws.close()  # before it was accepted: an HTTP 403
+            return
+        if PROTOCOL not in ws.scope["subprotocols"]:
+            await ws.accept()
+            await ws.close(4406, "Subprotocol not acceptable")
+            return
+        await ws.accept(PROTOCOL)
+        await Connection(ws, self._executor, self._gateway).serve()
+
+    def _may_open(self, ws: WebSocket) -> bool:
+        """Whether the page that opens the socket is ours or allowed; no origin: not a browser."""
+        origin = ws.headers.get("origin")
+        if origin is None or origin in self._origins or "*" in self._origins:
+            return True
+        return urlsplit(origin).netloc == ws.headers.get("host")
+
+
+class Closing(Exception):
+    """The protocol was broken, or the token does not hold: close with this code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Connection:
+    """One socket: its caller, and its operations by their ids."""
+
+    def __init__(self, ws: WebSocket, executor: Executor, gateway: Gateway) -> None:
+        self._ws, self._executor, self._gateway = ws, executor, gateway
+        self._caller: Caller | None = None
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._watch: asyncio.Task[None] | None = None
+
+    async def serve(self) -> None:
+        """Until either side closes; leaves no task behind."""
+        try:
+            await self._initialise()
+            while True:
+                await self._handle(await self._receive())
+        except WebSocketDisconnect:
+            log.debug("a socket was closed by its client")
+        except Closing as closing:
+            await self._close(closing)
+        finally:
+            tasks = [*self._operations.values(), *([self._watch] if self._watch else [])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _close(self, closing: Closing) -> None:
+        with contextlib.suppress(RuntimeError):  # it was closed in the meantime
+            await self._ws.close(closing.code, closing.reason)
+
+    # -- messages
+    async def _receive(self) -> dict[str, Any]:
+        message = await self._ws.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        try:
+            found = orjson.loads(message.get("text") or message.get("bytes") or b"")
+        except orjson.JSONDecodeError:
+            raise Closing(4400, "A message must be JSON") from None
+        if not isinstance(found, dict) or not isinstance(found.get("type"), str):
+            raise Closing(4400, "A message must be an object with a type")
+        return found
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        try:
+            await self._ws.send_text(orjson.dumps(message).decode())
+        except (RuntimeError, OSError) as error:  # it was closed in the meantime
+            raise WebSocketDisconnect(1006) from error
+
+    async def _initialise(self) -> None:
+        try:
+            async with asyncio.timeout(INIT_WITHIN):
+                message = await self._receive()
+                while message["type"] in ("ping", "pong"):
+                    await self._handle(message)
+                    message = await self._receive()
+        except TimeoutError:
+            raise Closing(4408, "Connection initialisation timeout") from None
+        if message["type"] != "connection_init":
+            raise Closing(4401, "Unauthorized")
+        self._caller = await self._authenticated(message.get("payload"))
+        self._watch = asyncio.create_task(self._hold_to_token(self._caller))
+        await self._send({"type": "connection_ack"})
+
+    async def _authenticated(self, payload: Any) -> Caller:
+        payload = payload if isinstance(payload, dict) else {}
+        header = payload.get("Authorization") or payload.get("authorization")
+        try:
+            if isinstance(header, str) and len(header.split()) == 1:
+                header = f"Bearer {header}"  # the payload may name the token alone
+            given = header if isinstance(header, str) else None
+            caller = (await self._gateway.visit(given, str(uuid4()))).caller
+            if await self._gateway.limiter.is_revoked(caller):
+                raise Unauthenticated("revoked")
+        except Unauthenticated as error:
+            raise Closing(4403, error.message) from None
+        except GatewayError as error:
+            raise Closing(1013, error.message) from None  # "try again later"
+        return caller
+
+    async def _hold_to_token(self, caller: Caller) -> None:
+        """Close when the token ends or is revoked. 4403 is a client's to renew; 4401 is fatal."""
+        while True:
+            left = caller.expires_at - time.time()
+            if left <= 0 or await self._gateway.limiter.is_revoked(caller):
+                await self._close(Closing(4403, "Token expired"))
+                return
+            await asyncio.sleep(min(left, LOOK_EVERY) if caller.token_id else left)
+
+    async def _handle(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "ping":
+            payload = {"payload": message["payload"]} if "payload" in message else {}
+            await self._send({"type": "pong", **payload})
+        elif kind == "subscribe":
+            self._subscribe(message)
+        elif kind == "complete":
+            if task := self._operations.pop(str(message.get("id")), None):
+                task.cancel()
+        elif kind == "connection_init":
+            raise Closing(4429, "Too many initialisation requests")
+        elif kind != "pong":
+            raise Closing(4400, "Unknown message type")
+
+    # -- operations
+    def _subscribe(self, message: dict[str, Any]) -> None:
+        name = message.get("id")
+        if self._caller is None:
+            raise Closing(4401, "Unauthorized")
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID:
+            raise Closing(4400, f"An operation's id has 1 to {LONGEST_ID} characters")
+        if name in self._operations:
+            raise Closing(4409, f"Subscriber for {name} already exists")
+        if len(self._operations) >= MOST_OPERATIONS:
+            raise Closing(4429, f"At most {MOST_OPERATIONS} operations at once")
+        try:
+            asked = question(message.get("payload"))
+        except GatewayError as error:
+            raise Closing(4400, error.message) from None
+        visit = Visit(self._caller, str(uuid4()))
+        self._operations[name] = asyncio.create_task(self._run(name, asked, visit))
+
+    async def _run(self, name: str, asked: Question, visit: Visit) -> None:
+        """One operation from its document to its last message."""
+        try:
+            errors = await self._results(name, asked, visit)
+        except GatewayError as error:
+            errors = [from_gateway(error, visit.request_id)]
+        except WebSocketDisconnect:
+            return
+        except Exception:
+            log.exception("unexpected error", extra={"request_id": visit.request_id})
+            errors = [from_gateway(InternalError(), visit.request_id)]
+        # Off the list first: the client may use the id again once it has the last message.
+        self._operations.pop(name, None)
+        with contextlib.suppress(WebSocketDisconnect):
+            if errors:
+                await self._send({"id": name, "type": "error", "payload": errors})
+            else:
+                await self._send({"id": name, "type": "complete"})
+
+    async def _results(self, name: str, asked: Question, visit: Visit) -> list[dict[str, Any]]:
+        """Send the operation's results; the errors that kept it from having any."""
+        executor = self._executor
+        try:
+            document = executor.documents.read(asked.query)
+            kind = document.operation(asked.operation_name).kind
+        except InvalidDocument as error:
+            await self._gateway.count(visit)
+            return error.formatted(visit.request_id)
+        context = executor.prepare(document, asked.operation_name, visit, visit.request_id)
+        if kind is not OperationType.SUBSCRIPTION:
+            return await self._one(name, await executor.run(document, asked, context))
+        stream = await executor.stream(document, asked, context)
+        if isinstance(stream, Reply):
+            errors: list[dict[str, Any]] = stream.body["errors"]
+            return errors
+        async with contextlib.aclosing(stream) as results:
+            async for body in results:
+                await self._send({"id": name, "type": "next", "payload": body})
+        return []
+
+    async def _one(self, name: str, reply: Reply) -> list[dict[str, Any]]:
+        if "data" not in reply.body:
+            errors: list[dict[str, Any]] = reply.body["errors"]
+            return errors
+        await self._send({"id": name, "type": "next", "payload": reply.body})
+        return []

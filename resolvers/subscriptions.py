@@ -1,0 +1,190 @@
+"""The subscriptions: the caller's events, each with its cursor, those behind `after` first."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+import strawberry
+
+from app.events.types import Event as StoredEvent
+from app.operations.fields import Category
+from app.operations.story import StoryElementType
+from resolvers.context import ID, Info
+from resolvers.enums import ContentType, EventType
+from resolvers.types import Content, TokenUsage, described
+
+After = Annotated[
+    str | None,
+    strawberry.argument(description="A cursor: what stands behind it comes first, then live."),
+]
+OnlyContentTypes = Annotated[
+    list[ContentType] | None, strawberry.argument(description="Only these kinds of content.")
+]
+
+
+@strawberry.type(description="What an event tells about the answer that made it.")
+class EventMetadata:
+    model_used: str = described("The model that wrote it.")
+    token_usage: TokenUsage = described("The tokens that it took.")
+
+
+@strawberry.interface(description="Something that happened.")
+class Event:
+    id: ID = described("The same on a repeat: dedupe by it.")
+    type: EventType = described("What happened.")
+    cursor: str = described("Its place in the log; go on behind it with `after`.")
+    content_id: ID = described("The content that it is about.")
+    content_type: ContentType = described("What kind of content that is.")
+    user_id: ID = described("Whose it is.")
+    request_id: str = described("The request that made it.")
+    source: str = described("The service that it came from.")
+    occurred_at: datetime = described("When it happened.")
+    metadata: EventMetadata = described("What made it.")
+
+    @strawberry.field(description="The content itself; null when it is not yours or is gone.")
+    async def content(self, info: Info) -> Content | None:
+        return await info.context.contents.load(str(self.content_id))
+
+
+@strawberry.type(description="Character, campaign or story text was generated.")
+class ContentGeneratedEvent(Event):
+    pass
+
+
+@strawberry.type(description="A story element was generated.")
+class StoryGeneratedEvent(Event):
+    element_type: StoryElementType = described("What part of a story it is.")
+    summary: str = described("The element in one or two sentences.")
+
+
+@strawberry.type(description="A text's theme was analysed.")
+class ThemeAnalyzedEvent(Event):
+    theme_category: Category = described("What kind of tale it is.")
+    confidence: float = described("How sure that is, 0 to 1.")
+
+
+@strawberry.type(description="A text was held against rules.")
+class ValidationCompletedEvent(Event):
+    passed: bool = described("Whether every required rule passed.")
+    overall_score: float = described("The mean of the rules' scores, 0 to 1.")
+
+
+EVENTS = (
+    ContentGeneratedEvent,
+    StoryGeneratedEvent,
+    ThemeAnalyzedEvent,
+    ValidationCompletedEvent,
+)
+
+
+def _own(payload: dict[str, Any]) -> tuple[type[Event], dict[str, Any]]:
+    """The event's type, and the fields that only this type has."""
+    kind = payload["type"]
+    if kind == "story.generated":
+        element = StoryElementType(payload["element_type"])
+        return StoryGeneratedEvent, {"element_type": element, "summary": payload["summary"]}
+    if kind == "theme.analyzed":
+        category = Category(payload["theme_category"])
+        return ThemeAnalyzedEvent, {
+            "theme_category": category,
+            "confidence": payload["confidence"],
+        }
+    if kind == "validation.completed":
+        told = ("passed", "overall_score")
+        return ValidationCompletedEvent, {k: payload[k] for k in told}
+    return ContentGeneratedEvent, {}
+
+
+def event_of(cursor: str, event: StoredEvent) -> Event:
+    payload = event.payload
+    kind, own = _own(payload)
+    return kind(
+        id=ID(event.id),
+        type=EventType(event.type),
+        cursor=cursor,
+        content_id=ID(payload["content_id"]),
+        content_type=ContentType(payload["content_type"]),
+        user_id=ID(event.user_id),
+        request_id=payload["request_id"],
+        source=payload["source"],
+        occurred_at=datetime.fromisoformat(payload["occurred_at"]),
+        metadata=EventMetadata(
+            model_used=payload["metadata"]["model_used"],
+            token_usage=TokenUsage.of(payload["metadata"]["token_usage"]),
+        ),
+        **own,
+    )
+
+
+async def _watch(
+    info: Info,
+    types: Iterable[EventType] | None,
+    after: str | None,
+    *,
+    content_types: Iterable[ContentType] | None = None,
+    everybody: bool = False,
+) -> AsyncGenerator[Any, None]:
+    kinds = {t.value for t in content_types} if content_types else None
+    stream = info.context.gateway.watch(
+        info.context.caller_visit.caller,
+        [t.value for t in types] if types else None,
+        after,
+        everybody=everybody,
+    )
+    async with aclosing(cast("AsyncGenerator[tuple[str, StoredEvent], None]", stream)) as events:
+        async for cursor, event in events:
+            if kinds is None or event.payload["content_type"] in kinds:
+                yield event_of(cursor, event)
+
+
+@strawberry.type(description="What can be watched, over WebSocket (graphql-transport-ws).")
+class Subscription:
+    @strawberry.subscription(description="Each text that is generated for you.")
+    async def content_generated(
+        self, info: Info, content_types: OnlyContentTypes = None, after: After = None
+    ) -> AsyncGenerator[ContentGeneratedEvent, None]:
+        kinds = [EventType.CONTENT_GENERATED]
+        async for event in _watch(info, kinds, after, content_types=content_types):
+            yield event
+
+    @strawberry.subscription(description="Each story element that is generated for you.")
+    async def story_generated(
+        self, info: Info, after: After = None
+    ) -> AsyncGenerator[StoryGeneratedEvent, None]:
+        async for event in _watch(info, [EventType.STORY_GENERATED], after):
+            yield event
+
+    @strawberry.subscription(description="Each analysis that is made for you.")
+    async def theme_analyzed(
+        self, info: Info, after: After = None
+    ) -> AsyncGenerator[ThemeAnalyzedEvent, None]:
+        async for event in _watch(info, [EventType.THEME_ANALYZED], after):
+            yield event
+
+    @strawberry.subscription(description="Each validation that is completed for you.")
+    async def validation_completed(
+        self, info: Info, after: After = None
+    ) -> AsyncGenerator[ValidationCompletedEvent, None]:
+        async for event in _watch(info, [EventType.VALIDATION_COMPLETED], after):
+            yield event
+
+    @strawberry.subscription(description="Every event of yours, of all types or of some.")
+    async def events(
+        self,
+        info: Info,
+        types: Annotated[
+            list[EventType] | None, strawberry.argument(description="Only these types.")
+        ] = None,
+        after: After = None,
+        all: Annotated[
+            bool,
+            strawberry.argument(
+                description="Everybody's events; needs the permission `events:read-all`."
+            ),
+        ] = False,
+    ) -> AsyncGenerator[Event, None]:
+        async for event in _watch(info, types, after, everybody=all):
+            yield event
