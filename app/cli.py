@@ -90,6 +90,8 @@ def serve(
         os.environ["LOREGATE_WORKERS"] = str(workers)  # each worker reads it for its share
     settings = Settings.load()
     logs.configure(settings.log_level, settings.log_format)
+    if settings.database_url is None:
+        data_directory(settings.data_dir)
     asyncio.run(preflight(settings))
     config = uvicorn.Config("app.main:create_app", factory=True, **uvicorn_options(settings))
     config.workers = settings.workers

@@ -21,6 +21,7 @@ from app.events.cursor import Cursor
 from app.events.fanout import Fanout
 from app.events.log import EventLog
 from app.events.types import EVENT_TYPES, SOURCE, Event
+from app.llm.base import Work
 from app.llm.fallback import Drafted, Model, Models
 from app.observe.health import Health
 from app.operations import Operation
@@ -125,8 +126,10 @@ class Gateway:
         except InvalidRequest:
             await self.count(visit)
             raise
-        standing = await self._spend(visit, operation, model)
-        drafted = await self.models.draft(model, operation, request, choice)
+        work = Work(operation, request, operation.prompt(request, choice))
+        spent = await self._spend(visit, model, work)
+        standing = visit.note(spent)
+        drafted = await self._draft(visit, model, work, spent)
         body = self._body(visit, operation, operation.answer(request, drafted.draft), drafted)
         await self._keep(visit, operation, body, parent=operation.parent(request))
         return Answer(operation, body, standing, visit.request_id)
@@ -137,10 +140,21 @@ class Gateway:
         admission.spent = True
         self.unspent -= 1
 
-    async def _spend(self, visit: Visit, operation: Operation[Any, Any], model: Model) -> Standing:
-        called = self.models.first(model)
-        targets = (f"operation:{operation.limit}", f"model:{called.name}", *EVERY_REQUEST)
-        return visit.note(await self.limiter.spend(visit.caller, targets))
+    async def _spend(self, visit: Visit, model: Model, work: Work) -> Spent:
+        targets = _targets(work.operation, self.models.first(model))
+        return await self.limiter.spend(visit.caller, targets, tokens=work.tokens)
+
+    async def _draft(self, visit: Visit, model: Model, work: Work, spent: Spent) -> Drafted:
+        """What a model wrote; of the tokens that were reserved, the unused are given back."""
+        called, used = self.models.first(model), 0
+        try:
+            drafted = await self.models.draft(model, work)
+            if drafted.model is called:
+                used = drafted.usage.total
+            return drafted
+        finally:
+            targets, unused = _targets(work.operation, called), work.tokens - used
+            await self.limiter.settle(visit.caller, targets, spent, unused_tokens=unused)
 
     @staticmethod
     def _body(
@@ -246,6 +260,10 @@ class Gateway:
     @staticmethod
     def permissions(caller: Caller) -> list[str]:
         return [p for p in PERMISSIONS if caller.may(p)]
+
+
+def _targets(operation: Operation[Any, Any], called: Model) -> tuple[str, ...]:
+    return (f"operation:{operation.limit}", f"model:{called.name}", *EVERY_REQUEST)
 
 
 def _events(visit: Visit, operation: Operation[Any, Any], body: dict[str, Any]) -> list[Event]:

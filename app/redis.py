@@ -21,15 +21,17 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 from app.errors import DependencyUnavailable, SettingsError
 
 BUDGET = 0.05  # s of silence in a request's path; past it the local limiter answers sooner
-SLICES = 5  # parts of the budget; see `Silence`
+SLICES = 20  # parts of the budget, see `Silence`; a new connection takes 12 turns of the loop
 FAILURES = 5  # in a row, until the breaker opens
 PROBE_EVERY = 1.0  # s; with PROBE_BUDGET it keeps "heals within 10 s of Redis's return"
 PROBE_BUDGET = 2.0  # s
-CONNECTIONS = 512  # at once for requests; more requests than that are in flight only under attack
+CONNECTIONS = 64  # at once for requests; more only queue in the server, which runs one by one
+SPARE = 8  # for the probe and the health check, which must not wait for requests
 SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
 
 log = logging.getLogger(__name__)
@@ -42,11 +44,15 @@ AWAY = (
     exceptions.OutOfMemoryError,
     exceptions.ClusterDownError,
     exceptions.ClusterError,
+    exceptions.RedisClusterException,  # no RedisError: no node of the cluster can be reached
+    exceptions.NoPermissionError,
     exceptions.TryAgainError,
     exceptions.MasterDownError,
     OSError,
     TimeoutError,
 )
+# The same, said by servers in codes that redis-py has no class for.
+AWAY_CODES = ("BUSY", "MISCONF", "NOREPLICAS")
 
 
 class Silence:
@@ -106,7 +112,9 @@ class Redis:
         self.clustered = url.startswith("redis+cluster://")
         self._budget, self._probe_every = budget, probe_every
         # No socket time-out: `Silence` bounds each call, and redis-py's own makes a task per call.
-        self._client = connect(url, max_connections=CONNECTIONS, socket_timeout=None)
+        self._client = connect(url, max_connections=CONNECTIONS + SPARE, socket_timeout=None)
+        # Who waits here waits for this process, and starts to hear Redis's silence after it.
+        self._free = asyncio.Semaphore(CONNECTIONS)
         self._failed = 0
         self._probing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[bool], None]] = []
@@ -147,22 +155,23 @@ class Redis:
             return await execute("EVAL", script.source, len(keys), *keys, *args)
 
     async def _within(self, work: Callable[..., Any], *args: Any, budget: float | None) -> Any:
-        if self._probing is not None:
-            raise DependencyUnavailable("redis")
-        try:
-            async with Silence(budget or self._budget):
-                reply = await work(*args)
-        except AWAY as error:
-            self._failure(error)
-            raise DependencyUnavailable("redis") from None
-        except exceptions.RedisError as error:
-            # It answers, but not to this: ours to mend, and no reason to refuse the caller.
-            log.exception("redis refused a command", extra={"kind": type(error).__name__})
-            raise DependencyUnavailable("redis") from None
+        async with self._free:
+            if self._probing is not None:
+                raise DependencyUnavailable("redis")
+            try:
+                async with Silence(budget or self._budget):
+                    reply = await work(*args)
+            except (*AWAY, exceptions.RedisError) as error:
+                self._failure(error)
+                raise DependencyUnavailable("redis") from None
         self._failed = 0
         return reply
 
-    def _failure(self, error: BaseException) -> None:
+    def _failure(self, error: Exception) -> None:
+        if not _away(error):
+            # It answers, but not to this: ours to mend, and no reason to refuse the caller.
+            log.error("redis refused a command", exc_info=error)
+            return
         self._failed += 1
         if self._failed >= FAILURES and self._probing is None:
             log.warning("redis is away", extra={"kind": type(error).__name__})
@@ -178,7 +187,7 @@ class Redis:
             try:
                 async with asyncio.timeout(PROBE_BUDGET):
                     await self._client.execute_command("SET", "loregate:probe", "1", "PX", 1000)
-            except (*AWAY, exceptions.RedisError) as error:
+            except Exception as error:  # a probe that died would leave the breaker open for ever
                 log.debug("redis is still away", extra={"kind": type(error).__name__})
             else:
                 break
@@ -212,6 +221,12 @@ class Redis:
         await self._client.aclose()
 
 
+def _away(error: Exception) -> bool:
+    if isinstance(error, AWAY):
+        return True
+    return str(error).partition(" ")[0] in AWAY_CODES
+
+
 READ_TIMEOUT = 5.0  # s; blocking reads ask for less, so that a dead connection is noticed
 BLOCK = 2_000  # ms
 
@@ -220,7 +235,9 @@ class Reader:
     """Reads streams as they grow, apart from the requests' connections and their budget."""
 
     def __init__(self, url: str) -> None:
-        self._client = connect(url, max_connections=4, socket_timeout=READ_TIMEOUT)
+        # No socket time-out: redis-py's is a `wait_for`, which on Python 3.11 can lose a
+        # cancellation, and a reader that cannot be cancelled cannot be stopped.
+        self._client = connect(url, max_connections=4, socket_timeout=None)
 
     async def read(
         self, streams: Mapping[str, str], count: int
@@ -233,7 +250,8 @@ class Reader:
         ids = streams.values()
         command: list[Any] = ["XREAD", "COUNT", count, "BLOCK", BLOCK, "STREAMS", *streams, *ids]
         try:
-            reply = await self._client.execute_command(*command)
+            async with asyncio.timeout(READ_TIMEOUT):
+                reply = await self._client.execute_command(*command)
         except (*AWAY, exceptions.RedisError) as error:
             log.debug("stream reader lost redis", extra={"kind": type(error).__name__})
             raise DependencyUnavailable("redis") from None
@@ -257,6 +275,7 @@ def connect(
     """A client for any of the URL schemes; redis-py's own retries are off.
 
     A retried EVALSHA would spend twice: with the defaults one slow call ran eleven times.
+    Raises `SettingsError`, which shows nothing of the URL but its scheme.
     """
     options: dict[str, Any] = {
         "max_connections": max_connections,
@@ -264,27 +283,38 @@ def connect(
         "socket_connect_timeout": 2.0,
         "retry": Retry(NoBackoff(), 0),
         "client_name": "loregate",
+        # One command fewer for each new connection; only one vendor's service answers it.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
-    scheme = url.partition("://")[0]
-    if scheme not in SCHEMES:
+    scheme, found, _ = url.partition("://")
+    if not found or scheme not in SCHEMES:
         known = ", ".join(f"{s}://" for s in SCHEMES)
-        raise SettingsError(f"REDIS_URL has the scheme {scheme!r}; it may be one of {known}")
-    if scheme == "redis+cluster":
-        return RedisCluster.from_url(url.replace("redis+cluster", "redis", 1), **options)
-    if scheme == "redis+sentinel":
-        return _sentinel(url, options)
-    return Client.from_url(url, **options)
+        shown = f"the scheme {scheme!r}" if found else "no scheme"
+        raise SettingsError(f"REDIS_URL has {shown}; it may be one of {known}")
+    try:
+        if scheme == "redis+cluster":
+            return RedisCluster.from_url(url.replace("redis+cluster", "redis", 1), **options)
+        if scheme == "redis+sentinel":
+            return _sentinel(url, options)
+        return Client.from_url(url, **options)
+    except ValueError:  # its message may quote a part of the URL
+        raise SettingsError(f"REDIS_URL, of the scheme {scheme!r}, is not a valid URL") from None
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> Client:
     """`redis+sentinel://user:password@host:26379,host:26379/service/0`"""
-    login, _, hosts = urlsplit(url).netloc.rpartition("@")
-    service, _, db = urlsplit(url).path.strip("/").partition("/")
+    parts = urlsplit(url)
+    login, _, hosts = parts.netloc.rpartition("@")
+    service, _, db = parts.path.strip("/").partition("/")
     if not service:
         raise SettingsError("REDIS_URL names no service; redis+sentinel://host:26379/SERVICE/0")
     user, _, password = login.partition(":")
-    nodes = [(h.partition(":")[0], int(h.partition(":")[2] or 26379)) for h in hosts.split(",")]
-    sentinel: Any = Sentinel(nodes, sentinel_kwargs={"socket_timeout": 1.0}, **options)  # type: ignore[no-untyped-call]  # upstream
+    nodes = [
+        (at.hostname, at.port or 26379) for at in (urlsplit(f"//{h}") for h in hosts.split(","))
+    ]
+    # One that is down is passed over at once: the next is to be asked within the same budget.
+    asking = {"socket_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
+    sentinel: Any = Sentinel(nodes, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]  # upstream
     master: Client = sentinel.master_for(
         service,
         db=int(db or 0),

@@ -168,6 +168,7 @@ class Settings(BaseSettings):
             name: dev for name in ("introspection", "graphiql") if getattr(found, name) is None
         }
         file = _read_config(found.config) if found.config else found.file
+        _check_chain(found, file)
         return found.model_copy(
             update={
                 **switches,
@@ -196,6 +197,17 @@ def _keys(models: tuple[ModelTable, ...], env_file: Path | None) -> dict[str, Se
     fields: Any = {name: (OptionalSecret, Field(None, alias=name)) for name in names}
     keys = create_model("Keys", __base__=_Keys, **fields)(_env_file=env_file)
     return {n: v for n in names if (v := getattr(keys, n)) is not None}
+
+
+def _check_chain(found: Settings, file: ConfigFile) -> None:
+    """Raises `SettingsError` for a chain that was given and names what is no model."""
+    given = "fallback" in found.model_fields_set
+    where, chain = "LOREGATE_FALLBACK", found.fallback if given else ()
+    if file.fallback is not None:
+        where, chain = f"{found.config}: fallback", file.fallback
+    known = [*(m.name for m in file.models or DEFAULT_MODELS), STORYTELLER]
+    if unknown := [name for name in chain if name not in known]:
+        raise SettingsError(f"{where} names {', '.join(unknown)}; it may be {', '.join(known)}")
 
 
 class _Keys(BaseSettings):

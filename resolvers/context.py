@@ -23,6 +23,7 @@ class Context:
     request_id: str
     visit: Visit | None
     requests: int = 1  # root fields, which is what the document counts
+    resumed: bool = False  # a subscription that goes on where it left off counts nothing
     charge: asyncio.Future[None] | None = None  # the one decision on all of them
     admissions: dict[str | int, Admission] = field(default_factory=dict)
 

@@ -16,6 +16,7 @@ from app.errors import (
     GatewayError,
     InternalError,
     MethodNotAllowed,
+    RateLimited,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -112,7 +113,7 @@ class Endpoint:
 
     async def _counted(self, visit: Visit | None, error: Any) -> Any:
         """The error to show; a request that was refused before anything counted, counts now."""
-        if visit is None or visit.counted or isinstance(error, Unauthenticated):
+        if visit is None or visit.counted or isinstance(error, Unauthenticated | RateLimited):
             return error
         try:
             await self._gateway.count(visit)
@@ -182,12 +183,13 @@ def _response(reply: Reply, visit: Visit | None, media_type: str) -> Response:
     headers = limit_headers(visit.standing if visit else None)
     waits = [e for e in reply.errors if e.retry_after is not None]
     if waits:
-        headers |= max(waits, key=lambda e: e.retry_after or 0).headers
+        headers |= error_headers(max(waits, key=lambda e: e.retry_after or 0))
     if reply.refused is not None:
         return _encoded(reply.body, 401, media_type, reply.refused.headers)
     status = 200
-    if "data" not in reply.body and media_type == GRAPHQL_RESPONSE:
-        status = 400  # the variables did not fit: execution never began
+    if "data" not in reply.body:  # execution never began: limits, or variables that did not fit
+        bad = 400 if media_type == GRAPHQL_RESPONSE else 200
+        status = reply.errors[0].status if reply.errors else bad
     return _encoded(reply.body, status, media_type, headers)
 
 

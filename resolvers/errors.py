@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import GraphQLError, TypeNode, VariableDefinitionNode, print_ast
 
 from app.errors import GatewayError, InternalError, InvalidRequest, RateLimited
 
 log = logging.getLogger(__name__)
 
+UNFIT = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([\w.\[\]]+))?: (.+)", re.DOTALL)
 # REST names a value's place; a query's own arguments stand beside `input`.
 ARGUMENTS = ("after", "first", "types", "contentTypes", "id")
 
@@ -69,13 +71,30 @@ def formatted(error: GraphQLError, request_id: str) -> dict[str, Any]:
     while isinstance(original, GraphQLError):
         original = original.original_error
     if original is None:
-        return _with(error, {"code": "BAD_USER_INPUT", "requestId": request_id})
+        return _with(error, {"code": "BAD_USER_INPUT", "requestId": request_id, **_place(error)})
     if not isinstance(original, GatewayError):
         log.error("unexpected error", exc_info=original, extra={"request_id": request_id})
         original = InternalError()
     shown = _with(error, extensions(original, request_id))
     shown["message"] = original.message
     return shown
+
+
+def _place(error: GraphQLError) -> dict[str, str]:
+    """Which field of a variable does not fit its type; graphql-core tells it in words alone."""
+    found = UNFIT.match(error.message)
+    if found is None:
+        return {}
+    name, path, said = found.groups()
+    variable = next(iter(error.nodes or ()), None)
+    if isinstance(variable, VariableDefinitionNode) and _is_input(variable.type):
+        name = "input"  # the field's argument, whatever the client named its variable
+    parts = re.findall(r"\w+", path or "")
+    return {"field": ".".join([name, *parts]), "error": said}
+
+
+def _is_input(kind: TypeNode) -> bool:
+    return print_ast(kind).rstrip("!").endswith("Input")
 
 
 def from_gateway(error: GatewayError, request_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from graphql import ExecutionResult, GraphQLError, execute, subscribe
 from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 
-from app.errors import GatewayError, Unauthenticated
+from app.errors import Forbidden, GatewayError, InvalidRequest, RateLimited, Unauthenticated
 from app.gateway import Gateway, Visit
 from resolvers.context import Context
 from resolvers.documents import Document, Documents
@@ -69,15 +69,17 @@ class Executor:
             operation_name=question.operation_name,
             is_awaitable=is_awaitable,
             executor_class=self._executor,
+            hide_suggestions=True,
         )
         if isawaitable(result):
             result = await result
         return await self._counted(reply(result, context.request_id), context)
 
     async def _counted(self, found: Reply, context: Context) -> Reply:
-        """What selected nothing that counts, counts all the same."""
+        """What selected nothing that counts, counts all the same; what was refused does not."""
         visit = context.visit
-        if visit is None or visit.counted or found.refused:
+        refused = any(isinstance(e, RateLimited) for e in found.errors)
+        if visit is None or visit.counted or found.refused or refused:
             return found
         try:
             await self._gateway.count(visit, context.requests)
@@ -100,19 +102,25 @@ class Executor:
             variable_values=question.variables,
             operation_name=question.operation_name,
             executor_class=self._executor,
+            hide_suggestions=True,
         )
         source: Any = await found if isawaitable(found) else found
         if isinstance(source, ExecutionResult):
-            return reply(source, context.request_id)
-        return _results(source, context.request_id)
+            context.resumed = False  # it never began, so there is nothing that it goes on with
+            return await self._counted(reply(source, context.request_id), context)
+        return self._results(source, context)
 
-
-async def _results(
-    source: AsyncGenerator[ExecutionResult, None], request_id: str
-) -> AsyncGenerator[dict[str, Any], None]:
-    async with contextlib.aclosing(source) as results:
-        async for result in results:
-            yield reply(result, request_id).body
+    async def _results(
+        self, source: AsyncGenerator[ExecutionResult, None], context: Context
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        try:
+            async with contextlib.aclosing(source) as results:
+                async for result in results:
+                    yield reply(result, context.request_id).body
+        except (Forbidden, InvalidRequest):
+            if context.resumed:  # refused, so it went on with nothing and counts after all
+                await self._gateway.count(context.caller_visit)
+            raise
 
 
 def reply(result: ExecutionResult, request_id: str) -> Reply:
@@ -143,4 +151,5 @@ def _refused(result: ExecutionResult, causes: list[GatewayError]) -> Unauthentic
     """The identity's refusal, when it was all that happened: a revoked token shows this late."""
     if result.data and any(value is not None for value in result.data.values()):
         return None
-    return next((e for e in causes if isinstance(e, Unauthenticated)), None)
+    refused = [e for e in causes if isinstance(e, Unauthenticated)]
+    return refused[0] if refused and len(refused) == len(result.errors or ()) else None

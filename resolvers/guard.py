@@ -12,9 +12,11 @@ from enum import Enum
 from inspect import isawaitable
 from typing import Any
 
+from graphql import OperationType
 from strawberry.extensions import FieldExtension
 from strawberry.types import Info as StrawberryInfo
 
+from app.gateway import Visit
 from app.operations import Operation
 from resolvers.context import Context
 
@@ -53,19 +55,17 @@ class Guard(FieldExtension):
             admission = await context.gateway.admit(context.caller_visit, self.rule)
             context.admissions[info.path.key] = admission
             return
-        if self.rule is not Access.PUBLIC:
-            permission = None if isinstance(self.rule, Access) else self.rule
-            await context.gateway.allow(context.caller_visit, permission)
-        # A subscription that goes on where it left off was counted when it began.
-        resumed = kwargs.get("after") if info.operation.operation.value == "subscription" else None
-        await self._charge(context, 0 if resumed else context.requests)
+        if info.operation.operation is OperationType.SUBSCRIPTION:
+            context.resumed = bool(kwargs.get("after"))
+        if self.rule is not Access.PUBLIC or context.visit is not None:
+            await self._charge(context, context.caller_visit)
+        if isinstance(self.rule, str):
+            context.caller_visit.caller.require(self.rule)
 
     @staticmethod
-    async def _charge(context: Context, requests: int) -> None:
+    async def _charge(context: Context, visit: Visit) -> None:
         """Once for all of the document's root fields; each of them awaits the one decision."""
-        if context.visit is None:
-            return
         if context.charge is None:
-            counting = context.gateway.count(context.visit, requests)
-            context.charge = asyncio.ensure_future(counting)
+            requests = 0 if context.resumed else context.requests
+            context.charge = asyncio.ensure_future(context.gateway.count(visit, requests))
         await asyncio.shield(context.charge)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -30,6 +30,8 @@ INIT_WITHIN = 10.0  # s for connection_init
 LOOK_EVERY = 5.0  # s between looks at the token's revocation
 MOST_OPERATIONS = 100  # on one socket at once
 LONGEST_ID = 128  # characters of an operation's id
+LONGEST_REASON = 123  # bytes that a close frame has for it (RFC 6455, section 5.5)
+DAY = 86_400.0  # s; loops take no timers of years
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,8 @@ class Socket:
         self, executor: Executor, gateway: Gateway, *, origins: Collection[str] = ()
     ) -> None:
         """`origins` may open sockets from browsers, besides the gateway's own."""
-        self._executor, self._gateway, self._origins = executor, gateway, frozenset(origins)
+        self.executor, self.gateway, self._origins = executor, gateway, frozenset(origins)
+        self.init_within, self.look_every = INIT_WITHIN, LOOK_EVERY
 
     async def handle(self, ws: WebSocket) -> None:
         if not self._may_open(ws):
@@ -52,14 +55,17 @@ class Socket:
             await ws.close(4406, "Subprotocol not acceptable")
             return
         await ws.accept(PROTOCOL)
-        await Connection(ws, self._executor, self._gateway).serve()
+        await Connection(ws, self).serve()
 
     def _may_open(self, ws: WebSocket) -> bool:
         """Whether the page that opens the socket is ours or allowed; no origin: not a browser."""
         origin = ws.headers.get("origin")
         if origin is None or origin in self._origins or "*" in self._origins:
             return True
-        return urlsplit(origin).netloc == ws.headers.get("host")
+        try:
+            return urlsplit(origin).netloc == ws.headers.get("host")
+        except ValueError:  # such as `http://[`
+            return False
 
 
 class Closing(Exception):
@@ -67,37 +73,70 @@ class Closing(Exception):
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
-        self.code, self.reason = code, reason
+        self.code = code
+        self.reason = reason.encode()[:LONGEST_REASON].decode(errors="ignore")
+
+
+class TooManyOperations(GatewayError):
+    """One operation too many at once on a socket; the others go on."""
+
+    status, code = 429, "TOO_MANY_OPERATIONS"
+
+    def __init__(self) -> None:
+        super().__init__(f"A socket may run at most {MOST_OPERATIONS} operations at once")
+
+
+def _name(message: dict[str, Any]) -> str:
+    """The id of the message's operation."""
+    name = message.get("id")
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID:
+        raise Closing(4400, f"An operation's id has 1 to {LONGEST_ID} characters")
+    return name
 
 
 class Connection:
     """One socket: its caller, and its operations by their ids."""
 
-    def __init__(self, ws: WebSocket, executor: Executor, gateway: Gateway) -> None:
-        self._ws, self._executor, self._gateway = ws, executor, gateway
+    def __init__(self, ws: WebSocket, edge: Socket) -> None:
+        self._ws, self._edge = ws, edge
+        self._executor, self._gateway = edge.executor, edge.gateway
         self._caller: Caller | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
-        self._watch: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
         """Until either side closes; leaves no task behind."""
         try:
-            await self._initialise()
-            while True:
-                await self._handle(await self._receive())
+            closing = await self._served()
         except WebSocketDisconnect:
             log.debug("a socket was closed by its client")
-        except Closing as closing:
-            await self._close(closing)
+            closing = None
         finally:
-            tasks = [*self._operations.values(), *([self._watch] if self._watch else [])]
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if closing is not None:
+            with contextlib.suppress(RuntimeError, OSError):  # it was closed in the meantime
+                await self._ws.close(closing.code, closing.reason)
 
-    async def _close(self, closing: Closing) -> None:
-        with contextlib.suppress(RuntimeError):  # it was closed in the meantime
-            await self._ws.close(closing.code, closing.reason)
+    async def _served(self) -> Closing:
+        """Answer messages until there is a reason to close."""
+        try:
+            caller = await self._initialise()
+            async with asyncio.timeout(None) as lease:
+                self._start(self._hold_to_token(caller, lease))
+                while True:
+                    await self._handle(await self._receive())
+        except Closing as closing:
+            return closing
+        except TimeoutError:
+            return Closing(4403, "Token expired")
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     # -- messages
     async def _receive(self) -> dict[str, Any]:
@@ -105,11 +144,13 @@ class Connection:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
         try:
-            found = orjson.loads(message.get("text") or message.get("bytes") or b"")
+            found = orjson.loads(message.get("text") or "")
         except orjson.JSONDecodeError:
-            raise Closing(4400, "A message must be JSON") from None
+            raise Closing(4400, "A message must be JSON in a text frame") from None
         if not isinstance(found, dict) or not isinstance(found.get("type"), str):
             raise Closing(4400, "A message must be an object with a type")
+        if not isinstance(found.get("payload"), dict | None):
+            raise Closing(4400, "A message's payload must be an object")
         return found
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -118,9 +159,9 @@ class Connection:
         except (RuntimeError, OSError) as error:  # it was closed in the meantime
             raise WebSocketDisconnect(1006) from error
 
-    async def _initialise(self) -> None:
+    async def _initialise(self) -> Caller:
         try:
-            async with asyncio.timeout(INIT_WITHIN):
+            async with asyncio.timeout(self._edge.init_within):
                 message = await self._receive()
                 while message["type"] in ("ping", "pong"):
                     await self._handle(message)
@@ -129,12 +170,11 @@ class Connection:
             raise Closing(4408, "Connection initialisation timeout") from None
         if message["type"] != "connection_init":
             raise Closing(4401, "Unauthorized")
-        self._caller = await self._authenticated(message.get("payload"))
-        self._watch = asyncio.create_task(self._hold_to_token(self._caller))
+        self._caller = await self._authenticated(message.get("payload") or {})
         await self._send({"type": "connection_ack"})
+        return self._caller
 
-    async def _authenticated(self, payload: Any) -> Caller:
-        payload = payload if isinstance(payload, dict) else {}
+    async def _authenticated(self, payload: dict[str, Any]) -> Caller:
         header = payload.get("Authorization") or payload.get("authorization")
         try:
             if isinstance(header, str) and len(header.split()) == 1:
@@ -149,14 +189,13 @@ class Connection:
             raise Closing(1013, error.message) from None  # "try again later"
         return caller
 
-    async def _hold_to_token(self, caller: Caller) -> None:
-        """Close when the token ends or is revoked. 4403 is a client's to renew; 4401 is fatal."""
-        while True:
-            left = caller.expires_at - time.time()
-            if left <= 0 or await self._gateway.limiter.is_revoked(caller):
-                await self._close(Closing(4403, "Token expired"))
-                return
-            await asyncio.sleep(min(left, LOOK_EVERY) if caller.token_id else left)
+    async def _hold_to_token(self, caller: Caller, lease: asyncio.Timeout) -> None:
+        """End the lease when the token ends or is revoked."""
+        while (left := caller.expires_at - time.time()) > 0:
+            if await self._gateway.limiter.is_revoked(caller):
+                break
+            await asyncio.sleep(min(left, self._edge.look_every if caller.token_id else DAY))
+        lease.reschedule(asyncio.get_running_loop().time())
 
     async def _handle(self, message: dict[str, Any]) -> None:
         kind = message["type"]
@@ -164,9 +203,9 @@ class Connection:
             payload = {"payload": message["payload"]} if "payload" in message else {}
             await self._send({"type": "pong", **payload})
         elif kind == "subscribe":
-            self._subscribe(message)
+            await self._subscribe(message)
         elif kind == "complete":
-            if task := self._operations.pop(str(message.get("id")), None):
+            if task := self._operations.pop(_name(message), None):
                 task.cancel()
         elif kind == "connection_init":
             raise Closing(4429, "Too many initialisation requests")
@@ -174,22 +213,22 @@ class Connection:
             raise Closing(4400, "Unknown message type")
 
     # -- operations
-    def _subscribe(self, message: dict[str, Any]) -> None:
-        name = message.get("id")
+    async def _subscribe(self, message: dict[str, Any]) -> None:
+        name = _name(message)
         if self._caller is None:
             raise Closing(4401, "Unauthorized")
-        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID:
-            raise Closing(4400, f"An operation's id has 1 to {LONGEST_ID} characters")
         if name in self._operations:
             raise Closing(4409, f"Subscriber for {name} already exists")
-        if len(self._operations) >= MOST_OPERATIONS:
-            raise Closing(4429, f"At most {MOST_OPERATIONS} operations at once")
         try:
             asked = question(message.get("payload"))
         except GatewayError as error:
             raise Closing(4400, error.message) from None
         visit = Visit(self._caller, str(uuid4()))
-        self._operations[name] = asyncio.create_task(self._run(name, asked, visit))
+        if len(self._operations) < MOST_OPERATIONS:
+            self._operations[name] = self._start(self._run(name, asked, visit))
+        else:
+            refused = [from_gateway(TooManyOperations(), visit.request_id)]
+            await self._send({"id": name, "type": "error", "payload": refused})
 
     async def _run(self, name: str, asked: Question, visit: Visit) -> None:
         """One operation from its document to its last message."""
@@ -203,7 +242,8 @@ class Connection:
             log.exception("unexpected error", extra={"request_id": visit.request_id})
             errors = [from_gateway(InternalError(), visit.request_id)]
         # Off the list first: the client may use the id again once it has the last message.
-        self._operations.pop(name, None)
+        if self._operations.get(name) is asyncio.current_task():
+            del self._operations[name]
         with contextlib.suppress(WebSocketDisconnect):
             if errors:
                 await self._send({"id": name, "type": "error", "payload": errors})

@@ -25,7 +25,7 @@ from app.policies.keys import sign
 from app.settings import Settings
 from app.storage.migrate import migrate
 
-SECRET = "a secret of the tests, at least thirty-two bytes long"
+SECRET = "a secret of the tests of at least thirty-two bytes"
 PROTOCOL: Any = "graphql-transport-ws"
 
 CHARACTER = {

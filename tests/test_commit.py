@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.storage.commit import MAX_QUEUED, MAX_ROWS
 from app.storage.store import DuplicateContent, Record, Store
 from tests.postgres import Postgres
 from tests.records import a_record, an_event, heard
+from tests.wire import Wire
 
 BOUND = 0.5  # s, of the stores whose database is taken away
 GUARD = 20.0  # s; a call that outlives it hangs
@@ -231,6 +233,30 @@ async def test_a_locked_file_is_unavailable_and_heals(sqlite_database: str, open
     assert event not in waiting  # its note was not lost either
 
 
+async def test_a_transaction_given_up_is_not_committed_later(
+    sqlite_database: str, opened: Opener
+) -> None:
+    store = await opened(sqlite_database, bound=BOUND)
+    stuck = threading.Event()
+
+    def hold(*arguments: object) -> None:
+        stuck.wait(GUARD)  # a disk that does not answer: the writer's thread cannot be stopped
+
+    given_up, record = a_record(), a_record()
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", hold)
+    try:
+        await unavailable(store, given_up)
+        await unavailable(store, a_record())  # its turn came, so the first was given up for good
+        stuck.set()
+        await store.add(record, [])
+        found = await stored(store)
+    finally:
+        stuck.set()
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", hold)
+    assert record.content_id in found
+    assert given_up.content_id not in found
+
+
 async def test_the_queue_is_bounded(sqlite_database: str, opened: Opener) -> None:
     store = await opened(sqlite_database, bound=GUARD)
     with locked(sqlite_database):
@@ -301,41 +327,6 @@ async def test_a_silent_server_is_unavailable_and_heals(
             if after.content_id in await stored(store):
                 break
     assert before.content_id in await stored(store)
-
-
-class Wire:
-    """Stands between a store and its server, and cuts the wire at a statement of its choice."""
-
-    def __init__(self, socket: str) -> None:
-        self.socket, self.cut_at, self.after = socket, b"", False
-        self.cuts = 0
-
-    async def join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_unix_connection(self.socket)
-        back = asyncio.create_task(self._pass_back(server_reader, writer))
-        while data := await reader.read(1 << 16):
-            if self.cut_at and self.cut_at in data:
-                back.cancel()
-                await self._cut(data, server_reader, server_writer)
-                break
-            server_writer.write(data)
-        server_writer.close()
-        writer.close()
-        await asyncio.gather(back, return_exceptions=True)
-
-    async def _cut(
-        self, data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.cut_at, self.cuts = b"", self.cuts + 1
-        await asyncio.sleep(0)  # the way back has let go of its reader
-        if self.after:
-            writer.write(data)
-            await reader.read(1)  # the server has done it, and nobody will hear so
-
-    async def _pass_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-        writer.close()
 
 
 @pytest.fixture

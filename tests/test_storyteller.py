@@ -9,9 +9,9 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -25,13 +25,16 @@ from app.llm.telling.english import article, polished, tokens
 from app.llm.telling.grammar import SLOT
 from app.llm.telling.packs import Packs
 from app.operations import CHARACTER, STORY, THEME, VALIDATION
+from app.operations.fields import Category
 
 STORYTELLER = Storyteller()
 
 CLASSES = (
-    "barbarian bard cleric druid fighter monk paladin ranger rogue sorcerer warlock wizard artificer"
-).split()
+    "barbarian", "bard", "cleric", "druid", "fighter", "monk", "paladin", "ranger", "rogue",
+    "sorcerer", "warlock", "wizard", "artificer",
+)  # fmt: skip
 CHARACTERS = ("backstory", "personality", "combat", "equipment")
+RULE_CATEGORIES = ("theme", "quality", "consistency", "rules", "custom")
 STORIES = ("plot", "quest", "scene", "dialogue", "description", "event")
 TONES = (
     "dark", "humorous", "heroic", "mysterious", "horror", "epic", "tragic", "adventurous",
@@ -193,12 +196,11 @@ def _templates(table: Any) -> Iterator[str]:
 
 
 async def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> None:
-    """Drawn often enough that each list is used: an unknown slot raises `KeyError`."""
     packs = Packs()
     names = {"a", "name", "class", "race", "background", "level", "home", "they", "them", "their"}
     names |= {"theirs", "themself", "s", "es", "ies", "has", "is", "was", "extra", "talk", "family"}
     names |= {"goal", "enemy", "weapon", "trait", "villain", "matter", "campaign_type", "length"}
-    names |= {"conflict", "flavour", "element", "party", "party_s", "foes", "dc", "setting"}
+    names |= {"missing", "conflict", "flavour", "element", "party", "party_s", "foes", "dc", "setting"}
     for table in (packs.common["once"], packs.common["free"], packs.story["once"]):
         names |= table.keys()
     names |= packs.story["free"].keys() | packs.character["text"].keys()
@@ -207,6 +209,7 @@ async def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> No
         ("class", packs.classes["wizard"]),
         ("class", packs.classes["ranger"]),
         ("class", packs.classes["warlock"]),
+        ("race", packs.people["race"]["elf"]),
         ("mood", packs.moods["horror"]),
         ("background", packs.people["background"]["noble"]),
         ("conduct", packs.people["conduct"]["lawful"]),
@@ -214,7 +217,7 @@ async def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> No
     ):
         names |= {f"{prefix}_{key}" for key in table}
     used = {
-        slot.removesuffix("_cap")
+        slot.removesuffix("_cap").removesuffix("_low")
         for table in (packs.classes, packs.people, packs.moods, packs.character, packs.story)
         for template in _templates(table)
         for slot in SLOT.findall(template)
@@ -238,7 +241,11 @@ async def test_each_class_has_a_tale_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("name", "sign"),
-    [("warlock", "pact|favour|patron"), ("paladin", "oath|swor|order"), ("wizard", "book|tower")],
+    [
+        ("warlock", "pact|favour|patron"),
+        ("paladin", "oath|swor|order"),
+        ("wizard", "book|librar|tower|theorem|academy|pages"),
+    ],
 )
 async def test_a_class_brings_its_own_matter(name: str, sign: str) -> None:
     for seed in range(8):
@@ -258,13 +265,15 @@ async def test_the_callers_words_stand_in_the_text() -> None:
     raw = {
         "element_type": "quest",
         "context": {"setting": "Waterdeep", "party_size": 3, "party_level": 7,
-                    "campaign_theme": "revenge", "campaign_type": "sandbox", "length": "2 evenings"},
+                    "campaign_theme": "revenge", "campaign_type": "sandbox", "length": "2 nights"},
         "parameters": {"villain": "Strahd", "weather": "fog"},
         "theme": {"tone": "grim", "genre": "gothic"},
     }  # fmt: skip
     draft = await told(STORY, raw)
-    for word in ("Waterdeep", "revenge", "Strahd", "weather, fog", "sandbox", "2 evenings"):
-        assert word in draft.content, draft.content
+    for seed in range(10):
+        draft = await told(STORY, raw | {"model": {"seed": seed}})
+        for word in ("Waterdeep", "revenge", "Strahd", "weather, fog", "sandbox", "2 nights"):
+            assert word in draft.content, draft.content
     for word in ("grim", "gothic", "revenge", "three adventurers of 7th level"):
         assert word in draft.summary, draft.summary
 
@@ -299,8 +308,8 @@ async def test_the_four_texts_of_one_character_name_one_person() -> None:
     names = set()
     for type_ in CHARACTERS:
         text = (await told(CHARACTER, {"type": type_, "character_context": context})).text
-        dwarves = STORYTELLER._packs.people["race"]["dwarf"]["names"]
-        names.add(next(name for name in dwarves if name in text))
+        dwarves = STORYTELLER._packs.people["race"]["dwarf"]
+        names.add(next(n for n in (*dwarves["she"], *dwarves["he"]) if n in text))
     assert len(names) == 1
 
 
@@ -396,7 +405,8 @@ async def test_hostile_values_cannot_break_a_sentence(value: str) -> None:
      ("11th", "an"), ("18th", "an"), ("1st", "a"), ("180", "a"), ("human", "a"), ("heir", "an"),
      ("honest", "an"), ("one-eyed", "a"), ("undead", "an"), ("unique", "a"), ("uninvited", "an"),
      ("NPC", "an"), ("useful", "a"), ("eunuch", "a"), ("urchin", "an"), ("owlbear", "an"),
-     ("unimpressed", "an"), ("universe", "a"), ("Ubiquitous", "a"), ("usher", "an"), ("80-foot", "an")],
+     ("unimpressed", "an"), ("universe", "a"), ("Ubiquitous", "a"), ("usher", "an"),
+     ("80-foot", "an")],
 )  # fmt: skip
 def test_articles_follow_the_sound(word: str, wanted: str) -> None:
     assert article(word) == wanted
@@ -442,25 +452,43 @@ async def test_a_long_text_is_read_away_from_the_event_loop(
 
 def _hostile_texts() -> list[str]:
     return [
-        "a" * 50_000, "aaaa ... " * 5_500, "A" * 50_000, "[" * 50_000, "“" * 50_000, "\n" * 49_999 + "x",
-        "no " * 16_000, "1d" * 25_000, "level " * 8_000, "rage cast " * 5_000, "A B " * 12_000,
+        "a" * 50_000, "aaaa ... " * 5_500, "A" * 50_000, "[" * 50_000, "“" * 50_000,
+        "\n" * 49_999 + "x", "no " * 16_000, "1d" * 25_000, "level " * 8_000, "rage cast " * 5_000, "A B " * 12_000,
         "{" * 25_000 + "}" * 25_000, ". " * 25_000, "'-" * 25_000, "Aaaa" * 12_500, "9" * 50_000,
         "LOUD " * 10_000, "\x00" * 50_000, "he was. I am. " * 3_000, "é" * 50_000, "a-" * 25_000,
     ]  # fmt: skip
 
 
-async def test_hostile_texts_of_full_length_are_judged_at_all() -> None:
-    """A regular expression that backtracks would hang here for hours, not for seconds."""
-    rules = [
-        {"category": c, "name": c} for c in ("theme", "quality", "consistency", "rules", "custom")
-    ]
-    started = time.monotonic()
+async def judge_hostile_texts() -> None:
+    rules = [{"category": c, "name": c} for c in RULE_CATEGORIES]
     for text in _hostile_texts():
         await told(THEME, {"content": text, "target_theme": {"tone": "dark"}})
         raw = {"content": text, "content_type": "story", "rules": rules, "theme": {"tone": "dark"},
                "context": {"character_class": "wizard", "character_race": "elf"}}  # fmt: skip
         await told(VALIDATION, raw)
-    assert time.monotonic() - started < 60
+
+
+def test_hostile_texts_of_full_length_come_to_an_end() -> None:
+    """In a process of its own: an expression that backtracks holds the interpreter for hours."""
+    ask = "import asyncio, tests.test_storyteller as t; asyncio.run(t.judge_hostile_texts())"
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", ask], cwd=root, check=True, timeout=120)
+
+
+def test_every_pack_has_every_list() -> None:
+    packs = Packs()
+    people = packs.people
+    for tables, lists in (
+        (packs.classes, set(packs.classes["wizard"])),
+        (packs.moods, set(packs.moods["horror"])),
+        (people["race"], set(people["race"]["elf"])),
+        (people["background"], set(people["background"]["noble"])),
+        (people["conduct"], {"way", "ideal"}),
+        (people["nature"], {"way", "ideal", "fight"}),
+    ):
+        for name, table in tables.items():
+            assert lists <= set(table), (name, lists - set(table))
+    assert set(packs.moods) == set(packs.lists.categories) == set(Category)
 
 
 async def test_requests_at_once_do_not_disturb_one_another() -> None:

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from app.operations import Operation, Prompt
 from app.operations.fields import Request
 
+CONFIGURATION = 60.0  # s until another try makes sense where a person must mend something first
+CHARACTERS_A_TOKEN = 3  # English has about 4; reserving too much is given back, too little is not
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -22,11 +25,15 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
         )
 
+    @property
+    def total(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
     def as_dict(self) -> dict[str, int]:
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
-            "total_tokens": self.prompt_tokens + self.completion_tokens,
+            "total_tokens": self.total,
         }
 
 
@@ -37,6 +44,12 @@ class Work:
     operation: Operation[Any, Any]
     request: Request
     prompt: Prompt
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens one call may take: the prompt's, estimated, and all it may answer."""
+        asked = sum(len(m["content"]) for m in self.prompt.messages)
+        return asked // CHARACTERS_A_TOKEN + self.prompt.choice.max_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.errors import InvalidRequest, ModelError, ModelTimeout, ModelUnavailable
-from app.llm.base import Completion, Usage, Work, Writer
+from app.errors import (
+    ContentRejected,
+    InvalidRequest,
+    ModelError,
+    ModelFailure,
+    ModelTimeout,
+    ModelUnavailable,
+)
+from app.llm.base import CONFIGURATION, Completion, Usage, Work, Writer
 from app.operations import DraftRejected, ModelChoice, Operation
 from app.operations.fields import Request
 
@@ -59,11 +66,8 @@ class Models:
     def __init__(self, models: Sequence[Model], chain: Sequence[str]) -> None:
         self._models: Mapping[str, Model] = {m.name: m for m in models}
         self._chain = tuple(name for name in chain if name in self._models)
-        self._default = self._models.get(DEFAULT) or self._models[self._first(chain, models)]
-
-    @staticmethod
-    def _first(chain: Sequence[str], models: Sequence[Model]) -> str:
-        return next((n for n in chain if n in {m.name for m in models}), models[0].name)
+        named = (DEFAULT, *(n for n in chain if n != STORYTELLER), models[0].name)
+        self._default = next(self._models[n] for n in named if n in self._models)
 
     def __iter__(self) -> Any:
         return iter(self._models.values())
@@ -83,7 +87,7 @@ class Models:
         if choice.fallback_model:
             self._known(choice.fallback_model, "fallback_model")
         if choice.max_tokens > model.max_tokens:
-            if operation.caller_chooses:
+            if operation.caller_chooses and "max_tokens" in choice.model_fields_set:
                 said = f"{model.name} gives at most {model.max_tokens}"
                 raise InvalidRequest.at(("model", "max_tokens"), said)
             choice = choice.model_copy(update={"max_tokens": model.max_tokens})
@@ -109,19 +113,12 @@ class Models:
             and chain.index(model.name) < chain.index(STORYTELLER)
         )
 
-    async def draft(
-        self,
-        asked: Model,
-        operation: Operation[Any, Any],
-        request: Request,
-        choice: ModelChoice,
-    ) -> Drafted:
+    async def draft(self, asked: Model, work: Work) -> Drafted:
         """A checked draft from the asked model, or a simpler one from the storyteller.
 
         Raises:
             ContentRejected, ModelError, ModelTimeout, ModelUnavailable
         """
-        work = Work(operation, request, operation.prompt(request, choice))
         model = self.first(asked)
         try:
             draft, usage = await self._checked(model, work)
@@ -140,7 +137,11 @@ class Models:
         except DraftRejected as error:
             log.info("asking again for a right answer", extra={"model": model.name})
             again = replace(work, prompt=work.prompt.repaired(completion.text, error.problems))
-        repaired = await self._write(model, again)
+        try:
+            repaired = await self._write(model, again)
+        except ModelFailure as failure:
+            failure.details["attempts"] = 2
+            raise
         usage = completion.usage + repaired.usage
         try:
             return work.operation.check(work.request, repaired.text), usage
@@ -151,11 +152,15 @@ class Models:
 
     async def _write(self, model: Model, work: Work) -> Completion:
         if model.writer is None:
-            raise ModelUnavailable(f"{model.name} is not configured here", model.name)
+            said = f"{model.name} is not configured here"
+            raise ModelUnavailable(said, model.name, retry_after=CONFIGURATION)
         try:
             completion = await model.writer.write(work)
         except (ModelError, ModelTimeout, ModelUnavailable):
             model.failures += 1
+            raise
+        except ContentRejected:
+            model.failures = 0  # it answered, if only to refuse
             raise
         model.failures = 0
         return completion

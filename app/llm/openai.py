@@ -22,7 +22,7 @@ from app.errors import (
     ModelTimeout,
     ModelUnavailable,
 )
-from app.llm.base import Completion, Usage, Work
+from app.llm.base import CONFIGURATION, Completion, Usage, Work
 from app.operations import Prompt
 
 CONNECTIONS = httpx2.Limits(max_connections=1000, max_keepalive_connections=200)
@@ -141,12 +141,15 @@ class OpenAIWriter:
         )
         if status == 400 and error.code in REJECTED:
             return ContentRejected(name, error.code)
+        if status == 408:
+            return ModelTimeout(f"{name} gave no answer in time", name)
         if status == 429:
             return ModelUnavailable(f"{name} is overloaded", name, retry_after=_retry_after(error))
-        if status >= 500:
+        if status == 409 or status >= 500:
             return ModelUnavailable(f"{name} failed", name, retry_after=_retry_after(error))
         if status in (401, 403, 404):
-            return ModelUnavailable(f"{name} is not available to this gateway", name)
+            said = f"{name} is not available to this gateway"
+            return ModelUnavailable(said, name, retry_after=CONFIGURATION)
         return ModelError(f"{name} did not accept the request", name)
 
     async def close(self) -> None:

@@ -1,15 +1,25 @@
-"""Logs: one line an event, for people on a terminal and as JSON everywhere else."""
+"""Logs: one line an event, for people on a terminal and as JSON everywhere else.
+
+Nothing of a request's content comes here. An exception is told by its type and its place in the
+code: its message may quote what a caller sent (a KeyError's always does), so it is shown only
+where the level is debug, and the values of local variables never are.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
 
 # Libraries that would say each request again, or name what stays private.
 QUIET = ("aiosqlite", "alembic", "asyncio", "httpcore2", "httpx2", "openai", "sqlalchemy")
+LINKS = 10  # exceptions of a chain that are told
+
+Line = dict[str, Any]
 
 
 def configure(level: str = "info", form: str | None = None) -> None:
@@ -25,10 +35,10 @@ def configure(level: str = "info", form: str | None = None) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        _plain,
+        _Exceptions(messages=level == "debug"),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if form == "json":
-        shared.append(structlog.processors.dict_tracebacks)
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -45,3 +55,38 @@ def configure(level: str = "info", form: str | None = None) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+
+
+def _plain(_logger: Any, _name: str, line: Line) -> Line:
+    """uvicorn says its messages twice, the second time in colours."""
+    line.pop("color_message", None)
+    return line
+
+
+class _Exceptions:
+    """Puts an exception into a line as text: where it came from, and what kind it is."""
+
+    def __init__(self, *, messages: bool) -> None:
+        self._messages = messages
+
+    def __call__(self, _logger: Any, _name: str, line: Line) -> Line:
+        given = line.pop("exc_info", None)
+        error = given[1] if isinstance(given, tuple) else given
+        if isinstance(error, BaseException):
+            line["exception"] = "\n".join(self._tell(e) for e in _chain(error))
+        return line
+
+    def _tell(self, error: BaseException) -> str:
+        frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        return "".join(frames) + (f"{kind}: {error}" if self._messages else kind)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception, what caused it, and so on."""
+    for _ in range(LINKS):
+        if error is None:
+            return
+        yield error
+        hidden = error.__suppress_context__
+        error = error.__cause__ or (None if hidden else error.__context__)

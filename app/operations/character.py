@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 
 from app.operations.base import Fact, Prose, ProseOperation
 from app.operations.fields import (
@@ -47,6 +47,14 @@ class CharacterRequest(Request):
     theme: ThemeField
     model: ModelField
     parent_content_id: UUID | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_name(cls, value: Any) -> Any:
+        """`parameters` counts where `character_context` is absent, and null is absent."""
+        if isinstance(value, dict) and value.get("character_context", ...) is None:
+            return {k: v for k, v in value.items() if k != "character_context"}
+        return value
 
 
 class TextAnswer(Answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from pydantic import (
 MAX_VALUE = 4_000  # characters in one value
 MAX_EXTRA_KEYS = 64
 MAX_CONTENT = 50_000  # characters of a text to analyse or validate
+MAX_INTEGER = 2**63  # what every JSON reader behind us can hold
 
 Text = Annotated[str, StringConstraints(max_length=MAX_VALUE)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -33,7 +35,20 @@ def _not_boolean(value: Any) -> Any:
     return value
 
 
+def plain(value: Any) -> Any:
+    """A value that is still JSON when it is written again: no NaN, no 400-digit number."""
+    if isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            plain(item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a finite number is wanted")
+    elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
+        raise ValueError("a number of at most 64 bits is wanted")
+    return value
+
+
 def _extra_value(value: Any) -> Any:
+    plain(value)
     items = value if isinstance(value, list) else [value]
     if isinstance(value, list) and len(value) > MAX_EXTRA_KEYS:
         raise ValueError(f"at most {MAX_EXTRA_KEYS} items")
@@ -92,7 +107,7 @@ class ModelChoice(Request):
     name: Text | None = None
     temperature: Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, le=2)] = 0.7
     max_tokens: Annotated[Number, Field(ge=1)] = 1000
-    seed: Annotated[Number, Field(ge=-(2**63), lt=2**63)] | None = None
+    seed: Annotated[Number, Field(ge=-MAX_INTEGER, lt=MAX_INTEGER)] | None = None
     fallback_model: Text | None = None
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import BaseModel, BeforeValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, JsonValue, StringConstraints
 
 from app.operations.base import DraftRejected, Fact, Operation
 from app.operations.fields import (
@@ -20,6 +20,7 @@ from app.operations.fields import (
     ThemeField,
     Written,
     absent_when_null,
+    plain,
 )
 
 RULES = uuid5(NAMESPACE_URL, "urn:loregate:rule")  # namespace of derived rule ids
@@ -27,6 +28,7 @@ RULES = uuid5(NAMESPACE_URL, "urn:loregate:rule")  # namespace of derived rule i
 JsonObject = Annotated[
     dict[Key, JsonValue],
     BeforeValidator(absent_when_null),
+    AfterValidator(plain),
     Field(default_factory=dict, max_length=MAX_EXTRA_KEYS),
 ]
 

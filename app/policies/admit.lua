@@ -13,44 +13,52 @@
 
 local STEPS = 10 -- of a stepped limit's window
 
-local time = redis.call('TIME')
+local call = redis.call
+local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local function whole(n) return string.format('%.0f', n) end
 
 local log = {}
 
+-- Cut off what has left the window. Batches grow: mostly one entry goes, after a pause thousands.
+local function trim(key, first, horizon)
+    local batch = 4
+    while first <= horizon do
+        local head, gone = call('LRANGE', key, 0, batch - 1), 0
+        while gone < #head and tonumber(head[gone + 1]) <= horizon do gone = gone + 1 end
+        call('LTRIM', key, gone, -1)
+        first = tonumber(head[gone + 1] or call('LINDEX', key, 0))
+        batch = math.min(batch * 4, 1024)
+    end
+    return first
+end
+
 -- How many stand in the window, and the times of the oldest and the newest.
 function log.count(key, window)
-    local first = tonumber(redis.call('LINDEX', key, 0) or nil)
+    local first = tonumber(call('LINDEX', key, 0) or nil)
     if not first then return 0 end
-    local last = tonumber(redis.call('LINDEX', key, -1))
+    local last = tonumber(call('LINDEX', key, -1))
     -- Everything has left the window; or the clock was set back by more than one.
     if last <= now - window or last > now + window then
-        redis.call('DEL', key)
+        call('DEL', key)
         return 0
     end
-    while first <= now - window do
-        local head, gone = redis.call('LRANGE', key, 0, 99), 0
-        while gone < #head and tonumber(head[gone + 1]) <= now - window do gone = gone + 1 end
-        redis.call('LTRIM', key, gone, -1)
-        first = tonumber(head[gone + 1] or redis.call('LINDEX', key, 0))
-    end
-    return redis.call('LLEN', key), first, last
+    first = trim(key, first, now - window)
+    return call('LLEN', key), first, last
 end
 
 -- When the place-th oldest leaves the window.
 function log.leaves(l, place)
     if place == 1 then return l.first + l.window end
-    return tonumber(redis.call('LINDEX', l.key, place - 1)) + l.window
+    return tonumber(call('LINDEX', l.key, place - 1)) + l.window
 end
 
 function log.take(l)
     -- A clock that was set back a little must not disorder the list.
     local at = math.max(now, l.last or 0)
-    for _ = 1, l.cost do redis.call('RPUSH', l.key, whole(at)) end
+    for _ = 1, l.cost do call('RPUSH', l.key, at) end
     -- Two windows to live, renewed once a window: the key outlives its last entry by one.
     if not l.last or math.floor(l.last / l.window) ~= math.floor(at / l.window) then
-        redis.call('PEXPIRE', l.key, math.ceil(l.window / 500) + 1000)
+        call('PEXPIRE', l.key, math.ceil(l.window / 500) + 1000)
     end
     l.first = l.first or at
 end
@@ -59,13 +67,17 @@ end
 -- left, so it never admits too much, and admits again at most a tenth of a window late.
 local stepped = {}
 
+local function step(window) return math.ceil(window / STEPS) end
+
 local function slots(key, window)
-    local step, all, found = window / STEPS, redis.call('HGETALL', key), {}
+    local all, found, this = call('HGETALL', key), {}, math.floor(now / step(window))
     for i = 1, #all, 2 do
-        if tonumber(all[i]) < math.floor(now / step) - STEPS then
-            redis.call('HDEL', key, all[i])
+        local slot = tonumber(all[i])
+        -- Behind us it has left the window; ahead of us the clock was set back by more than one.
+        if slot < this - STEPS or slot > this + STEPS then
+            call('HDEL', key, all[i])
         else
-            found[#found + 1] = { slot = tonumber(all[i]), count = tonumber(all[i + 1]) }
+            found[#found + 1] = { slot = slot, count = tonumber(all[i + 1]) }
         end
     end
     table.sort(found, function(a, b) return a.slot < b.slot end)
@@ -82,19 +94,19 @@ function stepped.leaves(l, place)
     local sum = 0
     for _, s in ipairs(slots(l.key, l.window)) do
         sum = sum + s.count
-        if sum >= place then return (s.slot + 1) * l.window / STEPS + l.window end
+        if sum >= place then return (s.slot + 1) * step(l.window) + l.window end
     end
     return now + l.window
 end
 
 function stepped.take(l)
-    redis.call('HINCRBY', l.key, whole(math.floor(now / (l.window / STEPS))), l.cost)
-    redis.call('PEXPIRE', l.key, math.ceil(l.window * 1.2 / 1000) + 1000)
+    call('HINCRBY', l.key, math.floor(now / step(l.window)), l.cost)
+    call('PEXPIRE', l.key, math.ceil(l.window / 500) + 1000)
 end
 
 local count_of_limits = #KEYS - ARGV[1]
-if ARGV[1] == '1' and redis.call('EXISTS', KEYS[#KEYS]) == 1 then
-    return { 1, 0, whole(now), 0 }
+if ARGV[1] == '1' and call('EXISTS', KEYS[#KEYS]) == 1 then
+    return { 1, 0, now, 0 }
 end
 
 local limits, refused, wait = {}, 0, 0
@@ -117,14 +129,15 @@ for i = 1, count_of_limits do
     end
 end
 
-local reply = { 0, refused, whole(now), whole(wait) }
+local reply = { 0, refused, now, wait }
+if refused > 0 then return reply end
 for _, l in ipairs(limits) do
-    if refused == 0 and l.cost > 0 then
+    if l.cost > 0 then
         l.kind.take(l)
         l.count = l.count + l.cost
     end
-    local place = math.max(1, l.count - l.max + 1)
-    reply[#reply + 1] = whole(l.count)
-    reply[#reply + 1] = whole(l.count > 0 and l.kind.leaves(l, place) or now + l.window)
+    local place = math.min(l.count, math.max(1, l.count - l.max + 1))
+    reply[#reply + 1] = l.count
+    reply[#reply + 1] = place > 0 and l.kind.leaves(l, place) or now + l.window
 end
 return reply

@@ -1,5 +1,5 @@
 -- Take back what admit.lua took at a time of its own, because another part of the same decision
--- refused, or because less was used than reserved.
+-- refused, or because less was used than reserved. What is not found has left, or lapses by itself.
 --
 -- KEYS      one a limit
 -- ARGV[1]   the time that admit.lua answered with
@@ -9,9 +9,9 @@ local at = tonumber(ARGV[1])
 for i = 1, #KEYS do
     local window, cost = tonumber(ARGV[i * 2]), tonumber(ARGV[i * 2 + 1])
     if window > 0 then
-        for _ = 1, cost do redis.call('LREM', KEYS[i], -1, ARGV[1]) end
+        redis.call('LREM', KEYS[i], -cost, ARGV[1])
     else
-        local slot = string.format('%.0f', math.floor(at / (-window / 10)))
+        local slot = math.floor(at / math.ceil(-window / 10))
         -- A slot that has left the window meanwhile is gone; giving back must not revive it.
         if redis.call('HEXISTS', KEYS[i], slot) == 1 then
             redis.call('HINCRBY', KEYS[i], slot, -cost)

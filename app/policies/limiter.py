@@ -11,7 +11,8 @@ takes 11 bytes, and the limit bounds their number. Limits over 20,000 a window, 
 count tokens, are counted in tenths of the window instead: never too many, and at most a tenth of
 a window late in admitting again.
 
-While Redis is away each process keeps its own share (`local.py`).
+While Redis is away each process keeps its own share (`local.py`). What it admitted then still
+counts for a window after Redis's return, so that one that comes back empty grants no third limit.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def key(limit: Limit, user_id: str) -> str:
     """The limit's key; all keys of one user stand in one slot of a cluster."""
     kind = "steps" if limit.stepped else "log"
     owner = "{global}" if limit.per == "global" else "{u:" + digest(user_id) + "}"
-    return f"loregate:{owner}:limit:{limit.scope}:{kind}"
+    # Logs of unlike windows would cut each other short when a setting changes; hence the window.
+    return f"loregate:{owner}:limit:{limit.scope}:{limit.window:g}:{kind}"
 
 
 class RateLimiter:
@@ -117,13 +119,14 @@ class RateLimiter:
         if caller.token_id:
             keys.append(revocation_key(caller.token_id))
         args: list[int] = [int(caller.token_id is not None)]
-        for limit, cost in zip(limits, costs, strict=True):
-            args += (limit.max, _microseconds(limit), cost)
+        room = [limit.max - self._local.held(digest(caller.id), limit) for limit in limits]
+        for limit, most, cost in zip(limits, room, costs, strict=True):
+            args += (most, _microseconds(limit), cost)
         reply = [int(n) for n in await self._redis.run(ADMIT, keys, args)]
         if reply[0]:
             self._remember(caller)
             raise Unauthenticated("revoked")
-        return _read(reply, limits)
+        return _read(reply, limits, room)
 
     async def _spend_by_slot(
         self, caller: Caller, limits: Sequence[Limit], costs: Sequence[int]
@@ -203,7 +206,7 @@ def _microseconds(limit: Limit) -> int:
     return -window if limit.stepped else window
 
 
-def _read(reply: Sequence[int], limits: Sequence[Limit]) -> Spent:
+def _read(reply: Sequence[int], limits: Sequence[Limit], room: Sequence[int]) -> Spent:
     _, refused, now, wait, *rest = reply
     if refused:
         limit = limits[refused - 1]
@@ -211,7 +214,7 @@ def _read(reply: Sequence[int], limits: Sequence[Limit]) -> Spent:
             limit.scope, limit.max, limit.window, wait / 1e6, reset_at=(now + wait) / 1e6
         )
     standings = tuple(
-        Standing(limit.scope, limit.max, max(0, limit.max - count), reset / 1e6, limit.window)
-        for limit, count, reset in zip(limits, rest[::2], rest[1::2], strict=True)
+        Standing(limit.scope, limit.max, max(0, most - count), reset / 1e6, limit.window)
+        for limit, most, count, reset in zip(limits, room, rest[::2], rest[1::2], strict=True)
     )
     return Spent(standings, at=str(now))

@@ -12,6 +12,9 @@ from app.policies.limits import Limit, Standing
 KEYS = 50_000  # logs kept at once; past it the one that was quiet for longest goes
 
 
+_Name = tuple[str, float, str]
+
+
 class _Log:
     """What was admitted in the last window: (time, cost), oldest first."""
 
@@ -21,8 +24,11 @@ class _Log:
         self.entries: deque[tuple[float, int]] = deque()
         self.total = 0
 
-    def trim(self, horizon: float) -> None:
-        while self.entries and self.entries[0][0] <= horizon:
+    def trim(self, now: float, window: float) -> None:
+        if self.entries and self.entries[-1][0] > now + window:
+            self.entries.clear()  # the clock was set back by more than a window
+            self.total = 0
+        while self.entries and self.entries[0][0] <= now - window:
             self.total -= self.entries.popleft()[1]
 
     def wait(self, over: int, window: float, now: float) -> float:
@@ -34,7 +40,8 @@ class _Log:
         return window
 
     def add(self, now: float, cost: int) -> None:
-        self.entries.append((now, cost))
+        # A clock that was set back a little must not disorder the entries.
+        self.entries.append((max(now, self.entries[-1][0]) if self.entries else now, cost))
         self.total += cost
 
 
@@ -47,7 +54,7 @@ class LocalLimiter:
     def __init__(self, *, processes: int = 1, now: Callable[[], float] = time.time) -> None:
         self._processes = max(1, processes)
         self._wall = now
-        self._logs: OrderedDict[tuple[str, str], _Log] = OrderedDict()
+        self._logs: OrderedDict[_Name, _Log] = OrderedDict()
 
     def share(self, limit: Limit) -> int:
         return max(1, limit.max // self._processes)
@@ -73,8 +80,18 @@ class LocalLimiter:
             self._standing(log, limit, now) for log, limit in zip(logs, limits, strict=True)
         )
 
+    def held(self, user: str, limit: Limit) -> int:
+        """What this process admitted of the limit by itself in the last window."""
+        log = self._logs.get(_name(user, limit)) if self._logs else None
+        if log is None:
+            return 0
+        log.trim(self._wall(), limit.window)
+        if not log.entries:
+            del self._logs[_name(user, limit)]
+        return log.total
+
     def _log(self, user: str, limit: Limit, now: float) -> _Log:
-        name = (limit.scope, "" if limit.per == "global" else user)
+        name = _name(user, limit)
         log = self._logs.get(name)
         if log is None:
             log = self._logs[name] = _Log()
@@ -82,10 +99,14 @@ class LocalLimiter:
                 self._logs.popitem(last=False)
         else:
             self._logs.move_to_end(name)
-        log.trim(now - limit.window)
+        log.trim(now, limit.window)
         return log
 
     def _standing(self, log: _Log, limit: Limit, now: float) -> Standing:
         share = self.share(limit)
         reset = now + log.wait(max(1, log.total - share + 1), limit.window, now)
         return Standing(limit.scope, share, max(0, share - log.total), reset, limit.window)
+
+
+def _name(user: str, limit: Limit) -> _Name:
+    return limit.scope, limit.window, "" if limit.per == "global" else user

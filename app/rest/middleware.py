@@ -17,6 +17,8 @@ from app.rest.responses import error_response
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
+LONGEST_PATH = 200  # bytes of it that are logged
+
 log = logging.getLogger("loregate.request")
 
 
@@ -74,10 +76,16 @@ class RequestLine:
         log.info(
             "%s %s %d",
             scope["method"],
-            scope["path"],
+            _path(scope),
             status,
             extra={
                 "request_id": scope["state"]["request_id"],
                 "ms": round(seconds * 1000, 1),
             },
         )
+
+
+def _path(scope: Scope) -> str:
+    """The path as it was sent, percent signs and all, so that it cannot begin a line of its own."""
+    sent: bytes = scope.get("raw_path") or scope["path"].encode()
+    return sent[:LONGEST_PATH].decode("ascii", "backslashreplace")

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from app.errors import (
     GatewayError,
@@ -26,6 +26,8 @@ from app.rest.responses import JSON, error_response
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Visit, Request], Awaitable[Response]]
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +112,26 @@ def _health(gateway: Gateway) -> list[Route]:
     ]
 
 
+def _unrouted(routed: Sequence[Route]) -> Handler:
+    """Behind the token too, so that what leads nowhere is counted as any other request."""
+
+    async def refuse(_: Visit, request: Request) -> Response:
+        for route in routed:
+            if route.matches(request.scope)[0] is Match.PARTIAL:
+                raise MethodNotAllowed(", ".join(sorted(route.methods or ())))
+        raise NotFound("There is no such route")
+
+    return refuse
+
+
 def routes(gateway: Gateway) -> Sequence[Route]:
     """All of REST v2; an operation's route follows from its declaration."""
+    found = _routes(gateway)
+    unrouted = authenticated(gateway, _unrouted(found))
+    return [*found, Route("/api/v2/{rest:path}", unrouted, methods=METHODS)]
+
+
+def _routes(gateway: Gateway) -> Sequence[Route]:
     return [
         *(
             Route(o.path, authenticated(gateway, _operation(gateway, o)), methods=["POST"])

@@ -9,91 +9,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
 from app.errors import DependencyUnavailable
-from app.storage.database import UNBOUND, Database, Doubtful, Refused, refused
-from app.storage.tables import contents, events
+from app.storage.batch import Batch, Entry
+from app.storage.database import Database, Doubtful, Refused
 
-MAX_ROWS = 100  # records in one transaction; more would hold the lock for tens of milliseconds
+MAX_ROWS = 100  # records in one transaction; binding 200 holds the loop for 2 ms
 MAX_QUEUED = 10_000  # records that wait; past it the database is not slow but away
 MAX_MARKS = 1_000  # published events marked in one transaction
 MAX_PENDING_MARKS = 20_000  # past it marks are dropped: their events are published once more
 IDLE = 1.0  # s until published events are marked when nothing else is written
 RECHECK = 0.2  # s between looks at a database that may be restarting
 
-INSERT_CONTENT = insert(contents)
-INSERT_EVENT = insert(events)
-MARK = (
-    update(events)
-    .where(events.c.id == bindparam("event_id"), events.c.published_at.is_(None))
-    .values(published_at=bindparam("at"))
-)
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One record with its events as rows, and the promise to say when they are committed."""
-
-    content: dict[str, Any]
-    events: list[dict[str, Any]]
-    done: asyncio.Future[None] = field(default_factory=lambda: _future())
-    expired: bool = False
-
-    def write(self, connection: Connection) -> None:
-        connection.execute(INSERT_CONTENT, self.content)
-        if self.events:
-            connection.execute(INSERT_EVENT, self.events)
-
-    def settle(self, error: Exception | None = None) -> None:
-        if self.done.done():
-            return  # its caller left: there is nobody to tell
-        if error is None:
-            self.done.set_result(None)
-        else:
-            self.done.set_exception(error)
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one transaction writes."""
-
-    entries: list[Entry]
-    marks: list[str]
-
-    def write(self, connection: Connection) -> None:
-        """Everything, with one statement for each table."""
-        if self.entries:
-            connection.execute(INSERT_CONTENT, [entry.content for entry in self.entries])
-        rows = [row for entry in self.entries for row in entry.events]
-        if rows:
-            connection.execute(INSERT_EVENT, rows)
-        self._mark(connection)
-
-    def write_singly(self, connection: Connection) -> list[Refused | None]:
-        """Every entry under a savepoint of its own; returns which of them were refused."""
-        outcome = [_try(connection, entry) for entry in self.entries]
-        self._mark(connection)
-        return outcome
-
-    def _mark(self, connection: Connection) -> None:
-        now = datetime.now(UTC)
-        # Sorted: two processes that lock the same rows in another order would wait for each other.
-        rows = [{"event_id": mark, "at": now} for mark in sorted(self.marks)]
-        if rows:
-            connection.execute(MARK, rows)
-
-    def stored(self, connection: Connection) -> set[str]:
-        ids = [entry.content["content_id"] for entry in self.entries]
-        query = select(contents.c.content_id).where(contents.c.content_id.in_(ids))
-        return set(connection.scalars(query))
 
 
 class GroupCommit:
@@ -107,6 +37,7 @@ class GroupCommit:
         self._writer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._failing = False
 
     async def put(self, entry: Entry) -> None:
         """Returns when the entry is committed. Whoever is cancelled meanwhile leaves it queued;
@@ -142,7 +73,7 @@ class GroupCommit:
             await asyncio.wait({self._writer}, timeout=self._bound)
             self._writer.cancel()
             await asyncio.wait({self._writer})
-        self._fail(self._queue, DependencyUnavailable("database"))
+        _fail(self._queue)
         self._queue.clear()
 
     def _wake(self) -> None:
@@ -183,24 +114,27 @@ class GroupCommit:
 
     async def _write_safely(self, batch: Batch) -> bool:
         """Whether the batch is settled; whatever happens, nobody in it is left waiting."""
+        if not batch.entries and not batch.marks:
+            return True
         try:
             await self._write(batch)
         except DependencyUnavailable as error:
-            self._fail(batch.entries, error)
+            _fail(batch.entries)
+            self._tell(error.__cause__ or error)
             return False
         except asyncio.CancelledError:
-            self._fail(batch.entries, DependencyUnavailable("database"))
+            _fail(batch.entries)
             raise
         except Exception as error:
             # Its name only: the text and the traceback of an unknown error may quote the rows.
             log.error("a commit broke: %s", type(error).__name__)  # noqa: TRY400
-            self._fail(batch.entries, DependencyUnavailable("database"))
+            _fail(batch.entries)
+            batch.marks.clear()  # should one of them be at fault, it must not break the next too
             return False
+        self._tell(None)
         return True
 
     async def _write(self, batch: Batch) -> None:
-        if not batch.entries and not batch.marks:
-            return
         try:
             await self._database.write(batch.write)
         except Refused:
@@ -230,7 +164,8 @@ class GroupCommit:
         """COMMIT was sent and nobody answered: those that are there are stored."""
         stored = await self._stored(batch)
         for entry in batch.entries:
-            entry.settle(None if entry.content["content_id"] in stored else error)
+            known = entry.content["content_id"] in stored
+            entry.settle(None if known else DependencyUnavailable("database"))
         if len(stored) < len(batch.entries):
             raise error
 
@@ -246,22 +181,15 @@ class GroupCommit:
                     raise
             await asyncio.sleep(RECHECK)
 
-    def _fail(self, entries: Iterable[Entry], error: Exception) -> None:
-        for entry in entries:
-            entry.settle(error)
+    def _tell(self, error: BaseException | None) -> None:
+        """Logs that commits begin to fail and that they work again, not each one between."""
+        if error is not None and not self._failing:
+            log.warning("commits fail: %s", type(error).__name__)
+        elif error is None and self._failing:
+            log.info("commits work again")
+        self._failing = error is not None
 
 
-def _try(connection: Connection, entry: Entry) -> Refused | None:
-    try:
-        with connection.begin_nested():
-            entry.write(connection)
-    except (SQLAlchemyError, *UNBOUND) as error:
-        refusal = refused(error)
-        if refusal is None:
-            raise
-        return refusal
-    return None
-
-
-def _future() -> asyncio.Future[None]:
-    return asyncio.get_running_loop().create_future()
+def _fail(entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        entry.settle(DependencyUnavailable("database"))

@@ -27,7 +27,8 @@ from sqlalchemy.exc import ArgumentError
 
 from app.errors import InvalidRequest, SettingsError
 from app.events.types import Event
-from app.storage.commit import Entry, GroupCommit
+from app.storage.batch import Entry
+from app.storage.commit import GroupCommit
 from app.storage.database import Database, Refused, Work
 from app.storage.tables import REVISION, UNPUBLISHED, contents, events
 

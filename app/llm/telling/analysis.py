@@ -8,7 +8,7 @@ from typing import Any
 
 from app.llm.telling.english import listed
 from app.llm.telling.passage import Passage, quoted
-from app.llm.telling.wordlists import Profile, WordLists, sharpened, theme_texts
+from app.llm.telling.wordlists import Profile, WordCount, WordLists, sharpened, theme_texts
 from app.operations.fields import Category
 from app.operations.theme import (
     Compatibility,
@@ -21,7 +21,6 @@ from app.operations.theme import (
 SECONDARY = 0.45  # of the leading category's weight: what reaches it is named as well
 ENOUGH = 6.0  # weight of a leading category at which two thirds of the doubt are gone
 NAMED = 4  # words that are quoted in one place
-PARTS = 12  # stretches of a long text that are compared for where an element is missing
 
 
 class Analyst:
@@ -60,16 +59,8 @@ class Analyst:
             element=element,
             score=score,
             description=_described(table["what"], hits),
-            suggestions=_advice(table, hits, score, self._thinnest(stems, passage)),
+            suggestions=_advice(table, hits, score, _thinnest(stems, passage)),
         )
-
-    def _thinnest(self, stems: frozenset[str], passage: Passage) -> str:
-        """The opening words of the stretch of text in which an element shows least."""
-        sentences = passage.sentences or [passage.text]
-        step = math.ceil(len(sentences) / PARTS)
-        parts = [sentences[i : i + step] for i in range(0, len(sentences), step)]
-        part = min(parts, key=lambda p: sum(_has(s[:400], stems) for s in p) / len(p))
-        return quoted(" ".join(part[0].split()[:8]))
 
     def _compatibility(
         self, request: ThemeRequest, passage: Passage, profile: Profile
@@ -149,11 +140,18 @@ class Analyst:
         return aim
 
 
-def _has(text: str, stems: frozenset[str]) -> bool:
-    return not stems.isdisjoint(Passage(text).count.stems)
+def _thinnest(stems: frozenset[str], passage: Passage) -> str:
+    """The opening words of the stretch of text in which an element shows least."""
+
+    def share(part: tuple[str, WordCount]) -> float:
+        counts = part[1].stems
+        return sum(counts[s] for s in stems if s in counts) / max(part[1].total, 1)
+
+    start, _ = min(passage.parts, key=share)
+    return quoted(" ".join(start[:400].split()[:8]))
 
 
-def _confidence(profile: Profile, primary: str) -> float:
+def _confidence(profile: dict[Category, float], primary: Category) -> float:
     """High when much speaks for the first category and little for the next."""
     first = profile[primary]
     if not first:

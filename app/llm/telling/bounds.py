@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.llm.telling.issues import Findings, error
@@ -11,7 +11,7 @@ from app.llm.telling.passage import Passage, quoted
 
 REQUIRED = ("required", "must_include", "required_words", "required_elements", "keywords")
 FORBIDDEN = ("forbidden", "must_not_include", "forbidden_words", "banned", "prohibited")
-SIZES = (
+SIZES: tuple[tuple[str, str, Callable[[Passage], int]], ...] = (
     ("words", "words", lambda p: len(p.words)),
     ("length", "characters", lambda p: len(p.text)),
     ("characters", "characters", lambda p: len(p.text)),
@@ -68,7 +68,7 @@ def terms(parameters: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
 
 def found(passage: Passage, term: str) -> re.Match[str] | None:
     """The first place at which a word or phrase stands as a whole, in any case of letters."""
-    return re.search(rf"(?<!\w){re.escape(term.lower())}(?!\w)", passage.lower)
+    return passage.first(term.lower())
 
 
 def number(value: Any) -> float | None:

@@ -56,8 +56,8 @@ def compose(packs: Packs, request: CharacterRequest, rng: Random) -> str:
     telling = Telling(rng, who.words, (*who.scopes, packs.mood_scope(mood)), packs.common["once"])
     plan = packs.character["plan"][request.type.value]
     units = telling.units(plan)
-    people = filter(None, map(telling.called, CAST))
-    return finished(introduced(units, list(people)), request.model.max_tokens)
+    people = [found for c in CAST if (found := telling.called(c, packs.titles))]
+    return finished(introduced(units, people), request.model.max_tokens)
 
 
 class _Person:
@@ -70,6 +70,7 @@ class _Person:
         self._class, self._class_noun = self._kind("character_class", packs.classes)
         self._race, self._race_noun = self._kind("character_race", _races(packs))
         self._background, self._background_noun = self._past()
+        self._pronoun = self._which_pronoun()
         self.words = self._words()
         self.scopes = self._scopes()
 
@@ -95,7 +96,9 @@ class _Person:
         noun = supplied.noun(value)
         if found:
             return words[found], noun
-        return ("supplied" if noun else "homebrew"), noun
+        if value:
+            return ("supplied" if noun else "homebrew"), noun
+        return self._rng.choice([name for name, pack in packs.items() if pack["words"]]), noun
 
     def _words(self) -> dict[str, str]:
         race = self._packs.people["race"][self._race]
@@ -115,7 +118,9 @@ class _Person:
         )
 
     def _named(self, race: Mapping[str, list[str]]) -> str:
-        return f"{self._rng.choice(race['names'])} {self._rng.choice(race['family'])}"
+        """A name that goes with the pronoun, which for `they` may be any."""
+        first = race.get(self._pronoun) or [*race["she"], *race["he"]]
+        return f"{self._rng.choice(first)} {self._rng.choice(race['family'])}"
 
     def _home(self) -> str:
         places = self._packs.story["places"]
@@ -123,9 +128,8 @@ class _Person:
         return home or self._rng.choice(self._packs.common["once"]["town"])
 
     def _pronouns(self) -> dict[str, str]:
-        which = self._which_pronoun()
-        they, them, their, theirs, self_ = PRONOUNS[which]
-        many = which == "they"
+        they, them, their, theirs, self_ = PRONOUNS[self._pronoun]
+        many = self._pronoun == "they"
         return {
             "they": they, "them": them, "their": their, "theirs": theirs, "themself": self_,
             "s": "" if many else "s", "es": "" if many else "es",

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.llm.telling.issues import Findings, error, warning
 from app.llm.telling.lawbook import level_words
 from app.llm.telling.packs import known
-from app.llm.telling.passage import Passage, quoted
+from app.llm.telling.passage import WORD, Passage, quoted
 
-NAME = re.compile(r"(?<![.!?”\"\n] )(?<!^)\b[A-Z][a-z]{3,20}\b", re.M)
-FIRST = re.compile(r"\b(?:I|my|me|we|our|us)\b")
-THIRD = re.compile(r"\b(?:he|she|they|his|her|their|him|them)\b", re.I)
-PAST = re.compile(r"\b(?:was|were|had|said|went|came|took|stood|looked|knew)\b", re.I)
-PRESENT = re.compile(r"\b(?:is|are|has|says|goes|comes|takes|stands|looks|knows)\b", re.I)
+NAME = re.compile(r"\b[A-Z][a-z]{3,20}\b")
+FIRST = frozenset({"i", "my", "me", "we", "our", "us"})
+THIRD = frozenset({"he", "she", "they", "his", "her", "their", "him", "them"})
+PAST = frozenset({"was", "were", "had", "said", "went", "came", "took", "stood", "looked", "knew"})
+PRESENT = frozenset({"is", "are", "has", "says", "goes", "comes", "takes", "stands", "looks"})
+MAX_TOLD = 400  # sentences in which drift is looked for; it shows early or not at all
 MAX_NAMES = 60  # names that are compared with one another
 DRIFT = 4  # sentences of the rarer kind from which it is drift rather than a slip
+
+Told = Sequence[tuple[str, frozenset[str]]]  # sentences of the narration, and their words
 
 CLASS_KEYS = ("character_class", "class")
 RACE_KEYS = ("character_race", "race")
@@ -28,8 +31,9 @@ LEVEL_KEYS = ("character_level", "level", "party_level")
 def judged(passage: Passage, context: Mapping[str, Any], lawbook: Mapping[str, Any]) -> Findings:
     yield from _contradictions(passage, context, lawbook)
     yield from _names(passage)
-    yield from _drift(passage, FIRST, THIRD, "person", "first", "third")
-    yield from _drift(passage, PAST, PRESENT, "tense", "past", "present")
+    told = [(s, frozenset(WORD.findall(s.lower()))) for s in passage.narrated[:MAX_TOLD]]
+    yield from _drift(told, FIRST, THIRD, "person", "first", "third")
+    yield from _drift(told, PAST, PRESENT, "tense", "past", "present")
 
 
 def _names(passage: Passage) -> Findings:
@@ -60,15 +64,14 @@ def _one_apart(one: str, other: str) -> bool:
 
 
 def _drift(
-    passage: Passage, one: re.Pattern[str], two: re.Pattern[str], what: str, a: str, b: str
+    told: Told, one: frozenset[str], two: frozenset[str], what: str, a: str, b: str
 ) -> Findings:
     """Both kinds used alone in several sentences of the narration."""
-    sentences = Passage(passage.narration).sentences
-    only_one = [s for s in sentences if one.search(s) and not two.search(s)]
-    only_two = [s for s in sentences if two.search(s) and not one.search(s)]
+    only_one = [s for s, words in told if words & one and not words & two]
+    only_two = [s for s, words in told if words & two and not words & one]
     rarer, name = min((only_one, a), (only_two, b), key=lambda pair: len(pair[0]))
     most = max(len(only_one), len(only_two))
-    if len(rarer) >= 1 and (len(rarer) >= DRIFT or most <= 4 * len(rarer)) and most >= 2:
+    if rarer and most >= 2 and (len(rarer) >= DRIFT or most <= 4 * len(rarer)):
         yield warning(
             f"The narration drifts between the {a} and the {b} {what}.",
             quoted(rarer[0]), f"Put this into the same {what} as the rest; here it is the {name}.",
@@ -106,6 +109,8 @@ def _other_kind(
 
 
 def _place(passage: Passage, kind: str) -> re.Match[str] | None:
+    if kind.split("_")[0] not in passage.lower:
+        return None
     return re.search(rf"\b{kind.replace('_', '[- ]')}s?\b", passage.lower)
 
 

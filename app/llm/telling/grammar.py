@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -12,11 +12,6 @@ from typing import Any
 
 from app.llm.telling.english import polished, tokens
 
-TITLES = frozenset(
-    "Archmage Auntie Baron Brother Captain Commodore Countess Doctor Father General Gran Inquisitor "
-    "King Lady Lich-Queen Lord Master Mother Old Prince Princess Queen Sergeant Sir Sister "
-    "Squire".split()
-)  # what a name may begin with that cannot stand alone for it
 GRAMMARS = Path(__file__).parent.parent / "grammars"
 SLOT = re.compile(r"\{(\w+)\}")
 SENTENCE = re.compile(r"(?<=[.!?])(?=\s)|(?<=[.!?]”)(?=\s+[A-Z“])")
@@ -81,6 +76,9 @@ class Telling:
         if name.endswith("_cap"):
             text = self.draw(name.removesuffix("_cap"))
             return text[:1].upper() + text[1:]
+        if name.endswith("_low"):
+            text = self.draw(name.removesuffix("_low"))
+            return text[:1].lower() + text[1:]
         options = next((scope[name] for scope in self._scopes if name in scope), None)
         if options is None:
             raise KeyError(name)
@@ -93,7 +91,7 @@ class Telling:
         return text
 
     def units(self, plan: Sequence[Sequence[str]]) -> list[Unit]:
-        """A plan's paragraphs told: `name?` only if defined, `-name` and `:name` on their own line."""
+        """A plan's paragraphs told: `name?` if defined, `-name`, `:name` on a line of its own."""
         told: list[Unit] = []
         for paragraph in plan:
             start = "\n\n"
@@ -107,17 +105,17 @@ class Telling:
                 start = ""
         return told
 
-    def called(self, name: str) -> tuple[str, str] | None:
+    def called(self, name: str, titles: Collection[str]) -> tuple[str, str] | None:
         """A person's full name, and what they are called once introduced, where it differs."""
         full = self._words.get(name, "")
         first = full.split(" ", 1)[0]
-        if first == full or not first[:1].isupper() or first in TITLES:
+        if first == full or not first[:1].isupper() or first in titles:
             return None
         return full, first
 
 
 def introduced(units: Sequence[Unit], people: Sequence[tuple[str, str]]) -> list[Unit]:
-    """The units with each person's full name once, at the first mention, and the short one after."""
+    """The units with each person's full name at the first mention, the short one after."""
     met: set[str] = set()
     told = []
     for unit in units:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 from app.llm.telling import bounds, consistency, issues, lawbook, quality
@@ -24,12 +24,6 @@ from app.operations.validation import (
 FITS, BARELY = 0.6, 0.42  # likeness to a theme: at home in it; against it below the second
 KEYWORD = re.compile(r"[A-Za-z][A-Za-z'’-]{3,30}")
 MAX_KEYWORDS = 8
-SMALL = frozenset(
-    "about above after also been being both content contain contains does each every from have "
-    "having include includes into least like made make more most must only other rule shall "
-    "should some such text than that their them then there these they this those when where "
-    "which while with without would your never always mention mentions words word".split()
-)
 
 
 class Judge:
@@ -43,7 +37,7 @@ class Judge:
 
     def draft(self) -> ValidationDraft:
         results = [self._result(n, rule) for n, rule in enumerate(self._request.rules, 1)]
-        return ValidationDraft(results=results, summary=_summary(results, self._request.rules))
+        return ValidationDraft(results=results, summary=_summary(results))
 
     def _result(self, number: int, rule: Rule) -> WrittenResult:
         found = issues.gathered(self._findings(rule))
@@ -73,7 +67,7 @@ class Judge:
     def _judged(self, category: RuleCategory) -> Findings:
         book, context = self._packs.lawbook, self._request.context
         if category is RuleCategory.QUALITY:
-            return quality.judged(self._passage, book)
+            return quality.judged(self._passage, self._packs.wording)
         if category is RuleCategory.CONSISTENCY:
             return consistency.judged(self._passage, context, book)
         if category is RuleCategory.RULES:
@@ -117,7 +111,7 @@ class Judge:
         write = issues.error if broken else issues.warning
         conflicts = self._analyst.conflicting(wanted, self._passage)
         for category, words in conflicts.items():
-            place = re.search(rf"\b{re.escape(words[0])}\b", self._passage.lower)
+            place = self._passage.first(words[0])
             yield write(
                 f"“{words[0]}” and its like read as {category}, against a {target} theme.",
                 self._passage.around(*place.span()) if place else None,
@@ -128,7 +122,7 @@ class Judge:
 
     def _custom(self, rule: Rule) -> Findings:
         """What a rule names is looked for; what it means is not judged, and that is said."""
-        asked = _keywords(f"{rule.name} {rule.description or ''}")
+        asked = _keywords(f"{rule.name} {rule.description or ''}", self._packs.wording["small"])
         missing = [w for w in asked if not bounds.found(self._passage, w)]
         measured = any(k in bounds.KNOWN for k in rule.parameters)
         if asked and len(missing) < len(asked):
@@ -144,9 +138,9 @@ class Judge:
         yield from _unread(rule)
 
 
-def _keywords(text: str) -> list[str]:
+def _keywords(text: str, small: Collection[str]) -> list[str]:
     words = dict.fromkeys(w.lower() for w in KEYWORD.findall(text[:2000]))
-    return [w for w in words if w not in SMALL][:MAX_KEYWORDS]
+    return [w for w in words if w not in small][:MAX_KEYWORDS]
 
 
 def _unread(rule: Rule) -> Findings:
@@ -156,11 +150,11 @@ def _unread(rule: Rule) -> Findings:
         yield issues.info(f"These parameters were not judged: {names}.")
 
 
-def _summary(results: list[WrittenResult], rules: Mapping[int, Rule] | list[Rule]) -> str:
+def _summary(results: list[WrittenResult]) -> str:
     kept = sum(result.passed for result in results)
     total = len(results)
     if kept == total:
         return f"The text keeps {'the rule' if total == 1 else f'all {counted(total)} rules'}."
     first = next(r for r in results if not r.passed)
-    told = first.issues[0].message
-    return f"The text keeps {counted(kept)} of {counted(total)} rules. Foremost: {told}"
+    share = f"{counted(kept)} of {counted(total)} rules" if kept else "none of the rules"
+    return f"The text keeps {share}. Foremost: {first.issues[0].message}"

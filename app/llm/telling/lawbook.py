@@ -8,19 +8,18 @@ from typing import Any
 
 from app.llm.telling.issues import Findings, error, info, warning
 from app.llm.telling.packs import known
-from app.llm.telling.passage import Passage
+from app.llm.telling.passage import MAX_SENTENCE, Passage
 
-LEVEL = re.compile(
-    r"\b(?:level[ -](\d{1,4})|(\d{1,4})(?:st|nd|rd|th)?[ -]level)\b(?![ -]spell)", re.I
-)
+DIGIT = re.compile(r"\d")
+LEVEL = re.compile(r"\b(?:level[ -](\d{1,4})|(\d{1,4})(?:st|nd|rd|th)?[ -]level)\b(?![ -]spell)")
 SPELL_LEVEL = re.compile(
-    r"\b(?:(\d{1,3})(?:st|nd|rd|th)?[ -]level[ -](?:spell|slot)|level[ -](\d{1,3})[ -](?:spell|slot))",
-    re.I,
+    r"\b(?:(\d{1,3})(?:st|nd|rd|th)?[ -]level[ -](?:spell|slot)"
+    r"|level[ -](\d{1,3})[ -](?:spell|slot))"
 )
-DICE = re.compile(r"(?<![\w.])\d{0,3}d(\d{1,4})\b", re.I)
+DICE = re.compile(r"(?<![\w.])\d{0,3}d(\d{1,4})\b")
 ABILITY = re.compile(
-    r"\b(strength|dexterity|constitution|intelligence|wisdom|charisma) (?:score )?(?:of |is )?(\d{1,3})\b",
-    re.I,
+    r"\b(strength|dexterity|constitution|intelligence|wisdom|charisma)"
+    r" (?:score )?(?:of |is )?(\d{1,3})\b"
 )
 CASTS = re.compile(r"\b(?:casts?|casting|spells?|concentrat\w{2,5})\b", re.I)
 RAGE = re.compile(r"\b(?:rag(?:es?|ing)|in (?:a|his|her|their) rage)\b", re.I)
@@ -41,16 +40,17 @@ def judged(passage: Passage, context: Mapping[str, Any], lawbook: Mapping[str, A
 
 
 def _broken(passage: Passage, context: Mapping[str, Any], lawbook: Mapping[str, Any]) -> Findings:
-    yield from _levels(passage, lawbook)
-    yield from _dice(passage, lawbook["dice"])
-    yield from _abilities(passage, lawbook["ability_maximum"])
+    if DIGIT.search(passage.text):
+        yield from _levels(passage, lawbook)
+        yield from _dice(passage, lawbook["dice"])
+        yield from _abilities(passage, lawbook["ability_maximum"])
     yield from _rage(passage)
     yield from _features(passage, context, lawbook)
 
 
 def level_words(passage: Passage) -> Iterator[tuple[int, re.Match[str]]]:
     """Each level that a text speaks of, spell levels left out."""
-    for place in LEVEL.finditer(passage.text):
+    for place in LEVEL.finditer(passage.lower) if "level" in passage.lower else ():
         yield int(place[1] or place[2]), place
 
 
@@ -61,7 +61,7 @@ def _levels(passage: Passage, lawbook: Mapping[str, Any]) -> Findings:
                 f"There is no level {level}: characters have levels 1 to {lawbook['levels']}.",
                 passage.around(*place.span()), "Use a level from 1 to 20.",
             )  # fmt: skip
-    for place in SPELL_LEVEL.finditer(passage.text):
+    for place in SPELL_LEVEL.finditer(passage.lower) if "level" in passage.lower else ():
         if (level := int(place[1] or place[2])) > lawbook["spell_levels"]:
             yield error(
                 f"There are no spells of level {level}: the highest is 9.",
@@ -70,7 +70,7 @@ def _levels(passage: Passage, lawbook: Mapping[str, Any]) -> Findings:
 
 
 def _dice(passage: Passage, dice: Sequence[int]) -> Findings:
-    for place in DICE.finditer(passage.text):
+    for place in DICE.finditer(passage.lower):
         if int(place[1]) not in dice:
             nearest = min(dice, key=lambda d: abs(d - int(place[1])))
             yield error(
@@ -80,7 +80,7 @@ def _dice(passage: Passage, dice: Sequence[int]) -> Findings:
 
 
 def _abilities(passage: Passage, most: int) -> Findings:
-    for place in ABILITY.finditer(passage.text):
+    for place in ABILITY.finditer(passage.lower):
         if int(place[2]) > most:
             yield error(
                 f"{place[1].capitalize()} {place[2]} is above {most}, the highest there is.",
@@ -89,15 +89,16 @@ def _abilities(passage: Passage, most: int) -> Findings:
 
 
 def _rage(passage: Passage) -> Findings:
+    if "barbarian" not in passage.lower:
+        return
     for sentence in passage.sentences:
-        short = sentence[:2000]
+        short = sentence[:MAX_SENTENCE]
         if RAGE.search(short) and (cast := CASTS.search(short)) and "cannot" not in short:
-            if "barbarian" in passage.lower:
-                yield error(
-                    "A barbarian cannot cast or concentrate on spells while raging.",
-                    short[max(0, cast.start() - 40) : cast.end() + 40].strip(),
-                    "End the rage first, or let somebody else cast.",
-                )
+            yield error(
+                "A barbarian cannot cast or concentrate on spells while raging.",
+                short[max(0, cast.start() - 40) : cast.end() + 40].strip(),
+                "End the rage first, or let somebody else cast.",
+            )
             return
 
 
@@ -108,10 +109,10 @@ def _features(passage: Passage, context: Mapping[str, Any], lawbook: Mapping[str
     levels = [level for level, _ in level_words(passage)]
     for owner, names in features.items():
         for name in names:
-            if place := re.search(rf"\b{name}\b", passage.lower):
+            if place := passage.first(name):
                 yield from _owned(passage, place, owner, stated, features)
     for name, first in lawbook["first_level"].items():
-        place = re.search(rf"\b{name}\b", passage.lower)
+        place = passage.first(name)
         if place and levels and max(levels) < first and first - max(levels) <= 20:
             yield warning(
                 f"“{name}” comes at level {first} at the earliest; the text says {max(levels)}.",
@@ -150,4 +151,9 @@ def _class_near(
 def _speaks_of_rules(passage: Passage, lawbook: Mapping[str, Any]) -> bool:
     patterns = (LEVEL, SPELL_LEVEL, DICE, ABILITY)
     names = (name for names in lawbook["features"].values() for name in names)
-    return any(p.search(passage.text) for p in patterns) or any(n in passage.lower for n in names)
+    text = passage.lower
+    return (
+        (DIGIT.search(text) is not None and any(p.search(text) for p in patterns))
+        or any(n in text for n in names)
+        or RAGE.search(text) is not None
+    )

@@ -22,12 +22,14 @@ class Packs:
 
     def __init__(self) -> None:
         self.common = read("common")
+        self.titles = frozenset(self.common["titles"])
         self.classes = agreeing(read("classes"))
         self.people = agreeing(read("people"))
         self.moods = agreeing(read("moods"))
         self.character = agreeing(read("character"))
         self.story = read("story")
         self.lawbook = read("lawbook")
+        self.wording = read("wording")
         self.lists = WordLists(read("themes"))
 
     def mood(self, theme: Any, *more: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cached_property
 
@@ -9,8 +10,10 @@ from app.llm.telling.wordlists import WordCount
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]*[”\"’)]*")
-SPEECH = re.compile(r"“[^”]{0,2000}”|\"[^\"\n]{0,2000}\"")
+LETTER = re.compile(r"[^\W_]")
+SPEECH = re.compile(r"“[^“”]{0,2000}”|\"[^\"\n]{0,2000}\"")
 MAX_QUOTE = 80  # characters of a text that are quoted to show a place
+PARTS = 12  # stretches of a text that are compared with one another
 MAX_SENTENCE = 2000  # characters of one sentence that are looked at
 
 
@@ -30,22 +33,40 @@ class Passage:
 
     @cached_property
     def sentences(self) -> list[str]:
-        found = (match.strip() for match in SENTENCE.findall(self.text))
-        return [s for s in found if any(c.isalnum() for c in s[:MAX_SENTENCE])]
+        return _sentences(self.text)
 
     @cached_property
-    def narration(self) -> str:
-        """The text without what its persons say."""
-        return SPEECH.sub(" ", self.text)
+    def narrated(self) -> list[str]:
+        """The sentences of the text without what its persons say."""
+        return _sentences(SPEECH.sub(" ", self.text))
 
     @cached_property
     def count(self) -> WordCount:
         return WordCount(self.text)
 
+    @cached_property
+    def parts(self) -> list[tuple[str, WordCount]]:
+        """Up to `PARTS` stretches of the text: how each begins, and what is in it."""
+        sentences = self.sentences or [self.text]
+        step = math.ceil(len(sentences) / PARTS)
+        found = (sentences[at : at + step] for at in range(0, len(sentences), step))
+        return [(part[0], WordCount(" ".join(part))) for part in found]
+
+    def first(self, term: str) -> re.Match[str] | None:
+        """The first place at which a word or phrase of small letters stands as a whole."""
+        if term not in self.lower:  # a tenth of the time of the expression, which is rarely needed
+            return None
+        return re.search(rf"(?<!\w){re.escape(term)}(?!\w)", self.lower)
+
     def around(self, start: int, end: int) -> str:
         """The words about a place, as they stand in the text."""
         spare = max(0, MAX_QUOTE - (end - start)) // 2
         return quoted(self.text[max(0, start - spare) : min(end, start + MAX_QUOTE) + spare])
+
+
+def _sentences(text: str) -> list[str]:
+    found = (match.strip() for match in SENTENCE.findall(text))
+    return [s for s in found if LETTER.search(s, 0, MAX_SENTENCE)]
 
 
 def quoted(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from app.llm.telling.issues import Findings, error, warning
@@ -20,31 +20,24 @@ WINDOW = 400  # words over which variety is measured; it falls with length by it
 TWICE = re.compile(r"\b([a-z]{2,20})\s{1,5}\1\b", re.I)
 SHOUT = re.compile(r"\b[A-Z]{4,20}(?:[ ,!]{1,2}[A-Z]{2,20}){2,10}\b")
 BRACKETED = re.compile(r"\[[A-Za-z][^\[\]\n]{1,40}\]|\{[A-Za-z_]{2,40}\}|<[A-Za-z_ ]{2,40}>")
-ALLOWED_TWICE = frozenset({"had", "that", "very", "no", "so", "ha", "knock", "now", "yes", "never"})
-COMMON = frozenset(
-    "about after again against along always another around because before behind between "
-    "could every first found great little might never other people place should since still "
-    "their there these thing things think those though three through under until where which "
-    "while would your yours being".split()
-)
 
 
-def judged(passage: Passage, lawbook: Mapping[str, Any]) -> Findings:
+def judged(passage: Passage, wording: Mapping[str, Any]) -> Findings:
     if not passage.words:
         yield error("The text has no words.", None, "Write the text first.")
         return
-    yield from _unfinished(passage, lawbook["unfinished"])
+    yield from _unfinished(passage, wording["unfinished"])
     yield from _repeated_sentences(passage.sentences)
-    yield from _repeated_words(passage)
+    yield from _repeated_words(passage, wording["twice"])
     yield from _shape(passage)
     yield from _sentences(passage.sentences)
-    yield from _vocabulary(passage)
+    yield from _vocabulary(passage, wording["common"])
 
 
 def _unfinished(passage: Passage, marks: Sequence[str]) -> Findings:
     advice = "Replace it with the text that is meant."
     for mark in marks:
-        if place := re.search(rf"\b{mark}\b", passage.lower):
+        if place := passage.first(mark):
             yield error(f"Unfinished text: “{mark}”.", passage.around(*place.span()), advice)
     if place := BRACKETED.search(passage.text):
         yield error("An unfilled slot stands in the text.", place[0], advice)
@@ -64,9 +57,9 @@ def _as_written(lowered: str, sentences: Sequence[str]) -> str:
     return next(s for s in sentences if s.lower() == lowered)
 
 
-def _repeated_words(passage: Passage) -> Findings:
+def _repeated_words(passage: Passage, allowed: Collection[str]) -> Findings:
     for place in TWICE.finditer(passage.text):
-        if place[1].lower() not in ALLOWED_TWICE:
+        if place[1].lower() not in allowed:
             yield warning(
                 f"“{place[1]}” is said twice running.", passage.around(*place.span()), "Drop one."
             )
@@ -107,7 +100,7 @@ def _sentences(sentences: Sequence[str]) -> Findings:
             return
 
 
-def _vocabulary(passage: Passage) -> Findings:
+def _vocabulary(passage: Passage, common: Collection[str]) -> Findings:
     words = passage.words
     if len(words) < VARIETY_FROM:
         return
@@ -117,9 +110,9 @@ def _vocabulary(passage: Passage) -> Findings:
             f"Only {share:.0%} of the words differ from one another.", None,
             "Name things by their own names; vary the verbs.",
         )  # fmt: skip
-    counted = Counter(w for w in words if len(w) > 4 and w not in COMMON)
+    counted = Counter(w for w in words if len(w) > 4 and w not in common)
     word, times = next(iter(counted.most_common(1)), ("", 0))
-    if times > max(4, WORN * len(words)) and (place := re.search(rf"\b{word}\b", passage.lower)):
+    if times > max(4, WORN * len(words)) and (place := passage.first(word)):
         yield warning(
             f"“{word}” stands {times} times.", passage.around(*place.span()),
             f"Replace some of them, or leave “{word}” unsaid.",

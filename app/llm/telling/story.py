@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from random import Random
 
 from app.llm.telling import supplied
-from app.llm.telling.english import counted, ordinal, polished, tokens
-from app.llm.telling.grammar import Options, Telling, finished, introduced
+from app.llm.telling.english import counted, listed, ordinal, polished, tokens
+from app.llm.telling.grammar import Options, Telling, Unit, finished, introduced
 from app.llm.telling.packs import Packs, tier
 from app.operations.story import StoryDraft, StoryRequest
 
@@ -42,7 +42,9 @@ def compose(packs: Packs, request: StoryRequest, rng: Random) -> StoryDraft:
     units = telling.units(brief.plan())
     summary = polished(" ".join(brief.summary(telling)))
     room = request.model.max_tokens - tokens(summary)
-    people = list(filter(None, map(telling.called, CAST)))
+    if missing := brief.missing(" ".join(unit.text for unit in units)):
+        units.append(Unit(" ", polished(missing)))
+    people = [found for c in CAST if (found := telling.called(c, packs.titles))]
     return StoryDraft(content=finished(introduced(units, people), room), summary=summary)
 
 
@@ -81,6 +83,15 @@ class _Brief:
             name = "flavour" if len(known) == 2 else f"{known.pop()}_alone"
             told.append(telling.draw(f"summary_{name}"))
         return told
+
+    def missing(self, text: str) -> str:
+        """A sentence for what the caller named and the tale has not brought in."""
+        lower = text.lower()
+        named = [w for w, keys in KEYS.items() if any(self._all.get(k) for k in keys)]
+        absent = [self.words[w] for w in named if w in self.words]
+        absent = [word for word in absent if word.lower() not in lower]
+        template = self._rng.choice(self._packs.story["free"]["use_missing"])
+        return template.replace("{missing}", listed(absent)) if absent else ""
 
     def _words(self) -> dict[str, str]:
         context = self._request.context

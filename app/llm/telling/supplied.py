@@ -19,7 +19,7 @@ MARKUP = re.compile(r"<[^<>]{0,80}>")
 UNFIT = re.compile(r"[^\w\s'’,&/+()°-]|_")
 SENTENCE = re.compile(r"[.!?;:]\s|\n")
 EDGES = " ,'’&/+-°"
-LEADING = re.compile(r"(?:the|an?|my|some)\s+", re.I)
+LEADING = re.compile(r"\A(?:the|an?|my|some)\s+", re.I)
 
 
 def phrase(value: Any) -> str:

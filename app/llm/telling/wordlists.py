@@ -6,21 +6,24 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 WORD = re.compile(r"[a-z]+(?:['’-][a-z]+)*")
 MAX_WORD = 24  # letters; what is longer is no word of the lists
-ENDINGS = ("ings", "ing", "edly", "ied", "ies", "ed", "es", "ly", "s", "e", "y")
+ENDINGS = ("ings", "ing", "edly", "ed", "es", "ly", "s", "e", "y")
 
 Profile = dict[str, float]
 
 
+@lru_cache(maxsize=16_384)  # of words seen; about 2 MB when full
 def stem(word: str) -> str:
     """The word without its ending, so that `screamed` and `screams` count for `scream`."""
     if len(word) > MAX_WORD:
         return word
     word = word.removesuffix("'s").removesuffix("’s")
+    if len(word) > 4 and word.endswith(("ied", "ies")):
+        word = f"{word[:-3]}y"
     for ending in ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             word = word.removesuffix(ending)

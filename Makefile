@@ -1,0 +1,59 @@
+# Everything begins here: `make dev` serves, `make test` tests. Both set up what they need first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+JOBS ?= 2
+
+.PHONY: help dev test lint types schema check bench constraints clean
+
+help:
+	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
+	@echo "make test    set up and run all tests"
+	@echo "make check   lint, types, schema and tests, as CI runs them"
+	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
+
+$(READY): pyproject.toml constraints.txt
+	@echo "== setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Loregate needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "venv is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+dev: $(READY)
+	@echo "== serving; Ctrl-C ends it"
+	@$(BIN)/loregate dev
+
+test: $(READY)
+	@echo "== testing"
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+lint: $(READY)
+	@echo "== ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@echo "== mypy"
+	@$(BIN)/mypy
+
+schema: $(READY)
+	@echo "== schema"
+	@$(BIN)/loregate schema --check
+
+check: lint types schema test
+
+bench: $(READY)
+	@echo "== measuring"
+	@$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+# The set of versions that the tests ran with: names and versions, no addresses.
+constraints: $(READY)
+	@$(BIN)/python -m pip freeze --exclude-editable --exclude loregate > constraints.txt
+	@echo "constraints.txt has $$(wc -l < constraints.txt) packages"
+
+clean:
+	@rm -rf $(VENV) .loregate build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
