@@ -16,14 +16,16 @@ import orjson
 import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.caller import PERMISSIONS
+from app.caller import PERMISSIONS, Caller
 from app.cli import listen, uvicorn_options
 from app.main import Parts, create_app
 from app.policies.keys import sign
 from app.settings import Settings
 from app.storage.migrate import migrate
+from resolvers.socket import Socket as SocketEdge
 
 SECRET = "a secret of the tests of at least thirty-two bytes"
 PROTOCOL: Any = "graphql-transport-ws"
@@ -90,6 +92,19 @@ class Service:
         self.app, self.parts, self.url = app, parts, url
         self.gateway = parts.gateway
         self.http = httpx2.AsyncClient(base_url=url, timeout=20)
+
+    @property
+    def sockets(self) -> SocketEdge:
+        """The endpoint of WebSockets, whose times a test may shorten."""
+        [route] = [r for r in self.app.routes if isinstance(r, WebSocketRoute)]
+        found: SocketEdge = route.endpoint.__self__
+        return found
+
+    async def counted(self, scope: str = "user", sub: str = "alice") -> int:
+        """How much of a limit a user of the standard tier has taken."""
+        standings = await self.gateway.limiter.look(Caller(sub))
+        [found] = [s.limit - s.remaining for s in standings if s.scope == scope]
+        return found
 
     def headers(self, **claims: Any) -> dict[str, str]:
         return {"Authorization": f"Bearer {token(**claims)}"}

@@ -22,7 +22,7 @@ from app.llm.base import Completion, Work
 from app.llm.storyteller import Storyteller
 from app.llm.telling import supplied
 from app.llm.telling.english import article, polished, tokens
-from app.llm.telling.grammar import SLOT
+from app.llm.telling.grammar import SLOT, Telling, Unit, finished, introduced
 from app.llm.telling.packs import Packs
 from app.operations import CHARACTER, STORY, THEME, VALIDATION
 from app.operations.fields import Category
@@ -200,7 +200,8 @@ async def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> No
     names = {"a", "name", "class", "race", "background", "level", "home", "they", "them", "their"}
     names |= {"theirs", "themself", "s", "es", "ies", "has", "is", "was", "extra", "talk", "family"}
     names |= {"goal", "enemy", "weapon", "trait", "villain", "matter", "campaign_type", "length"}
-    names |= {"missing", "conflict", "flavour", "element", "party", "party_s", "foes", "dc", "setting"}
+    names |= {"missing", "conflict", "flavour", "element", "party", "foes", "dc", "setting"}
+    names.add("party_s")
     for table in (packs.common["once"], packs.common["free"], packs.story["once"]):
         names |= table.keys()
     names |= packs.story["free"].keys() | packs.character["text"].keys()
@@ -223,6 +224,24 @@ async def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> No
         for slot in SLOT.findall(template)
     }
     assert used - names == set()
+
+
+def test_a_list_repeats_nothing_while_it_has_more() -> None:
+    lines = {"line": ["One.", "Two.", "Three."]}
+    telling = Telling(Random(1), {}, [lines])
+    assert sorted(telling.draw("line") for _ in range(3)) == ["One.", "Three.", "Two."]
+    assert telling.draw("line") in lines["line"]
+
+
+def test_what_was_said_is_left_out_the_second_time() -> None:
+    said = [Unit("", "It rains. He waits."), Unit(" ", "He waits."), Unit("\n\n", "It stops.")]
+    assert finished(said, 100) == "It rains. He waits.\n\nIt stops."
+
+
+def test_a_person_is_named_in_full_once() -> None:
+    told = [Unit("", "Ulf Teague came. Ulf Teague sat."), Unit(" ", "Ulf Teague left.")]
+    texts = [unit.text for unit in introduced(told, [("Ulf Teague", "Ulf")])]
+    assert texts == ["Ulf Teague came. Ulf sat.", "Ulf left."]
 
 
 async def test_each_class_has_a_tale_of_its_own() -> None:
@@ -453,7 +472,8 @@ async def test_a_long_text_is_read_away_from_the_event_loop(
 def _hostile_texts() -> list[str]:
     return [
         "a" * 50_000, "aaaa ... " * 5_500, "A" * 50_000, "[" * 50_000, "“" * 50_000,
-        "\n" * 49_999 + "x", "no " * 16_000, "1d" * 25_000, "level " * 8_000, "rage cast " * 5_000, "A B " * 12_000,
+        "\n" * 49_999 + "x", "no " * 16_000, "1d" * 25_000, "level " * 8_000, "rage cast " * 5_000,
+        "A B " * 12_000,
         "{" * 25_000 + "}" * 25_000, ". " * 25_000, "'-" * 25_000, "Aaaa" * 12_500, "9" * 50_000,
         "LOUD " * 10_000, "\x00" * 50_000, "he was. I am. " * 3_000, "é" * 50_000, "a-" * 25_000,
     ]  # fmt: skip

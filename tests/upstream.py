@@ -22,11 +22,13 @@ class Behaviour:
 
     status: int = 200
     body: Any = None
+    raw: bytes | None = None  # instead of any JSON
     text: str | None = None
     finish_reason: str = "stop"
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     reset: bool = False  # the connection is closed without an answer
+    cut: int | None = None  # bytes of the body, after which the connection ends
     silent: bool = False  # nothing ever comes
 
 
@@ -39,6 +41,19 @@ def refusal(status: int, code: str, message: str = "no", **headers: str) -> Beha
     return Behaviour(status=status, body={"error": error}, headers=headers)
 
 
+NO_SCHEMAS = Behaviour(
+    status=400,
+    body={
+        "error": {
+            "message": "Invalid parameter: this model takes no such format",
+            "type": "invalid_request_error",
+            "param": "response_format",
+            "code": None,
+        }
+    },
+)
+
+
 class Upstream:
     """The server. `requests` holds what it was asked; `then(…)` orders the next answers."""
 
@@ -46,9 +61,11 @@ class Upstream:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.always = GOOD
+        self.takes_schemas = True  # older models refuse a `response_format` of type json_schema
         self._next: deque[Behaviour] = deque()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._left = asyncio.Condition()
 
     def then(self, *behaviours: Behaviour) -> None:
         self._next.extend(behaviours)
@@ -57,6 +74,15 @@ class Upstream:
     def url(self) -> str:
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+
+    @property
+    def connections(self) -> int:
+        return len(self._open)
+
+    async def all_left(self) -> None:
+        """Returns when no connection is open; a server hears of an end after its client."""
+        async with asyncio.timeout(5), self._left:
+            await self._left.wait_for(lambda: not self._open)
 
     async def start(self, port: int = 0) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
@@ -75,6 +101,8 @@ class Upstream:
                 await self._one(reader, writer)
         self._open.discard(writer)
         writer.close()
+        async with self._left:
+            self._left.notify_all()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -85,7 +113,7 @@ class Upstream:
         asked = orjson.loads(await reader.readexactly(length)) if length else {}
         self.requests.append(asked)
         self.headers.append(headers)
-        behaviour = self._next.popleft() if self._next else self.always
+        behaviour = self._behaviour(asked)
         if behaviour.delay:
             await asyncio.sleep(behaviour.delay)
         if behaviour.reset:
@@ -94,9 +122,16 @@ class Upstream:
         if behaviour.silent:
             await reader.read()  # until the client gives up
             raise ConnectionResetError
-        body = orjson.dumps(answer(asked, behaviour))
-        writer.write(_head(behaviour, len(body)) + body)
+        body = behaviour.raw or orjson.dumps(answer(asked, behaviour))
+        writer.write(_head(behaviour, len(body)) + body[: behaviour.cut])
         await writer.drain()
+        if behaviour.cut is not None:
+            raise ConnectionResetError
+
+    def _behaviour(self, asked: dict[str, Any]) -> Behaviour:
+        if not self.takes_schemas and asked.get("response_format", {}).get("type") == "json_schema":
+            return NO_SCHEMAS
+        return self._next.popleft() if self._next else self.always
 
 
 def _head(behaviour: Behaviour, length: int) -> bytes:
@@ -124,7 +159,11 @@ def answer(asked: dict[str, Any], behaviour: Behaviour) -> Any:
 
 def written(asked: dict[str, Any]) -> str:
     """What a good model writes: prose, or JSON for the schema that it was given."""
-    schema = asked.get("response_format", {}).get("json_schema", {}).get("name")
+    wanted = asked.get("response_format", {})
+    schema = wanted.get("json_schema", {}).get("name")
+    if wanted.get("type") == "json_object":
+        said = asked["messages"][-1]["content"]
+        schema = next(name for name, mark in MARKS.items() if mark in said)
     if schema is None:
         return PROSE
     prompt = asked["messages"][1]["content"]
@@ -167,6 +206,7 @@ def _validation(prompt: str) -> dict[str, Any]:
     }
 
 
+MARKS = {"theme": "primary_category", "validation": "results", "story": "summary"}
 STRUCTURED = {"story": _story, "theme": _theme, "validation": _validation}
 
 

@@ -130,7 +130,9 @@ class OpenAIWriter:
     def _refusal(self, error: openai.OpenAIError) -> GatewayError:
         """The SDK's error as ours. What the provider says of its own inside stays in the log."""
         name = self._name
-        if isinstance(error, openai.APITimeoutError):
+        # The SDK's aiohttp transport calls a refused and a reset connection a ConnectTimeout too.
+        unconnected = isinstance(error.__cause__, httpx2.ConnectTimeout)
+        if isinstance(error, openai.APITimeoutError) and not unconnected:
             return ModelTimeout(f"{name} gave no answer in time", name)
         if not isinstance(error, openai.APIStatusError):
             return ModelUnavailable(f"{name} cannot be reached", name, retry_after=5.0)

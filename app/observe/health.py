@@ -21,11 +21,19 @@ class Health:
     """Looks at the database and Redis once a second; models report by their own calls."""
 
     def __init__(
-        self, *, database: Look, redis: Look, models: Callable[[], str], traffic: Traffic
+        self,
+        *,
+        database: Look,
+        redis: Look,
+        models: Callable[[], str],
+        traffic: Traffic,
+        every: float = EVERY,
+        patience: float = PATIENCE,
     ) -> None:
-        """A look raises when the dependency does not serve."""
+        """A look raises when the dependency does not serve. `every` and `patience` in seconds."""
         self._looks = {"db": database, "redis": redis}
         self._models, self._traffic = models, traffic
+        self._every, self._patience = every, patience
         self._well: dict[str, bool] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -43,12 +51,12 @@ class Health:
 
     async def _watch(self, name: str) -> None:
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(self._every)
             await self._look(name)
 
     async def _look(self, name: str) -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 await self._looks[name]()
         except Exception as error:
             # Whatever it was, the dependency does not serve; the look itself must go on.

@@ -149,8 +149,8 @@ async def http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 405:
-        allow = (error.headers or {}).get("Allow", "")
-        return error_response(MethodNotAllowed(allow), request_id)
+        allow = (error.headers or {}).get("Allow", "").split(", ")
+        return error_response(MethodNotAllowed(", ".join(sorted(allow))), request_id)
     if error.status_code == 404:
         return error_response(NotFound("There is no such route"), request_id)
     return error_response(InvalidRequest.at((), error.detail), request_id)

@@ -29,6 +29,8 @@ PLACES = ("location", "place", "region", "world")
 FEELING = ("tone", "mood", "atmosphere", "genre", "style")
 PEOPLE = ("villain", "giver", "a_name", "b_name")
 CAST = ("villain", "giver", "other", "a_name", "b_name")
+NAMED = (*PEOPLE, "item", "foe", "lair")
+AIMS = ("objective", "conflict", "reward")
 MAX_EXTRA = 3
 SHORT = re.compile(r"\b(?:short|brief|one.?shot|quick|tiny)\b", re.I)
 LONG = re.compile(r"\b(?:long|extended|detailed|full|epic)\b", re.I)
@@ -63,6 +65,7 @@ class _Brief:
             request.context.campaign_type,
         )
         self._mood = packs.mood_scope(mood)
+        self.named = {w: said for w, keys in KEYS.items() if (said := self._named(w, keys))}
         self.words = self._words()
         self.scopes = self._scopes()
         self.once: Options = packs.story["once"] | packs.common["once"]
@@ -85,19 +88,20 @@ class _Brief:
         return told
 
     def missing(self, text: str) -> str:
-        """A sentence for what the caller named and the tale has not brought in."""
-        lower = text.lower()
-        named = [w for w, keys in KEYS.items() if any(self._all.get(k) for k in keys)]
-        absent = [self.words[w] for w in named if w in self.words]
-        absent = [word for word in absent if word.lower() not in lower]
-        template = self._rng.choice(self._packs.story["free"]["use_missing"])
-        return template.replace("{missing}", listed(absent)) if absent else ""
+        """Sentences for what the caller named and the tale has not brought in."""
+        lower, said = text.lower(), []
+        for names, template in ((NAMED, "use_missing"), (AIMS, "use_aim")):
+            told = (self.words[name] for name in names if name in self.named)
+            if absent := [word for word in told if word.lower() not in lower]:
+                chosen = self._rng.choice(self._packs.story["free"][template])
+                said.append(chosen.replace("{missing}", listed(absent)))
+        return " ".join(said)
 
     def _words(self) -> dict[str, str]:
         context = self._request.context
         words = {"a": "a", "element": self._request.element_type.value}
         words |= self._party()
-        words |= {w: self._named(w, keys) for w, keys in KEYS.items()}
+        words |= self.named
         words["setting"] = self._setting()
         words["matter"] = supplied.subject(context.campaign_theme)
         words["campaign_type"] = supplied.noun(context.campaign_type)

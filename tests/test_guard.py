@@ -1,0 +1,562 @@
+"""Access: who may select which root field, what each document counts, and that nothing leaks by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from graphql import GraphQLSchema
+from redis import Redis
+
+from app.caller import PERMISSIONS
+from app.gateway import Visit
+from app.operations import CHARACTER
+from app.settings import ConfigFile, LimitTable
+from resolvers import schema
+from resolvers.guard import Access, Rule
+from tests import service
+from tests.service import CHARACTER_INPUT, GENERATE, Service, token
+
+BUILT: GraphQLSchema = schema.build()._schema  # type: ignore[attr-defined]  # as the executor does
+
+CHARACTER_FIELD = """generateCharacterContent(input: {
+  type: BACKSTORY, characterContext: {characterClass: "bard"}}) { requestId }"""
+STORY_FIELD = """generateStory(input: {
+  elementType: PLOT, context: {setting: "a harbour"}}) { requestId }"""
+THEME_FIELD = 'analyzeTheme(input: {content: "The lamps went out."}) { requestId }'
+VALIDATION_FIELD = """validateContent(input: {content: "The lamps went out.",
+  contentType: "character", rules: [{category: QUALITY, name: "Clear"}]}) { requestId }"""
+
+# Every root field: how it is selected, and the permission that it needs (None: only a token).
+ROOT: dict[str, tuple[str, str | None]] = {
+    "Query.content": (
+        'content(id: "01a203fd-5084-71ff-812d-9c162c596a5c") { contentId }',
+        "content:read",
+    ),
+    "Query.contents": ("contents { edges { cursor } }", "content:read"),
+    "Query.viewer": ("viewer { id }", None),
+    "Query.rateLimits": ("rateLimits { scope }", None),
+    "Query.models": ("models { name }", None),
+    "Query.health": ("health { status }", "nobody asks"),
+    "Query.eventCursor": ("eventCursor", "events:subscribe"),
+    "Mutation.generateCharacterContent": (CHARACTER_FIELD, "text:generate"),
+    "Mutation.generateStory": (STORY_FIELD, "campaign:generate"),
+    "Mutation.analyzeTheme": (THEME_FIELD, "theme:analyze"),
+    "Mutation.validateContent": (VALIDATION_FIELD, "content:validate"),
+    "Subscription.contentGenerated": ("contentGenerated { id }", "events:subscribe"),
+    "Subscription.storyGenerated": ("storyGenerated { id }", "events:subscribe"),
+    "Subscription.themeAnalyzed": ("themeAnalyzed { id }", "events:subscribe"),
+    "Subscription.validationCompleted": ("validationCompleted { id }", "events:subscribe"),
+    "Subscription.events": ("events { id }", "events:subscribe"),
+}
+PUBLIC = {"Query.health"}
+GUARDED = [name for name in ROOT if name not in PUBLIC]
+PERMITTED = [name for name in GUARDED if ROOT[name][1]]
+OVER_HTTP = [name for name in GUARDED if not name.startswith("Subscription")]
+
+
+def document(name: str) -> str:
+    return f"{name.partition('.')[0].lower()} {{ {ROOT[name][0]} }}"
+
+
+def without(permission: str) -> list[str]:
+    return [p for p in PERMISSIONS if p != permission]
+
+
+async def ended(loregate: Service, query: str, **claims: Any) -> list[dict[str, Any]]:
+    """The errors of an operation over WebSocket, however it shows them."""
+    async with loregate.socket(**claims) as socket:
+        await socket.acknowledged()
+        await socket.subscribe(query)
+        message = await socket.receive()
+        payload = message["payload"]
+        errors: list[dict[str, Any]] = payload if message["type"] == "error" else payload["errors"]
+        return errors
+
+
+# -- the table
+def test_the_table_is_the_schema() -> None:
+    roots = (BUILT.query_type, BUILT.mutation_type, BUILT.subscription_type)
+    assert {f"{root.name}.{name}" for root in roots if root for name in root.fields} == set(ROOT)
+
+
+def test_the_rules_are_the_tables() -> None:
+    def permission(rule: Rule) -> str | None:
+        if isinstance(rule, Access):
+            return None
+        return rule if isinstance(rule, str) else rule.permission
+
+    for root, rules in schema.ACCESS.items():
+        definition: Any = root.__strawberry_definition__  # type: ignore[attr-defined]
+        names = {
+            f.python_name: f"{root.__name__}.{_camel(f.python_name)}" for f in definition.fields
+        }
+        for python_name, rule in rules.items():
+            name = names[python_name]
+            if name in PUBLIC:
+                assert rule is Access.PUBLIC
+            else:
+                assert permission(rule) == ROOT[name][1]
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(map(str.title, rest))
+
+
+# -- without a token
+@pytest.mark.parametrize("name", OVER_HTTP)
+async def test_without_a_token_nothing_runs(loregate: Service, name: str) -> None:
+    response = await loregate.graphql(document(name), anonymous=True)
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="loregate"'
+    assert "data" not in response.json()
+    [error] = response.json()["errors"]
+    assert error["extensions"]["code"] == "UNAUTHENTICATED"
+    assert error["extensions"]["reason"] == "missing"
+
+
+HIDDEN = {
+    "beside a public field": "{ health { status } viewer { id } }",
+    "under an alias": "{ health: viewer { id } }",
+    "in a fragment": "{ ...f } fragment f on Query { __typename ...g } fragment g on Query { viewer { id } }",
+    "in an inline fragment": "{ ... on Query { ... { viewer { id } } } }",
+    "of another operation": "query a { health { status } } query b { viewer { id } }",
+    "skipped": "{ health { status } viewer @skip(if: true) { id } }",
+}
+
+
+@pytest.mark.parametrize("query", HIDDEN.values(), ids=HIDDEN)
+async def test_without_a_token_a_guarded_field_is_found_wherever_it_hides(
+    loregate: Service, query: str
+) -> None:
+    name = "b" if "query b" in query else None
+    response = await loregate.http.post("/graphql", json={"query": query, "operationName": name})
+    assert response.status_code == 401
+    assert "data" not in response.json()
+
+
+OPEN = {
+    "health": "{ health { status } }",
+    "an alias": "{ viewer: health { status } }",
+    "fragments": "{ ...f } fragment f on Query { ...g } fragment g on Query { health { status } }",
+    "of two operations": "query a { health { status } } query b { viewer { id } }",
+    "__typename": "{ __typename }",
+    "introspection": '{ __schema { description } __type(name: "Query") { name } }',
+}
+
+
+@pytest.mark.parametrize("query", OPEN.values(), ids=OPEN)
+async def test_without_a_token_public_fields_run_and_count_nothing(
+    loregate: Service, query: str
+) -> None:
+    name = "a" if "query a" in query else None
+    response = await loregate.http.post("/graphql", json={"query": query, "operationName": name})
+    assert response.status_code == 200
+    assert "errors" not in response.json()
+    assert "X-RateLimit-Limit" not in response.headers
+    assert await loregate.counted("global") == 0
+
+
+# -- with a bad token
+@pytest.fixture
+async def strict(tmp_path: Path, redis_url: str) -> AsyncIterator[Service]:
+    """The service with an issuer and an audience; the token `gone` is revoked."""
+    given = service.settings(tmp_path, redis_url, jwt_issuer="auth", jwt_audience="lore")
+    async with service.running(given) as found:
+        with Redis.from_url(redis_url) as redis:
+            redis.set("loregate:revoked:gone", "1")
+        yield found
+
+
+def bad_tokens() -> dict[str, str]:
+    now = int(time.time())
+    good = {"iss": "auth", "aud": "lore"}
+    return {
+        "malformed": "not.a.token",
+        "expired": token(**good, exp=now - 60),
+        "not_yet_valid": token(**good, nbf=now + 60),
+        "wrong_issuer": token(iss="somebody", aud="lore"),
+        "wrong_audience": token(iss="auth", aud="others"),
+        "revoked": token(**good, jti="gone"),
+        "invalid": token(**good)[:-4] + "AAAA",
+    }
+
+
+@pytest.mark.parametrize("reason", bad_tokens())
+async def test_a_bad_token_is_refused_on_every_root_field(strict: Service, reason: str) -> None:
+    headers = {"Authorization": f"Bearer {bad_tokens()[reason]}"}
+    for name in [*OVER_HTTP, *PUBLIC]:
+        response = await strict.http.post(
+            "/graphql", json={"query": document(name)}, headers=headers
+        )
+        assert response.status_code == 401, name
+        assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
+        assert not any((response.json().get("data") or {}).values())
+        [error] = response.json()["errors"]
+        assert error["extensions"]["code"] == "UNAUTHENTICATED"
+        assert error["extensions"]["reason"] == reason
+
+
+@pytest.mark.parametrize("reason", bad_tokens())
+async def test_a_bad_token_is_refused_before_the_document_is_read(
+    strict: Service, reason: str
+) -> None:
+    if reason == "revoked":
+        pytest.skip("revocation is read with the limits, in one call")
+    headers = {"Authorization": f"Bearer {bad_tokens()[reason]}"}
+    response = await strict.http.post("/graphql", content=b"no JSON", headers=headers)
+    assert (
+        await strict.http.post("/graphql", json={"query": "{"}, headers=headers)
+    ).status_code == 401
+    assert response.status_code in (401, 415)
+
+
+@pytest.mark.parametrize("reason", bad_tokens())
+async def test_a_bad_token_opens_no_socket(strict: Service, reason: str) -> None:
+    async with strict.socket(init={"Authorization": f"Bearer {bad_tokens()[reason]}"}) as socket:
+        code, said = await socket.closed()
+    assert code == 4403
+    assert said
+    assert "token" in said.lower()
+
+
+@pytest.mark.parametrize("init", [{}, None, {"Authorization": ""}, {"authorization": 5}])
+async def test_no_token_opens_no_socket(loregate: Service, init: Any) -> None:
+    async with loregate.socket(init=init if init is not None else {"token": "x"}) as socket:
+        assert await socket.closed() == (4403, "A bearer token is required")
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+@pytest.mark.parametrize("scheme", ["", "Bearer ", "bearer "])
+async def test_a_token_opens_a_socket_with_and_without_its_scheme(
+    loregate: Service, name: str, scheme: str
+) -> None:
+    async with loregate.socket(init={name: scheme + token()}) as socket:
+        await socket.acknowledged()
+
+
+# -- without the permission
+@pytest.mark.parametrize("name", PERMITTED)
+async def test_without_the_permission_a_root_field_is_forbidden_on_every_transport(
+    loregate: Service, name: str
+) -> None:
+    permission = ROOT[name][1]
+    assert permission is not None
+    claims = {"permissions": without(permission)}
+    found = [await ended(loregate, document(name), **claims)]
+    if not name.startswith("Subscription"):
+        response = await loregate.graphql(document(name), **claims)
+        assert response.status_code == 200
+        assert not any((response.json()["data"] or {}).values())
+        found.append(response.json()["errors"])
+    for [error] in found:
+        assert error["extensions"]["code"] == "FORBIDDEN"
+        assert error["extensions"]["requiredPermission"] == permission
+        assert error["message"] == f"Permission {permission} is required"
+
+
+@pytest.mark.parametrize("name", [n for n in OVER_HTTP if not ROOT[n][1]])
+async def test_some_root_fields_need_a_token_and_no_permission(
+    loregate: Service, name: str
+) -> None:
+    assert await loregate.data(document(name), permissions=[])
+
+
+async def test_everybodys_events_need_their_own_permission_even_of_a_wildcard(
+    loregate: Service,
+) -> None:
+    [error] = await ended(
+        loregate, "subscription { events(all: true) { id } }", permissions=["*:*"]
+    )
+    assert error["extensions"]["requiredPermission"] == "events:read-all"
+
+
+async def test_content_on_an_event_needs_the_permission_to_read(loregate: Service) -> None:
+    async with loregate.socket(permissions=["events:subscribe"]) as socket:
+        await socket.acknowledged()
+        cursor = (await loregate.data("{ eventCursor }"))["eventCursor"]
+        await loregate.generate()
+        await socket.subscribe(
+            "subscription ($after: String) { events(after: $after) { id content { contentId } } }",
+            {"after": cursor},
+        )
+        payload = (await socket.receive())["payload"]
+    assert payload["data"]["events"]["content"] is None
+    assert payload["data"]["events"]["id"]
+    assert payload["errors"][0]["extensions"]["requiredPermission"] == "content:read"
+
+
+# -- the guard comes first
+class Tripwire:
+    """Stands where a part of the gateway was, and notes what is wanted of it."""
+
+    def __init__(self, touched: list[str]) -> None:
+        self._touched = touched
+
+    def __getattr__(self, name: str) -> Any:
+        self._touched.append(name)
+        raise AssertionError(name)
+
+    def __iter__(self) -> Any:
+        return self.__getattr__("iter")
+
+
+PARTS = ("store", "models", "log", "fanout")
+TOUCHING = [n for n in PERMITTED if n != "Query.models"]
+
+
+async def run_with_tripwires(loregate: Service, name: str, **claims: Any) -> list[str]:
+    gateway: Any = loregate.gateway
+    touched: list[str] = []
+    kept = {part: getattr(gateway, part) for part in PARTS}
+    try:
+        for part in PARTS:
+            setattr(gateway, part, Tripwire(touched))
+        await ended(loregate, document(name), **claims)
+    finally:
+        for part, found in kept.items():
+            setattr(gateway, part, found)
+    return touched
+
+
+@pytest.mark.parametrize("name", TOUCHING)
+async def test_the_guard_comes_before_the_resolver(loregate: Service, name: str) -> None:
+    permission = ROOT[name][1]
+    assert permission is not None
+    assert await run_with_tripwires(loregate, name, permissions=without(permission)) == []
+    assert await run_with_tripwires(loregate, name) != []  # the wire is where resolvers walk
+
+
+# -- admissions
+async def test_an_admission_left_unspent_is_found(tmp_path: Path, redis_url: str) -> None:
+    with pytest.raises(AssertionError, match="unspent"):
+        async with service.running(service.settings(tmp_path, redis_url)) as loregate:
+            caller = await loregate.gateway.authenticator.verify(token())
+            await loregate.gateway.admit(Visit(caller, "an id"), CHARACTER)
+
+
+BAD_INPUTS: dict[str, Any] = {
+    "unknown enum": {**CHARACTER_INPUT, "type": "SONG"},
+    "unknown field": {**CHARACTER_INPUT, "colour": "red"},
+    "missing field": {"type": "BACKSTORY"},
+    "null": None,
+    "no object": 5,
+    "level out of range": {"type": "BACKSTORY", "characterContext": {"characterLevel": 21}},
+    "level out of 32 bits": {"type": "BACKSTORY", "characterContext": {"characterLevel": 2**40}},
+    "bad uuid": {**CHARACTER_INPUT, "parentContentId": "x"},
+    "id as a float": {**CHARACTER_INPUT, "parentContentId": 1.5},
+    "unknown model": {**CHARACTER_INPUT, "model": {"name": "nobody"}},
+    "deep": {**CHARACTER_INPUT, "theme": {"extra": [[[[[{"key": "k", "value": "v"}]]]]]}},
+    "keys given twice": {
+        "type": "BACKSTORY",
+        "characterContext": {"extra": [{"key": "characterLevel", "value": "99"}] * 65},
+    },
+}
+
+
+@pytest.mark.parametrize("given", BAD_INPUTS.values(), ids=BAD_INPUTS)
+async def test_a_bad_input_leaves_no_admission_and_counts_one(
+    loregate: Service, given: Any
+) -> None:
+    response = await loregate.graphql(GENERATE, {"input": given})
+    found = response.json()
+    if given is not BAD_INPUTS["keys given twice"]:
+        codes = {e["extensions"]["code"] for e in found["errors"]}
+        assert codes == {"BAD_USER_INPUT"}, found
+        assert await loregate.counted("operation:text_generation") == 0
+    assert loregate.gateway.unspent == 0
+    assert await loregate.counted("user") == 1
+
+
+# -- what counts
+def many(field: str, count: int) -> str:
+    return " ".join(f"a{i}: {field}" for i in range(count))
+
+
+NOT_OURS = {"permissions": []}
+COUNTS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "one field": ("{ viewer { id } }", {}, 1),
+    "a public field with a token": ("{ health { status } }", {}, 1),
+    "only __typename": ("{ __typename }", {}, 1),
+    "three fields": ("{ a: viewer { id } b: viewer { id } health { status } }", {}, 3),
+    "the same field twice": ("{ viewer { id } viewer { tier } }", {}, 1),
+    "fields in fragments": (
+        "{ ...f ...f } fragment f on Query { viewer { id } models { name } }",
+        {},
+        2,
+    ),
+    "forbidden": ("{ contents { edges { cursor } } }", NOT_OURS, 1),
+    "some forbidden": ("{ contents { edges { cursor } } viewer { id } }", NOT_OURS, 2),
+    "a forbidden mutation": (f"mutation {{ {many(THEME_FIELD, 3)} }}", NOT_OURS, 3),
+    "a mutation": (f"mutation {{ {THEME_FIELD} }}", {}, 1),
+    "ten mutations": (f"mutation {{ {many(THEME_FIELD, 10)} }}", {}, 10),
+    "a parse error": ("{", {}, 1),
+    "a validation error": ("{ nothing }", {}, 1),
+    "too complex": ("{" + "a{" * 20 + "b" + "}" * 21, {}, 1),
+    "a subscription over HTTP": ("subscription { events { id } }", {}, 1),
+    "an operation that is not there": ("query a { __typename } query b { __typename }", {}, 1),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+async def test_a_document_counts_one_for_each_root_field(loregate: Service, name: str) -> None:
+    query, claims, count = COUNTS[name]
+    response = await loregate.graphql(query, **claims)
+    assert await loregate.counted("user") == count
+    assert await loregate.counted("global") == count
+    assert response.headers["X-RateLimit-Scope"] in ("user", "operation:theme_analysis")
+
+
+async def test_a_body_that_holds_no_document_counts_one(loregate: Service) -> None:
+    for content in (b"", b"[]", b"5", b"{", b'{"query": 5}', b"\xff"):
+        headers = {**loregate.headers(), "Content-Type": "application/json"}
+        response = await loregate.http.post("/graphql", content=content, headers=headers)
+        assert response.status_code == 400
+    assert await loregate.counted() == 6
+
+
+async def test_ten_names_of_one_mutation_are_ten_operations(loregate: Service) -> None:
+    await loregate.data(f"mutation {{ {many(THEME_FIELD, 10)} }}")
+    assert await loregate.counted("operation:theme_analysis") == 10
+
+
+SUBSCRIBE = "subscription ($after: String) { events(after: $after) { id } }"
+
+
+async def test_a_subscription_counts_one_and_going_on_counts_nothing(loregate: Service) -> None:
+    cursor = (await loregate.data("{ eventCursor }"))["eventCursor"]
+    await loregate.generate()
+    before = await loregate.counted()
+    async with loregate.socket() as socket:
+        await socket.acknowledged()
+        await socket.subscribe(SUBSCRIBE, {"after": cursor})
+        await socket.next("events")
+        assert await loregate.counted() == before
+        await socket.subscribe(SUBSCRIBE)
+        while not await loregate.counted() == before + 1:
+            await socket.send({"type": "ping"})
+            assert (await socket.receive())["type"] == "pong"
+
+
+REFUSED_AFTER = {
+    "no cursor": (SUBSCRIBE, {}),
+    "forbidden": (SUBSCRIBE, {"permissions": ["content:read"]}),
+    "all": (
+        SUBSCRIBE.replace("after: $after", "after: $after, all: true"),
+        {"permissions": ["*:*"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_AFTER)
+async def test_a_subscription_that_goes_on_with_nothing_counts(
+    loregate: Service, name: str
+) -> None:
+    query, claims = REFUSED_AFTER[name]
+    async with loregate.socket(**claims) as socket:
+        await socket.acknowledged()
+        await socket.subscribe(query, {"after": "no cursor"})
+        assert (await socket.receive())["type"] == "error"
+    assert await loregate.counted() == 1
+
+
+# -- limits
+def limited(path: Path, redis_url: str, **limits: int) -> Any:
+    tables = tuple(LimitTable(target=t.replace("__", ":"), max=n) for t, n in limits.items())
+    found = service.settings(path, redis_url)
+    return service.running(found.model_copy(update={"file": ConfigFile(limits=tables)}))
+
+
+async def test_the_eleventh_of_ten_is_refused_alone(tmp_path: Path, redis_url: str) -> None:
+    async with limited(tmp_path, redis_url, operation__theme_analysis=10) as loregate:
+        response = await loregate.graphql(f"mutation {{ {many(THEME_FIELD, 11)} }}")
+        body = response.json()
+        assert response.status_code == 200
+        assert [k for k, v in body["data"].items() if v is None] == ["a10"]
+        [error] = body["errors"]
+        assert error["path"] == ["a10"]
+        assert error["extensions"] == {
+            "code": "RATE_LIMIT_EXCEEDED",
+            "requestId": response.headers["X-Request-ID"],
+            "scope": "operation:theme_analysis",
+            "limit": 10,
+            "remaining": 0,
+            "resetAt": error["extensions"]["resetAt"],
+            "retryAfterMs": error["extensions"]["retryAfterMs"],
+        }
+        assert 0 < error["extensions"]["retryAfterMs"] <= 60_000
+        assert 1 <= int(response.headers["Retry-After"]) <= 60
+        assert response.headers["X-RateLimit-Limit"] == "10"
+        assert response.headers["X-RateLimit-Remaining"] == "0"
+        assert response.headers["X-RateLimit-Scope"] == "operation:theme_analysis"
+        assert await loregate.counted("user") == 10  # what was refused took nothing
+
+
+async def test_a_refused_mutation_takes_nothing(tmp_path: Path, redis_url: str) -> None:
+    async with limited(tmp_path, redis_url, operation__theme_analysis=1) as loregate:
+        for _ in range(3):
+            response = await loregate.graphql(f"mutation {{ {THEME_FIELD} }}")
+        assert response.json()["data"] == {"analyzeTheme": None}
+        assert await loregate.counted("user") == 1
+
+
+FULL = {
+    "a query": ("{ viewer { id } }", 200),
+    "a mutation": (f"mutation {{ {THEME_FIELD} }}", 200),
+    "__typename": ("{ __typename }", 429),
+    "a parse error": ("{", 429),
+}
+
+
+@pytest.mark.parametrize("name", FULL)
+async def test_with_the_users_limit_full_nothing_runs(
+    tmp_path: Path, redis_url: str, name: str
+) -> None:
+    query, status = FULL[name]
+    async with limited(tmp_path, redis_url, user=1) as loregate:
+        await loregate.data("{ viewer { id } }")
+        response = await loregate.graphql(query)
+        assert response.status_code == status
+        assert not any((response.json().get("data") or {}).values())
+        [error] = response.json()["errors"]
+        assert error["extensions"]["code"] == "RATE_LIMIT_EXCEEDED"
+        assert error["extensions"]["scope"] == "user"
+        assert response.headers["Retry-After"]
+        assert await loregate.counted("user") == 0 + 1
+
+
+async def test_a_document_of_many_fields_is_admitted_whole_or_not(
+    tmp_path: Path, redis_url: str
+) -> None:
+    async with limited(tmp_path, redis_url, user=5) as loregate:
+        response = await loregate.graphql("{" + many("models { name }", 6) + "}")
+        assert response.json()["data"] is None
+        assert await loregate.counted("user") == 0
+        assert await loregate.data("{" + many("models { name }", 5) + "}")
+
+
+async def test_a_limit_is_told_over_websocket_as_over_http(tmp_path: Path, redis_url: str) -> None:
+    async with limited(tmp_path, redis_url, operation__text_generation=1) as loregate:
+        await loregate.generate()
+        async with loregate.socket() as socket:
+            await socket.acknowledged()
+            await socket.subscribe(GENERATE, {"input": CHARACTER_INPUT})
+            payload = (await socket.receive())["payload"]
+        [error] = payload["errors"]
+        facts = {"code", "requestId", "scope", "limit", "remaining", "resetAt", "retryAfterMs"}
+        assert error["extensions"].keys() == facts
+
+
+async def test_a_revoked_token_is_401_where_nothing_ran(loregate: Service, redis_url: str) -> None:
+    with Redis.from_url(redis_url) as redis:
+        redis.set("loregate:revoked:gone", orjson.dumps(1))
+    for query in ("{ viewer { id } }", f"mutation {{ {many(THEME_FIELD, 2)} }}", "{ __typename }"):
+        response = await loregate.graphql(query, jti="gone")
+        assert response.status_code == 401
+        assert {e["extensions"]["reason"] for e in response.json()["errors"]} == {"revoked"}
+    assert await loregate.counted() == 0

@@ -1,0 +1,88 @@
+"""The schema: printed as it stands in the repository, and described to the last value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+)
+
+from resolvers import schema
+from resolvers.guard import Access, Guard
+
+BUILT: GraphQLSchema = schema.build()._schema  # type: ignore[attr-defined]  # as the executor does
+PRINTED = Path(__file__).parent.parent / "schema.graphql"
+
+
+def everything() -> Iterator[tuple[str, Any]]:
+    """Each part of the schema that can have a description, by its name."""
+    for name, kind in BUILT.type_map.items():
+        if name.startswith("__"):
+            continue
+        yield name, kind
+        if isinstance(kind, GraphQLEnumType):
+            yield from ((f"{name}.{v}", value) for v, value in kind.values.items())
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
+            for field_name, field in kind.fields.items():
+                yield f"{name}.{field_name}", field
+                for argument, found in getattr(field, "args", {}).items():
+                    yield f"{name}.{field_name}({argument})", found
+
+
+def test_the_printed_schema_is_the_codes_schema() -> None:
+    assert PRINTED.read_text() == schema.build().as_str() + "\n"
+
+
+def test_everything_has_a_description() -> None:
+    named = dict(everything())
+    assert len(named) > 200
+    assert [name for name, part in named.items() if not (part.description or "").strip()] == []
+
+
+def test_every_mutation_is_nullable_and_named_by_the_rule() -> None:
+    """One refusal does not empty the others; inputs and payloads are named after the field."""
+    mutation = BUILT.mutation_type
+    assert mutation is not None
+    for name, field in mutation.fields.items():
+        title = name[0].upper() + name[1:]
+        assert str(field.type) == f"{title}Payload"
+        assert {a: str(x.type) for a, x in field.args.items()} == {"input": f"{title}Input!"}
+
+
+def test_every_result_and_payload_has_what_all_have() -> None:
+    for interface in ("Content", "Payload", "Event"):
+        kind = BUILT.type_map[interface]
+        assert isinstance(kind, GraphQLInterfaceType)
+        assert len(BUILT.get_possible_types(kind)) == 4
+
+
+def test_a_root_field_without_a_rule_keeps_the_schema_from_being() -> None:
+    @strawberry.type
+    class Root:
+        @strawberry.field
+        def open(self) -> str:
+            return "open"
+
+        @strawberry.field
+        def forgotten(self) -> str:
+            return "forgotten"
+
+    with pytest.raises(LookupError, match=r"Root\.forgotten has no rule"):
+        schema.guarded(Root, {"open": Access.PUBLIC})
+
+
+def test_building_again_guards_each_field_once() -> None:
+    for root, rules in schema.ACCESS.items():
+        definition: Any = schema.guarded(root, rules).__strawberry_definition__  # type: ignore[attr-defined]
+        for field in definition.fields:
+            assert [type(e) for e in field.extensions if isinstance(e, Guard)] == [Guard]
+            assert isinstance(field.extensions[-1], Guard)
