@@ -232,7 +232,7 @@ def schema(
 @cli.command()
 def migrate() -> None:
     """Bring the database to the newest revision."""
-    settings = Settings.load(env_file=Path(".env"))
+    settings = Settings.load()
     typer.echo(f"the database is at revision {migrated(settings)}")
 
 

@@ -7,6 +7,7 @@
     ├── Forbidden               403  FORBIDDEN
     ├── NotFound                404  NOT_FOUND
     ├── MethodNotAllowed        405  METHOD_NOT_ALLOWED
+    ├── IdempotencyConflict     409  IDEMPOTENCY_CONFLICT
     ├── CursorExpired           410  CURSOR_EXPIRED
     ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
     ├── UnsupportedMediaType    415  UNSUPPORTED_MEDIA_TYPE
@@ -153,6 +154,13 @@ class MethodNotAllowed(GatewayError):
     @property
     def headers(self) -> dict[str, str]:
         return {"Allow": self.allow}
+
+
+class IdempotencyConflict(GatewayError):
+    status, code = 409, "IDEMPOTENCY_CONFLICT"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for another request in the last 24 hours")
 
 
 class CursorExpired(GatewayError):

@@ -1,40 +1,52 @@
 """Gateway: the one path that every request takes.
 
-An operation: read the input, spend its admission, let a model write, check what it wrote, store
-the result and its events in one transaction, publish, answer. Edges translate what they hear into
-these calls and what comes back into their protocol; they decide nothing.
+An operation: read the input, spend its admission and look whether the answer is there already (one
+Redis call), else make it (`making.py`: let a model write, check it, store the result and its events
+in one transaction, publish), answer. Edges translate what they hear into these calls and what comes
+back into their protocol; they decide nothing.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from uuid_utils import uuid7
-
 from app.caller import PERMISSIONS, Caller
-from app.errors import DependencyUnavailable, Forbidden, InvalidRequest, NotFound
+from app.errors import Forbidden, InvalidRequest, NotFound
 from app.events.cursor import Cursor
 from app.events.fanout import Fanout
 from app.events.log import EventLog
-from app.events.types import EVENT_TYPES, SOURCE, Event
+from app.events.types import EVENT_TYPES, Event
 from app.llm.base import Work
-from app.llm.fallback import Drafted, Model, Models
+from app.llm.fallback import Model, Models
+from app.making import EVERY_REQUEST, Answer, Making
 from app.observe.health import Health
-from app.operations import Operation
+from app.operations import OPERATIONS, ModelChoice, Operation
+from app.operations.fields import Request
 from app.policies.auth import Authenticator, bearer
+from app.policies.cache import CacheStatus, CacheUse, Wish, fingerprint
 from app.policies.limiter import RateLimiter
 from app.policies.limits import Spent, Standing, tightest
+from app.policies.once import Made, Once
+from app.policies.similar import Similar
 from app.storage.store import Record, Store
 
-__all__ = ["Admission", "Answer", "Gateway", "Model", "Standing", "Visit"]
+__all__ = [
+    "Admission",
+    "Answer",
+    "CacheStatus",
+    "CacheUse",
+    "Gateway",
+    "Model",
+    "Record",
+    "Standing",
+    "Visit",
+    "Wish",
+]
 
-EVERY_REQUEST = ("user", "global")  # the limits that each request counts for
-
-log = logging.getLogger(__name__)
+PARENT_TEXT = 4_000  # characters, about 1,000 tokens
+ANY = Wish()
 
 
 @dataclass(slots=True)
@@ -63,16 +75,6 @@ class Admission:
     spent: bool = field(default=False, init=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An operation's answer: `body` is the REST answer; `standing` the tightest limit it took."""
-
-    operation: Operation[Any, Any]
-    body: dict[str, Any]
-    standing: Standing
-    request_id: str
-
-
 @dataclass(slots=True)
 class Gateway:
     """Everything a request may need, wired in `main.py`."""
@@ -84,6 +86,10 @@ class Gateway:
     log: EventLog
     fanout: Fanout
     health: Health
+    once: Once
+    similar: Similar
+    cache_ttl: float = 3600.0  # s; 0: no cache
+    cache_times: Mapping[str, float] = field(default_factory=dict)  # s, by operation
     unspent: int = field(default=0, init=False)  # admissions opened and not run; 0 at rest
 
     # -- who asks
@@ -111,28 +117,40 @@ class Gateway:
         return Admission(visit, operation)
 
     # -- operations
-    async def run(self, raw: bytes | dict[str, Any], admission: Admission) -> Answer:
-        """The operation's answer, stored and published.
+    async def run(
+        self, raw: bytes | dict[str, Any], admission: Admission, wish: Wish = ANY
+    ) -> Answer:
+        """The operation's answer, stored and published; or one that was made before.
 
         Raises:
-            InvalidRequest, RateLimited, Unauthenticated, ContentRejected, ModelError,
-            ModelTimeout, ModelUnavailable, DependencyUnavailable
+            InvalidRequest, RateLimited, Unauthenticated, IdempotencyConflict, ContentRejected,
+            ModelError, ModelTimeout, ModelUnavailable, DependencyUnavailable
         """
         visit, operation = admission.visit, admission.operation
         self._use(admission)
         try:
             request = operation.read(raw)
             model, choice = self.models.choose(operation, request)
+            parent = await self._parent(visit.caller, operation, request)
         except InvalidRequest:
             await self.count(visit)
             raise
-        work = Work(operation, request, operation.prompt(request, choice))
-        spent = await self._spend(visit, model, work)
+        making = self._making(visit, operation, request, model, choice, parent, wish)
+        if (near := await self._near(making, wish)) is not None:
+            body, likeness = near
+            standing = visit.note(await self.limiter.spend(visit.caller, making.own_targets))
+            return making.answer(Made(body, CacheStatus.HIT), standing, likeness)
+        spent = await making.spend()
         standing = visit.note(spent)
-        drafted = await self._draft(visit, model, work, spent)
-        body = self._body(visit, operation, operation.answer(request, drafted.draft), drafted)
-        await self._keep(visit, operation, body, parent=operation.parent(request))
-        return Answer(operation, body, standing, visit.request_id)
+        made = await self._made(making, spent)
+        return making.answer(made, standing)
+
+    async def _made(self, making: Making, spent: Spent) -> Made:
+        if making.ask is None:
+            return Made(await making.make(), CacheStatus.BYPASS)
+        made = await self.once.answer(making.ask, spent, making)
+        await making.settle_unused()
+        return made
 
     def _use(self, admission: Admission) -> None:
         if admission.spent:
@@ -140,60 +158,59 @@ class Gateway:
         admission.spent = True
         self.unspent -= 1
 
-    async def _spend(self, visit: Visit, model: Model, work: Work) -> Spent:
-        targets = _targets(work.operation, self.models.first(model))
-        return await self.limiter.spend(visit.caller, targets, tokens=work.tokens)
+    def _making(
+        self,
+        visit: Visit,
+        operation: Operation[Any, Any],
+        request: Request,
+        model: Model,
+        choice: ModelChoice,
+        parent: Record | None,
+        wish: Wish,
+    ) -> Making:
+        told = operation_text(parent) if parent else None
+        work = Work(operation, request, operation.prompt(request, choice, told))
+        ttl = self.cache_times.get(operation.name, self.cache_ttl)
+        default = CacheUse.USE if operation.cached else CacheUse.BYPASS
+        use = (wish.cache or default) if ttl > 0 else CacheUse.BYPASS
+        ask = None
+        if use is not CacheUse.BYPASS or wish.idempotency_key:
+            said = request.model_dump(mode="json")
+            known = fingerprint(
+                operation.name, operation.version, said, model.name, visit.caller.id, told
+            )
+            ask = self.once.ask(visit.caller.id, known, wish, use, ttl)
+        return Making(
+            self.limiter, self.models, self.store, self.log, self.once,
+            caller=visit.caller, request_id=visit.request_id, model=model, work=work,
+            ask=ask, idempotency_key=wish.idempotency_key,
+        )  # fmt: skip
 
-    async def _draft(self, visit: Visit, model: Model, work: Work, spent: Spent) -> Drafted:
-        """What a model wrote; of the tokens that were reserved, the unused are given back."""
-        called, used = self.models.first(model), 0
-        try:
-            drafted = await self.models.draft(model, work)
-            if drafted.model is called:
-                used = drafted.usage.total
-            return drafted
-        finally:
-            targets, unused = _targets(work.operation, called), work.tokens - used
-            await self.limiter.settle(visit.caller, targets, spent, unused_tokens=unused)
+    async def _parent(
+        self, caller: Caller, operation: Operation[Any, Any], request: Request
+    ) -> Record | None:
+        """The content that the request continues. Raises `InvalidRequest` unless it is there."""
+        wanted = operation.parent(request)
+        if wanted is None:
+            return None
+        found = await self.store.get_many(caller.id, [str(wanted)])
+        if not found:
+            raise InvalidRequest.at((operation.parent_field,), "no content of yours has this id")
+        return found[str(wanted)]
 
-    @staticmethod
-    def _body(
-        visit: Visit, operation: Operation[Any, Any], own: dict[str, Any], drafted: Drafted
-    ) -> dict[str, Any]:
-        metadata = {
-            "content_type": operation.content_type,
-            "model_used": drafted.model.name,
-            "token_usage": drafted.usage.as_dict(),
-            "request_id": visit.request_id,
-            "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "cached": False,
-            "degraded": drafted.degraded,
-        }
-        return {"content_id": str(uuid7()), **own, "metadata": metadata}
-
-    async def _keep(
-        self, visit: Visit, operation: Operation[Any, Any], body: dict[str, Any], parent: Any
-    ) -> None:
-        events = _events(visit, operation, body)
-        record = Record(
-            content_id=body["content_id"],
-            user_id=visit.caller.id,
-            operation=operation.name,
-            content_type=operation.content_type,
-            answer=body,
-            created_at=datetime.fromisoformat(body["metadata"]["created_at"]),
-            parent_id=str(parent) if parent else None,
-        )
-        await self.store.add(record, events)
-        await self._publish(events)
-
-    async def _publish(self, events: Sequence[Event]) -> None:
-        """Publish what is stored; what cannot be published now, the relay will."""
-        try:
-            await self.log.publish(events)
-        except DependencyUnavailable:
-            return
-        self.store.published(event.id for event in events)
+    async def _near(self, making: Making, wish: Wish) -> tuple[dict[str, Any], float] | None:
+        """An earlier answer to a request that is alike enough, and how alike."""
+        if wish.similar is None or making.ask is None:
+            return None
+        for likeness, content_id in await self.similar.nearest(
+            making.caller.id, making.work.operation.name, making.signature
+        ):
+            if likeness < wish.similar:
+                return None
+            if (body := await making.load(content_id)) is not None:
+                body["metadata"]["cached"] = True
+                return body, likeness
+        return None
 
     # -- what was made
     async def contents(self, caller: Caller, ids: Sequence[str]) -> dict[str, Record]:
@@ -207,7 +224,31 @@ class Gateway:
         found = await self.store.get_many(visit.caller.id, [content_id])
         if not found:
             raise NotFound("No content of yours has this id")
-        return next(iter(found.values())).answer
+        body = next(iter(found.values())).answer
+        if "child_elements" in body:
+            children = (await self.store.children(visit.caller.id, [content_id])).values()
+            body["child_elements"] = [c.content_id for of in children for c in of]
+        return body
+
+    async def children(self, caller: Caller, ids: Sequence[str]) -> dict[str, list[Record]]:
+        """The caller's own records that continue each of these, the oldest first."""
+        return await self.store.children(caller.id, ids)
+
+    async def delete(self, visit: Visit, content_id: str) -> None:
+        """Delete the caller's content: from the cache and the index first, then for good.
+
+        Raises:
+            Forbidden, RateLimited, NotFound, DependencyUnavailable
+        """
+        await self.allow(visit, "content:write")
+        await self.count(visit)
+        found = await self.store.get_many(visit.caller.id, [content_id])
+        if not found:
+            raise NotFound("No content of yours has this id")
+        record = next(iter(found.values()))
+        await self.similar.forget(visit.caller.id, record.operation, record.content_id)
+        await self.once.forget(visit.caller.id, record.content_id)
+        await self.store.delete(visit.caller.id, record.content_id)
 
     async def page(
         self,
@@ -262,25 +303,10 @@ class Gateway:
         return [p for p in PERMISSIONS if caller.may(p)]
 
 
-def _targets(operation: Operation[Any, Any], called: Model) -> tuple[str, ...]:
-    return (f"operation:{operation.limit}", f"model:{called.name}", *EVERY_REQUEST)
-
-
-def _events(visit: Visit, operation: Operation[Any, Any], body: dict[str, Any]) -> list[Event]:
-    metadata = body["metadata"]
-    common = {
-        "content_id": body["content_id"],
-        "content_type": operation.content_type,
-        "metadata": {
-            "model_used": metadata["model_used"],
-            "token_usage": metadata["token_usage"],
-        },
-        "user_id": visit.caller.id,
-        "request_id": visit.request_id,
-        "source": SOURCE,
-        "occurred_at": metadata["created_at"],
-    }
-    return [
-        Event({"type": fact.type, "id": str(uuid7()), **common, **fact.fields})
-        for fact in operation.facts(body)
-    ]
+def operation_text(record: Record) -> str:
+    """As much of a stored text as a model gets of it: its end, which is what is continued."""
+    text = OPERATIONS[record.operation].text(record.answer)
+    if len(text) <= PARENT_TEXT:
+        return text
+    cut = text[-PARENT_TEXT:]
+    return cut[cut.find(" ") + 1 :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from app.observe.traffic import Traffic
 from app.policies.auth import Authenticator, key_source
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
+from app.policies.once import Once
+from app.policies.similar import Similar
 from app.redis import Redis, address
 from app.rest import v2
 from app.rest.middleware import RequestLine
@@ -43,6 +46,8 @@ from resolvers.socket import Socket
 # Objects allocated before a young collection: 700 by default, at which GraphQL's 68 cyclic
 # objects a request cost about 10 %; at 100,000 a collection pauses for 80 ms.
 GC_THRESHOLD = 5_000
+# The storyteller reads long texts in a thread, which may hold the loop for one such interval.
+SWITCH_INTERVAL = 0.001  # s
 EXPOSED = [
     "X-Request-ID",
     "X-RateLimit-Limit",
@@ -132,11 +137,16 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         store=store,
         log=events,
         fanout=Fanout(events),
+        once=Once(redis),
+        similar=Similar(redis),
+        cache_ttl=settings.cache_ttl,
+        cache_times=settings.file.cache,
         health=Health(
             database=store.ping, redis=redis_answers, models=lambda: models.state, traffic=traffic
         ),
     )
-    return Parts(settings, redis, Relay(store, events, redis), gateway)
+    relay = Relay(store, events, redis, retention=settings.event_retention)
+    return Parts(settings, redis, relay, gateway)
 
 
 def authenticator(settings: Settings) -> Authenticator:
@@ -227,12 +237,14 @@ async def running(parts: Parts) -> AsyncIterator[None]:
             )
         await connect_models(parts.settings, gateway.models)
         stack.push_async_callback(gateway.models.close)
+        stack.push_async_callback(gateway.once.close)
         gateway.fanout.start()
         stack.push_async_callback(gateway.fanout.stop)
         parts.relay.start()
         stack.push_async_callback(parts.relay.stop)
         await gateway.health.start()
         stack.push_async_callback(gateway.health.stop)
+        sys.setswitchinterval(SWITCH_INTERVAL)
         gc.collect()
         gc.freeze()  # what lives until the end need not be looked at again
         gc.set_threshold(GC_THRESHOLD)

@@ -79,6 +79,13 @@ class ModelTable(_Table):
     context_size: Annotated[int, Field(ge=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] = 4096
 
+    @field_validator("name")
+    @classmethod
+    def _not_ours(cls, name: str) -> str:
+        if name == STORYTELLER:
+            raise ValueError(f"{STORYTELLER} is the gateway's own")
+        return name
+
 
 DEFAULT_MODELS = (
     ModelTable(name="gpt-4-turbo", input_price=10, output_price=30, context_size=128_000),
@@ -93,6 +100,15 @@ class ConfigFile(_Table):
     tiers: dict[str, Annotated[float, Field(gt=0, le=10_000)]] = Field(default_factory=dict)
     models: tuple[ModelTable, ...] = ()
     fallback: Chain | None = None
+    cache: dict[str, Annotated[float, Field(ge=0, le=2_592_000)]] = Field(default_factory=dict)
+
+    @field_validator("models")
+    @classmethod
+    def _each_once(cls, models: tuple[ModelTable, ...]) -> tuple[ModelTable, ...]:
+        names = [m.name for m in models]
+        if twice := {n for n in names if names.count(n) > 1}:
+            raise ValueError(f"{', '.join(sorted(twice))} stands there twice")
+        return models
 
 
 class Settings(BaseSettings):
@@ -129,6 +145,9 @@ class Settings(BaseSettings):
     )
     model_timeout: Seconds = Field(60.0, alias="LOREGATE_MODEL_TIMEOUT")
 
+    cache_ttl: Annotated[float, Field(ge=0, le=2_592_000)] = Field(
+        3600.0, alias="LOREGATE_CACHE_TTL"
+    )
     event_retention: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
         86_400.0, alias="LOREGATE_EVENT_RETENTION"
     )

@@ -7,8 +7,11 @@ from typing import Any, TypeVar
 
 import strawberry
 
+from app.operations.campaign import CampaignContentType
 from app.operations.character import CharacterContentType
 from app.operations.fields import Category
+from app.operations.location import LocationType
+from app.operations.npc import NpcRole
 from app.operations.story import StoryElementType
 from app.operations.theme import ThemeElement
 from app.operations.validation import RuleCategory, Severity
@@ -34,6 +37,46 @@ described_enum(
         "PERSONALITY": "Traits, ideal, bond, flaw, and how they speak.",
         "COMBAT": "How they fight.",
         "EQUIPMENT": "What they carry.",
+    },
+)
+described_enum(
+    CampaignContentType,
+    "CampaignContentType",
+    "What to write for a campaign.",
+    {
+        "PLOT": "The wrong that is done, the acts, and what changes.",
+        "LOCATION": "A place for an evening of play.",
+        "QUEST": "An asker, a task, a choice that costs, and the reward.",
+        "DIALOGUE": "A conversation to overhear or to join.",
+        "EVENT": "Something that moves the campaign.",
+    },
+)
+described_enum(
+    NpcRole,
+    "NpcRole",
+    "What a person is to the party.",
+    {
+        "ALLY": "Stands by them.",
+        "ANTAGONIST": "Stands against them.",
+        "MERCHANT": "Deals with them.",
+        "QUEST_GIVER": "Asks something of them.",
+        "LORE_KEEPER": "Knows what they need to know.",
+        "MENTOR": "Teaches them.",
+        "NEUTRAL": "Takes no side.",
+    },
+)
+described_enum(
+    LocationType,
+    "LocationType",
+    "What kind of place it is.",
+    {
+        "TOWN": "Where many live.",
+        "DUNGEON": "Vaults, cells and what lives in them.",
+        "WILDERNESS": "Land that nobody tends.",
+        "LANDMARK": "A thing to steer by.",
+        "BUILDING": "A house of some purpose.",
+        "SHOP": "Where things are sold.",
+        "TAVERN": "Where people drink and talk.",
     },
 )
 described_enum(

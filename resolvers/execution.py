@@ -106,7 +106,6 @@ class Executor:
         )
         source: Any = await found if isawaitable(found) else found
         if isinstance(source, ExecutionResult):
-            context.resumed = False  # it never began, so there is nothing that it goes on with
             return await self._counted(reply(source, context.request_id), context)
         return self._results(source, context)
 

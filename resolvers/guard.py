@@ -56,11 +56,14 @@ class Guard(FieldExtension):
             context.admissions[info.path.key] = admission
             return
         if info.operation.operation is OperationType.SUBSCRIPTION:
-            context.resumed = bool(kwargs.get("after"))
+            context.resumed = bool(kwargs.get("after")) and self._is_met(context)
         if self.rule is not Access.PUBLIC or context.visit is not None:
             await self._charge(context, context.caller_visit)
         if isinstance(self.rule, str):
             context.caller_visit.caller.require(self.rule)
+
+    def _is_met(self, context: Context) -> bool:
+        return not isinstance(self.rule, str) or context.caller_visit.caller.may(self.rule)
 
     @staticmethod
     async def _charge(context: Context, visit: Visit) -> None:

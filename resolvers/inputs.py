@@ -8,8 +8,11 @@ from typing import Any
 
 import strawberry
 
+from app.operations.campaign import CampaignContentType
 from app.operations.character import CharacterContentType
 from app.operations.fields import Category
+from app.operations.location import LocationType
+from app.operations.npc import NpcRole
 from app.operations.story import StoryElementType
 from app.operations.theme import ThemeElement
 from app.operations.validation import RuleCategory
@@ -84,6 +87,46 @@ class GenerateStoryInput:
     parent_element_id: strawberry.ID | None = optional("The element that this one continues.")
 
 
+@strawberry.input(description="What campaign a text is for.")
+class CampaignContextInput:
+    campaign_theme: str | None = optional("Such as `a haunted coast`.")
+    party_level: int | None = optional("1 to 20.")
+    party_size: int | None = optional("At least 1.")
+    duration: str | None = optional("Such as `six sessions`.")
+    extra: list[KeyValue] | None = optional("Further keys, passed on to the prompt.")
+
+
+@strawberry.input(description="Campaign content to generate.")
+class GenerateCampaignContentInput:
+    type: CampaignContentType = described("What to write.")
+    campaign_context: CampaignContextInput = described("What campaign it is for.")
+    theme: ThemeInput | None = optional("How it should feel.")
+    model: ModelInput | None = optional("Which model writes, and how freely.")
+    parent_content_id: strawberry.ID | None = optional("The content that this one continues.")
+
+
+@strawberry.input(description="A non-player character to generate.")
+class GenerateNpcInput:
+    role: NpcRole = described("What the person is to the party.")
+    context: StoryContextInput = described("Where the person stands.")
+    traits: list[KeyValue] | None = optional("Traits to keep, such as `temper` and `short`.")
+    relationships: list[KeyValue] | None = optional("To whom they stand how: a name and a nature.")
+    theme: ThemeInput | None = optional("How it should feel.")
+    model: ModelInput | None = optional("Which model writes, and how freely.")
+
+
+@strawberry.input(description="A location to generate.")
+class GenerateLocationInput:
+    location_type: LocationType = described("What kind of place it is.")
+    context: StoryContextInput = described("Where the place stands.")
+    size: str = described("Such as `small` or `three rooms and a yard`.")
+    purpose: str = described("What it is for, such as `a smugglers' market`.")
+    occupants: list[str] | None = optional("Who must be there.")
+    features: list[str] | None = optional("What must be there.")
+    theme: ThemeInput | None = optional("How it should feel.")
+    model: ModelInput | None = optional("Which model writes, and how freely.")
+
+
 @strawberry.input(description="A text whose theme is to be analysed.")
 class AnalyzeThemeInput:
     content: str = described("The text; 1 to 50,000 characters.")
@@ -114,7 +157,8 @@ class ValidateContentInput:
     context: list[KeyValue] | None = optional("What is known beside the text.")
 
 
-OBJECTS = ("parameters", "context")  # inputs given as key and value lists are objects in REST
+# Inputs given as key and value lists that are objects in REST.
+OBJECTS = ("parameters", "context", "traits", "relationships")
 
 
 def raw(given: Any) -> dict[str, Any]:

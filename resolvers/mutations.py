@@ -9,14 +9,20 @@ import strawberry
 from resolvers.context import Info
 from resolvers.inputs import (
     AnalyzeThemeInput,
+    GenerateCampaignContentInput,
     GenerateCharacterContentInput,
+    GenerateLocationInput,
+    GenerateNpcInput,
     GenerateStoryInput,
     ValidateContentInput,
     raw,
 )
 from resolvers.payloads import (
     AnalyzeThemePayload,
+    GenerateCampaignContentPayload,
     GenerateCharacterContentPayload,
+    GenerateLocationPayload,
+    GenerateNpcPayload,
     GenerateStoryPayload,
     ValidateContentPayload,
     payload,
@@ -26,6 +32,13 @@ P = TypeVar("P")
 
 CharacterInput = Annotated[
     GenerateCharacterContentInput, strawberry.argument(description="What to generate.")
+]
+CampaignInput = Annotated[
+    GenerateCampaignContentInput, strawberry.argument(description="What to generate.")
+]
+NpcInput = Annotated[GenerateNpcInput, strawberry.argument(description="Whom to invent.")]
+LocationInput = Annotated[
+    GenerateLocationInput, strawberry.argument(description="What place to invent.")
 ]
 StoryInput = Annotated[GenerateStoryInput, strawberry.argument(description="What to generate.")]
 ThemeAnalysisInput = Annotated[
@@ -51,6 +64,24 @@ class Mutation:
         self, info: Info, input: CharacterInput
     ) -> GenerateCharacterContentPayload | None:
         return await _run(info, input, GenerateCharacterContentPayload, "content")
+
+    @strawberry.mutation(
+        description="Write a plot, a location, a quest, a dialogue or an event for a campaign."
+    )
+    async def generate_campaign_content(
+        self, info: Info, input: CampaignInput
+    ) -> GenerateCampaignContentPayload | None:
+        return await _run(info, input, GenerateCampaignContentPayload, "content")
+
+    @strawberry.mutation(description="Invent a person who stands to the party in a role.")
+    async def generate_npc(self, info: Info, input: NpcInput) -> GenerateNpcPayload | None:
+        return await _run(info, input, GenerateNpcPayload, "npc")
+
+    @strawberry.mutation(description="Invent a place of a type, a size and a purpose.")
+    async def generate_location(
+        self, info: Info, input: LocationInput
+    ) -> GenerateLocationPayload | None:
+        return await _run(info, input, GenerateLocationPayload, "location")
 
     @strawberry.mutation(description="Write a part of a campaign's story, with a summary.")
     async def generate_story(self, info: Info, input: StoryInput) -> GenerateStoryPayload | None:

@@ -13,6 +13,8 @@ from app.gateway import Answer, Standing
 from resolvers.types import (
     ContentValidation,
     GeneratedContent,
+    Location,
+    Npc,
     RateLimit,
     Story,
     ThemeAnalysis,
@@ -43,6 +45,21 @@ class Payload:
 @strawberry.type(description="Generated character content.")
 class GenerateCharacterContentPayload(Payload):
     content: GeneratedContent = described("The content.")
+
+
+@strawberry.type(description="Generated campaign content.")
+class GenerateCampaignContentPayload(Payload):
+    content: GeneratedContent = described("The content.")
+
+
+@strawberry.type(description="A generated non-player character.")
+class GenerateNpcPayload(Payload):
+    npc: Npc = described("The person.")
+
+
+@strawberry.type(description="A generated location.")
+class GenerateLocationPayload(Payload):
+    location: Location = described("The place.")
 
 
 @strawberry.type(description="A generated story element.")

@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from app.operations import CHARACTER, STORY, THEME, VALIDATION
+from app.operations import CAMPAIGN, CHARACTER, LOCATION, NPC, STORY, THEME, VALIDATION
 from resolvers.guard import Access, Guard, Rule
 from resolvers.mutations import Mutation
 from resolvers.queries import Query
@@ -28,6 +28,9 @@ ACCESS: dict[type, dict[str, Rule]] = {
     },
     Mutation: {
         "generate_character_content": CHARACTER,
+        "generate_campaign_content": CAMPAIGN,
+        "generate_npc": NPC,
+        "generate_location": LOCATION,
         "generate_story": STORY,
         "analyze_theme": THEME,
         "validate_content": VALIDATION,

@@ -8,6 +8,8 @@ from typing import Any
 import strawberry
 
 from app.operations.fields import Category
+from app.operations.location import LocationType
+from app.operations.npc import NpcRole
 from app.operations.story import StoryElementType
 from app.operations.theme import ThemeElement
 from app.operations.validation import Severity
@@ -109,6 +111,62 @@ class Story(Content):
         )
 
 
+@strawberry.type(description="How a person stands to somebody.")
+class Relationship:
+    to: str = described("To whom.")
+    nature: str = described("How.")
+
+
+@strawberry.type(description="A non-player character.")
+class Npc(Content):
+    name: str = described("What the person is called.")
+    role: NpcRole = described("What the person is to the party.")
+    description: str = described("What is seen and heard first.")
+    personality: str = described("How they treat others, and how they speak.")
+    motivations: list[str] = described("What they want.")
+    secrets: list[str] = described("What they would not want known.")
+    relationships: list[Relationship] = described("To whom they stand how.")
+
+    @classmethod
+    def of(cls, answer: dict[str, Any]) -> Npc:
+        return cls(
+            **_common(answer),
+            name=answer["name"],
+            role=NpcRole(answer["role"]),
+            description=answer["description"],
+            personality=answer["personality"],
+            motivations=answer["motivations"],
+            secrets=answer["secrets"],
+            relationships=[
+                Relationship(to=to, nature=nature) for to, nature in answer["relationships"].items()
+            ],
+        )
+
+
+@strawberry.type(description="A place for a campaign.")
+class Location(Content):
+    name: str = described("What the place is called.")
+    location_type: LocationType = described("What kind of place it is.")
+    description: str = described("To read aloud on arrival.")
+    points_of_interest: list[str] = described("What the party may look into.")
+    occupants: list[str] = described("Who is there.")
+    secrets: list[str] = described("What a search may find.")
+    hooks: list[str] = described("Reasons to come, or to come back.")
+
+    @classmethod
+    def of(cls, answer: dict[str, Any]) -> Location:
+        return cls(
+            **_common(answer),
+            name=answer["name"],
+            location_type=LocationType(answer["location_type"]),
+            description=answer["description"],
+            points_of_interest=answer["points_of_interest"],
+            occupants=answer["occupants"],
+            secrets=answer["secrets"],
+            hooks=answer["hooks"],
+        )
+
+
 @strawberry.type(description="What one side of a text does for its theme.")
 class ElementAnalysis:
     element: ThemeElement = described("The side that was looked at.")
@@ -205,7 +263,10 @@ class ContentValidation(Content):
 # The type of each operation's result, by the operation's name.
 RESULTS: dict[str, Any] = {
     "character": GeneratedContent,
+    "campaign": GeneratedContent,
     "story": Story,
+    "npc": Npc,
+    "location": Location,
     "theme": ThemeAnalysis,
     "validation": ContentValidation,
 }

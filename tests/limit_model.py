@@ -6,10 +6,13 @@ each moment at which something leaves a window. Times are microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
-from app.policies.limits import Limit
+from app.caller import Caller
+from app.errors import RateLimited
+from app.policies.limiter import RateLimiter
+from app.policies.limits import Limit, Spent
 from app.redis import Redis, Script
 
 
@@ -84,3 +87,18 @@ class ClockedRedis(Redis):
         clocked = script.source.replace("call('TIME')", "{ 0, tonumber(ARGV[#ARGV]) }")
         # The busiest test machine is no silent Redis: these tests are about the scripts.
         return await super().run(Script(clocked), keys, [*args, self.now], budget=5.0)
+
+
+async def outcome(asked: Awaitable[Spent]) -> Spent | RateLimited:
+    try:
+        return await asked
+    except RateLimited as refused:
+        return refused
+
+
+async def fill(limiter: RateLimiter, caller: Caller, targets: tuple[str, ...]) -> int:
+    """How many are admitted until one is refused."""
+    for admitted in range(1000):
+        if isinstance(await outcome(limiter.spend(caller, targets)), RateLimited):
+            return admitted
+    raise AssertionError("never refused")

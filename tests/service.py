@@ -97,7 +97,8 @@ class Service:
     def sockets(self) -> SocketEdge:
         """The endpoint of WebSockets, whose times a test may shorten."""
         [route] = [r for r in self.app.routes if isinstance(r, WebSocketRoute)]
-        found: SocketEdge = route.endpoint.__self__
+        handle: Any = route.endpoint
+        found: SocketEdge = handle.__self__
         return found
 
     async def counted(self, scope: str = "user", sub: str = "alice") -> int:

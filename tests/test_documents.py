@@ -9,7 +9,7 @@ from resolvers import complexity, documents, schema
 from resolvers.documents import Documents
 from resolvers.errors import InvalidDocument
 
-BUILT: GraphQLSchema = schema.build()._schema  # type: ignore[attr-defined]  # as the executor does
+BUILT: GraphQLSchema = schema.build()._schema  # as the executor does
 
 
 @pytest.fixture

@@ -45,10 +45,17 @@ async def alone(tmp_path: Path, own_valkey: EmbeddedValkey) -> AsyncIterator[Ser
 
 
 async def report(found: Service) -> tuple[int, Any]:
-    """The status and body of /health, which came at once."""
-    began = time.perf_counter()
-    answer = await found.http.get("/health")
-    assert time.perf_counter() - began < AT_ONCE
+    """The status and body of /health, which came at once: who waits for a dependency is late
+    each of three times, who shares a busy machine is not.
+    """
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        answer = await found.http.get("/health")
+        took.append(time.perf_counter() - began)
+        if took[-1] < AT_ONCE:
+            break
+    assert min(took) < AT_ONCE
     return answer.status_code, answer.json()
 
 
@@ -143,10 +150,10 @@ async def test_a_start_without_redis_is_degraded_and_serves(tmp_path: Path) -> N
         assert (await found.post(TEXT, GOOD[TEXT])).status_code == 200
 
 
-async def test_a_locked_sqlite_file_refuses_writes_and_a_lost_one_is_unhealthy(
+async def test_a_locked_sqlite_file_holds_up_writes_alone(
     loregate: Service, tmp_path: Path
 ) -> None:
-    """A lock holds up writers alone; readers of the journal, and so health, go on."""
+    """Readers of the journal, and so health, go on; a write is refused in the end, not lost."""
     with contextlib.closing(sqlite3.connect(tmp_path / "test.db")) as locker:
         locker.isolation_level = None
         locker.execute("BEGIN EXCLUSIVE")
@@ -198,7 +205,7 @@ async def test_a_look_that_never_ends_is_given_up_and_the_other_goes_on() -> Non
         patience=0.05,
     )
     assert (health.ready, health.report()["status"]) == (False, "unhealthy"), "not started yet"
-    await health.start()
+    await asyncio.wait_for(health.start(), 5)
     try:
         assert (health.ready, health.report()["status"]) == (True, "degraded")
         looked.clear()

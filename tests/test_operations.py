@@ -9,7 +9,16 @@ from typing import Any
 import orjson
 import pytest
 
-from app.operations import OPERATIONS, STORY, THEME, VALIDATION, DraftRejected, Operation
+from app.operations import (
+    LOCATION,
+    NPC,
+    OPERATIONS,
+    STORY,
+    THEME,
+    VALIDATION,
+    DraftRejected,
+    Operation,
+)
 from app.operations.fields import Request
 from tests import wishes
 from tests.service import Service
@@ -40,6 +49,23 @@ BAD: list[tuple[str, Any, str]] = [
     (wishes.STORY, changed(wishes.STORY, context={"party_size": 0}), "context.party_size"),
     (wishes.STORY, changed(wishes.STORY, parameters={"a": "x" * 4001}), "parameters.a"),
     (wishes.STORY, changed(wishes.STORY, theme={f"k{n}": "v" for n in range(65)}), "theme"),
+    (wishes.CAMPAIGN, {"type": "plot"}, "campaign_context"),
+    (wishes.CAMPAIGN, {"type": "plot", "campaign_context": None}, "campaign_context"),
+    (wishes.CAMPAIGN, changed(wishes.CAMPAIGN, type="poem"), "type"),
+    (wishes.CAMPAIGN, {"type": "plot", "parameters": {"party_level": 0}}, "party_level"),
+    (wishes.NPC, changed(wishes.NPC, role="hero"), "role"),
+    (wishes.NPC, changed(wishes.NPC, traits={"a": "x" * 4001}), "traits.a"),
+    (
+        wishes.NPC,
+        changed(wishes.NPC, relationships={f"k{n}": "v" for n in range(65)}),
+        "relationships",
+    ),
+    (wishes.NPC, changed(wishes.NPC, context={"party_size": 0}), "context.party_size"),
+    (wishes.LOCATION, changed(wishes.LOCATION, location_type="moon"), "location_type"),
+    (wishes.LOCATION, changed(wishes.LOCATION, size=None), "size"),
+    (wishes.LOCATION, changed(wishes.LOCATION, purpose="x" * 4001), "purpose"),
+    (wishes.LOCATION, changed(wishes.LOCATION, occupants=["a"] * 65), "occupants"),
+    (wishes.LOCATION, changed(wishes.LOCATION, features=["x" * 4001]), "features.0"),
     (wishes.THEME, {"content": ""}, "content"),
     (wishes.THEME, {"content": "x" * 50_001}, "content"),
     (wishes.THEME, changed(wishes.THEME, elements=["colour"]), "elements.0"),
@@ -82,7 +108,10 @@ def placed(path: str) -> dict[str, Any]:
     """A good body with the order wherever a caller's own words may stand."""
     return {
         TEXT: changed(TEXT, theme={"tone": ORDER}, **{"character_context": {ORDER: ORDER}}),
+        wishes.CAMPAIGN: changed(path, campaign_context={ORDER: ORDER}),
         wishes.STORY: changed(path, parameters={ORDER: ORDER}, context={"setting": ORDER}),
+        wishes.NPC: changed(path, traits={ORDER: ORDER}, relationships={ORDER: ORDER}),
+        wishes.LOCATION: changed(path, purpose=ORDER, occupants=[ORDER], features=[ORDER]),
         wishes.THEME: changed(path, content=ORDER, target_theme={ORDER: ORDER}),
         wishes.VALIDATION: changed(
             path, content=ORDER, rules=[{**RULE, "name": ORDER, "parameters": {ORDER: [ORDER]}}]
@@ -111,7 +140,7 @@ async def test_only_operations_with_fields_ask_for_a_schema(
     for path, body in GOOD.items():
         assert (await with_models.post(path, body)).status_code == 200
         asked = provider.requests[-1]
-        if path == TEXT:
+        if path in (TEXT, wishes.CAMPAIGN):
             assert "response_format" not in asked
             continue
         form = asked["response_format"]
@@ -192,6 +221,30 @@ def test_a_story_without_words_is_rejected() -> None:
     assert "summary: must not be empty" in problems(STORY, request, {**WRITTEN, "summary": " "})
 
 
+def test_a_person_is_held_against_the_given_relationships() -> None:
+    request = NPC.read(GOOD[wishes.NPC])
+    tie = {"to": "ilse vane", "nature": "a sister"}
+    person = {"name": "Odile", "description": PROSE, "personality": "Dry.", "motivations": ["x"]}
+    written = {**person, "secrets": [], "relationships": [tie]}
+    assert NPC.answer(request, NPC.check(request, json.dumps(written)))["relationships"] == {
+        "ilse vane": "a sister"
+    }
+    bad = {**written, "name": " ", "motivations": [], "relationships": []}
+    said = problems(NPC, request, bad)
+    assert "name: must not be empty" in said
+    assert "motivations: at least one" in said
+    assert "relationships: Ilse Vane missing" in said
+
+
+def test_a_place_without_anything_to_look_into_is_rejected() -> None:
+    request = LOCATION.read(GOOD[wishes.LOCATION])
+    names = ("points_of_interest", "occupants", "secrets", "hooks")
+    empty = {"name": "The Lamp", "description": " ", **dict.fromkeys(names, [])}
+    said = problems(LOCATION, request, empty)
+    assert "description: must not be empty" in said
+    assert "points_of_interest: at least one" in said
+
+
 def analysis(**fields: Any) -> dict[str, Any]:
     side = {"score": 0.5, "description": "It is there.", "suggestions": []}
     return {
@@ -235,7 +288,9 @@ def test_a_score_is_between_0_and_1(score: Any) -> None:
 
 def test_every_rule_needs_its_verdict_and_they_come_in_the_rules_order() -> None:
     request = VALIDATION.read(changed(wishes.VALIDATION, rules=rules(3)))
-    verdicts = [{"number": n, "passed": n != 2, "score": n / 10, "issues": []} for n in (3, 1)]
+    verdicts: list[dict[str, Any]] = [
+        {"number": n, "passed": n != 2, "score": n / 10, "issues": []} for n in (3, 1)
+    ]
     said = problems(VALIDATION, request, {"results": verdicts, "summary": "Some."})
     assert said == "results: rule 2 missing"
     verdicts.append({"number": 2, "passed": False, "score": 0.2, "issues": []})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import selectors
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,112 +18,16 @@ from redis.asyncio.cluster import RedisCluster
 from app.embedded.valkey import EmbeddedValkey, start_valkey
 from app.errors import DependencyUnavailable, SettingsError
 from app.redis import (
-    BUDGET,
     CONNECTIONS,
     FAILURES,
     SPARE,
     Redis,
     Script,
-    Silence,
     address,
     connect,
 )
 
 HEALS = 10.0  # s, by contract
-
-
-# -- silence, on a loop whose time passes only where the test lets it
-class SkippingLoop(asyncio.SelectorEventLoop):
-    """Nothing is waited for: when the loop would sleep, its clock skips ahead."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        super().__init__(_Skipping(self))
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Skipping(selectors.SelectSelector):
-    def __init__(self, loop: SkippingLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> Any:
-        self._loop.now += timeout or 0.0
-        return super().select(0)
-
-
-def on_skipping_loop(work: Callable[[SkippingLoop], Coroutine[Any, Any, Any]]) -> Any:
-    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
-        loop = runner.get_loop()
-        assert isinstance(loop, SkippingLoop)
-        return runner.run(work(loop))
-
-
-def test_silence_ends_a_call_after_its_budget() -> None:
-    async def work(loop: SkippingLoop) -> float:
-        with pytest.raises(TimeoutError):
-            async with Silence(BUDGET):
-                await loop.create_future()
-        return loop.now
-
-    assert on_skipping_loop(work) == pytest.approx(BUDGET)
-
-
-def test_a_reply_within_the_budget_is_heard() -> None:
-    async def work(loop: SkippingLoop) -> str:
-        async with Silence(BUDGET):
-            return await asyncio.sleep(BUDGET * 0.94, "reply")
-
-    assert on_skipping_loop(work) == "reply"
-
-
-async def turns(loop: SkippingLoop, late: float, number: int | None = None) -> None:
-    """Other work that takes `late` seconds of each turn of the loop."""
-    while number is None or number > 0:
-        loop.now += late
-        number = number and number - 1
-        await asyncio.sleep(0)
-
-
-def test_the_loops_own_lateness_is_no_silence() -> None:
-    """160 ms a turn is 64 requests of 2.5 ms; a new connection needs nine turns."""
-
-    async def work(loop: SkippingLoop) -> float:
-        async with Silence(BUDGET):
-            await turns(loop, 0.16, 10)
-        return loop.now
-
-    assert on_skipping_loop(work) == pytest.approx(1.6)
-
-
-def test_a_busy_loop_still_ends_a_silent_call() -> None:
-    async def work(loop: SkippingLoop) -> float:
-        busy = asyncio.create_task(turns(loop, 0.16))
-        with pytest.raises(TimeoutError):
-            async with Silence(BUDGET):
-                await loop.create_future()
-        busy.cancel()
-        return loop.now
-
-    assert 1.0 < on_skipping_loop(work) < 4.0
-
-
-def test_silence_leaves_a_callers_own_cancellation_alone() -> None:
-    async def work(loop: SkippingLoop) -> None:
-        async def call() -> None:
-            async with Silence(BUDGET):
-                await loop.create_future()
-
-        task = asyncio.create_task(call())
-        await asyncio.sleep(BUDGET / 2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.sleep(2 * BUDGET)  # a timer left behind would fire now
-
-    on_skipping_loop(work)
 
 
 # -- calls
@@ -158,7 +61,7 @@ def spin(seconds: float) -> None:
 
 
 async def test_a_busy_process_never_calls_a_healthy_server_dead(redis_url: str) -> None:
-    """Each turn of the loop is late by 16 × 2.5 ms; new connections and known ones both succeed."""
+    """Each turn of the loop is late by 40 ms; a new connection and a known one both succeed."""
     busy = [asyncio.create_task(_work()) for _ in range(16)]
     for _ in range(2):
         redis = Redis(redis_url + "?db=1")
@@ -268,7 +171,7 @@ async def test_five_failures_in_a_row_open_the_breaker_and_the_probe_closes_it(
         assert await redis.check() == "no answer within a second"
     async with asyncio.timeout(HEALS):
         assert await told.get() is True
-    assert await redis.call("SET", "k", "v") == b"OK" or redis.up
+    assert await redis.call("SET", "k", "v", budget=5.0)
     assert await redis.check() is None
     await redis.close()
 

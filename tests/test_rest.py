@@ -13,12 +13,16 @@ import pytest
 from redis import Redis
 
 from app.operations import OPERATIONS
-from tests import service
+from tests import guide, service
 from tests.service import Service
 from tests.upstream import Upstream
 from tests.wishes import (
+    CAMPAIGN,
     GOOD,
+    LOCATION,
+    NPC,
     STORY,
+    TALE,
     TEXT,
     THEME,
     VALIDATION,
@@ -30,6 +34,9 @@ from tests.wishes import (
 
 SETS = {
     (TEXT, "type"): "backstory personality combat equipment",
+    (CAMPAIGN, "type"): "plot location quest dialogue event",
+    (NPC, "role"): "ally antagonist merchant quest_giver lore_keeper mentor neutral",
+    (LOCATION, "location_type"): "town dungeon wilderness landmark building shop tavern",
     (STORY, "element_type"): "plot quest scene dialogue description event",
 }
 ELEMENTS = "tone mood setting conflict symbolism character_focus story_structure world_building"
@@ -40,6 +47,15 @@ METADATA = {
 }
 KEYS = {
     TEXT: {"content", "content_id", "parent_content_id"},
+    CAMPAIGN: {"content", "content_id", "parent_content_id"},
+    NPC: {
+        *("content_id", "name", "role", "description", "personality"),
+        *("motivations", "secrets", "relationships"),
+    },
+    LOCATION: {
+        *("content_id", "name", "location_type", "description", "points_of_interest"),
+        *("occupants", "secrets", "hooks"),
+    },
     STORY: {
         *("content_id", "element_type", "content", "summary"),
         *("parent_element_id", "child_elements"),
@@ -50,7 +66,10 @@ KEYS = {
     },
     VALIDATION: {"content_id", "overall_score", "passed", "results", "summary"},
 }
-CONTENT_TYPES = {TEXT: "character", STORY: "story", THEME: "theme", VALIDATION: "validation"}
+CONTENT_TYPES = {
+    **{TEXT: "character", STORY: "story", THEME: "theme", VALIDATION: "validation"},
+    **dict.fromkeys((CAMPAIGN, NPC, LOCATION), "campaign"),
+}
 RATE_LIMIT = {
     *("x-ratelimit-limit", "x-ratelimit-remaining"),
     *("x-ratelimit-reset", "x-ratelimit-scope"),
@@ -82,7 +101,7 @@ async def test_each_value_of_each_closed_set_is_answered_as_the_contract_says(
     for (path, field), values in SETS.items():
         for value in values.split():
             body = hold(path, await loregate.post(path, changed(path, **{field: value})))
-            assert body["content"].strip()
+            assert body.get("content", body.get("description", "")).strip()
             assert body.get(field, value) == value
 
 
@@ -185,10 +204,27 @@ async def test_old_callers_ways_are_taken(with_models: Service, provider: Upstre
     assert "another time" not in prompt
     story = changed(STORY, parameters=None, theme=None, model=None, parent_element_id=None)
     hold(STORY, await with_models.post(STORY, story))
+    campaign = {"type": "plot", "campaign_context": None, "parameters": {"party_size": "4"}}
+    hold(CAMPAIGN, await with_models.post(CAMPAIGN, campaign))
+    npc = changed(NPC, traits=None, relationships=None, theme=None, model=None)
+    hold(NPC, await with_models.post(NPC, npc))
+    place = changed(LOCATION, occupants=None, features=None, theme=None, model=None)
+    hold(LOCATION, await with_models.post(LOCATION, place))
     theme = changed(THEME, current_theme=None, target_theme=None, elements=None)
     hold(THEME, await with_models.post(THEME, theme | {"category_filter": None}))
     validation = changed(VALIDATION, theme=None, context=None)
     hold(VALIDATION, await with_models.post(VALIDATION, validation))
+
+
+async def test_the_guides_client_works_as_it_is_written(loregate: Service) -> None:
+    url, token, theme = loregate.url, service.token(), {"genre": "horror", "tone": "ominous"}
+    hero = {"character_class": "Paladin", "character_race": "Dwarf", "character_level": 3}
+    made = await guide.generate_character_content(url, token, hero, theme)
+    assert made["content"]
+    judged = await guide.validate_theme_consistency(url, token, TALE, theme, {"tone": "heroic"})
+    elements = [e["element"] for e in judged["elements"]]
+    assert elements == ["tone", "mood", "setting", "character_focus"]
+    assert judged["compatibility"]["transition_steps"]
 
 
 async def test_texts_with_nul_and_other_strange_characters_are_carried(loregate: Service) -> None:
@@ -273,8 +309,8 @@ async def test_a_request_id_is_echoed_when_it_is_well_formed_else_made(loregate:
         headers = {**loregate.headers(), "X-Request-ID": sent}
         answer = await loregate.http.get("/api/v2/nothing", headers=headers)
         assert answer.headers["x-request-id"] == answer.json()["details"]["request_id"] == sent
-    for wrong in ("", "x" * 129, "two words", "a\tb", "é".encode()):
-        answer = await loregate.http.get("/health", headers={"X-Request-ID": wrong})
+    for wrong in (b"", b"x" * 129, b"two words", b"a\tb", "é".encode()):
+        answer = await loregate.http.get("/health", headers={b"X-Request-ID": wrong})
         assert UUID(answer.headers["x-request-id"])
 
 
@@ -326,13 +362,13 @@ async def test_the_101st_text_in_a_minute_waits(loregate: Service) -> None:
 
 async def test_only_the_needed_permission_opens_a_route(loregate: Service) -> None:
     needed = {
-        TEXT: "text:generate",
-        STORY: "campaign:generate",
+        **dict.fromkeys((TEXT, CAMPAIGN), "text:generate"),
+        **dict.fromkeys((STORY, NPC, LOCATION), "campaign:generate"),
         THEME: "theme:analyze",
         VALIDATION: "content:validate",
     }
     for path, permission in needed.items():
-        others = [p for p in needed.values() if p != permission]
+        others = sorted({p for p in needed.values() if p != permission})
         refused = await loregate.post(path, GOOD[path], permissions=others)
         assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN")
         assert refused.json()["details"]["required_permission"] == permission

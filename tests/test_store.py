@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -213,3 +214,65 @@ async def test_a_wrong_url_is_named_without_its_password(url: str) -> None:
     with pytest.raises(SettingsError, match="DATABASE_URL") as caught:
         Store.open(url)
     assert "s3cret" not in str(caught.value)
+
+
+# -- idempotency keys, children, deleting, pruning
+
+
+async def test_a_key_gives_its_first_answer_and_takes_no_second(store: Store) -> None:
+    first = a_record(idempotency_key="k", fingerprint="f")
+    await store.add(first, [an_event()])
+    with pytest.raises(DuplicateContent):
+        await store.add(a_record(idempotency_key="k", fingerprint="f"), [an_event()])
+    found = await store.first_answer("mira", "k")
+    assert found is not None
+    assert (found[0], found[1].content_id) == ("f", first.content_id)
+    assert await store.first_answer("joren", "k") is None
+    await store.add(a_record("joren", idempotency_key="k"), [])  # a key is its user's own
+
+
+async def test_a_taken_key_does_not_roll_back_its_neighbours(store: Store) -> None:
+    await store.add(a_record(idempotency_key="k"), [])
+    good = [a_record() for _ in range(20)]
+    bad = a_record(idempotency_key="k")
+    records = [*good[:10], bad, *good[10:]]
+    outcome = await asyncio.gather(*(store.add(r, []) for r in records), return_exceptions=True)
+    assert [type(o) for o in outcome].count(DuplicateContent) == 1
+    stored = await store.get_many("mira", [r.content_id for r in records])
+    assert set(stored) == {r.content_id for r in good}
+
+
+async def test_children_are_their_parents_and_their_owners(store: Store) -> None:
+    parent, other = a_record(), a_record()
+    children = [a_record(parent_id=parent.content_id) for _ in range(3)]
+    strangers = a_record("joren", parent_id=parent.content_id)
+    for record in (parent, other, *children, strangers):
+        await store.add(record, [])
+    found = await store.children("mira", [parent.content_id, other.content_id, "no id"])
+    assert [r.content_id for r in found[parent.content_id]] == [r.content_id for r in children]
+    assert found[other.content_id] == []
+
+
+async def test_what_is_deleted_is_gone_with_its_key_and_only_for_its_owner(store: Store) -> None:
+    record = a_record(idempotency_key="k")
+    await store.add(record, [])
+    assert not await store.delete("joren", record.content_id)
+    assert not await store.delete("mira", "no id")
+    assert await store.delete("mira", record.content_id)
+    assert not await store.delete("mira", record.content_id)
+    assert await store.get_many("mira", [record.content_id]) == {}
+    assert await store.first_answer("mira", "k") is None
+    await store.add(a_record(idempotency_key="k"), [])
+
+
+async def test_pruning_forgets_published_events_only(store: Store) -> None:
+    kept, gone = an_event(), an_event()
+    await store.add(a_record(), [kept, gone])
+    store.published([gone.id])
+    await store.add(a_record(), [])  # the mark goes with the next commit
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    await store.prune(published_before=later)
+    assert await store.unpublished(older_than=later, limit=10) == [kept]
+    with pytest.raises(DuplicateContent):
+        await store.add(a_record(), [kept])
+    await store.add(a_record(), [gone])  # its id is free again: it is forgotten

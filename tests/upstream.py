@@ -206,8 +206,52 @@ def _validation(prompt: str) -> dict[str, Any]:
     }
 
 
-MARKS = {"theme": "primary_category", "validation": "results", "story": "summary"}
-STRUCTURED = {"story": _story, "theme": _theme, "validation": _validation}
+def _npc(prompt: str) -> dict[str, Any]:
+    asked = _request(prompt)
+    return {
+        "name": "Odile Vell",
+        "description": PROSE,
+        "personality": "Dry, and kind to dogs.",
+        "motivations": ["To see the lamps lit again."],
+        "secrets": ["She put them out."],
+        "relationships": [
+            {"to": to, "nature": nature} for to, nature in asked["relationships"].items()
+        ],
+    }
+
+
+def _location(prompt: str) -> dict[str, Any]:
+    asked = _request(prompt)
+    return {
+        "name": "The Blind Lamp",
+        "description": PROSE,
+        "points_of_interest": ["The lamp room.", *asked["features"]],
+        "occupants": asked["occupants"],
+        "secrets": ["The oil is seawater."],
+        "hooks": ["A light is seen there.", "The keeper has not come home."],
+    }
+
+
+def _request(prompt: str) -> dict[str, Any]:
+    data = prompt.partition("<request>\n")[2].rpartition("\n</request>")[0]
+    found: dict[str, Any] = orjson.loads(data)
+    return found
+
+
+MARKS = {
+    "theme": "primary_category",
+    "validation": "results",
+    "npc": "personality",
+    "location": "points_of_interest",
+    "story": "summary",
+}
+STRUCTURED = {
+    "story": _story,
+    "npc": _npc,
+    "location": _location,
+    "theme": _theme,
+    "validation": _validation,
+}
 
 
 @contextlib.asynccontextmanager

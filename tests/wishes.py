@@ -9,7 +9,10 @@ import httpx2
 from tests.service import Service
 
 TEXT = "/api/v2/text/character"
+CAMPAIGN = "/api/v2/text/campaign"
 STORY = "/api/v2/campaign/story"
+NPC = "/api/v2/campaign/npc"
+LOCATION = "/api/v2/campaign/location"
 THEME = "/api/v2/theme/analyze"
 VALIDATION = "/api/v2/validation/content"
 RULE = {"category": "quality", "name": "readable"}
@@ -17,6 +20,21 @@ TALE = "The lamps of Saltmere went out, and something knocked from under the ice
 
 GOOD: dict[str, Any] = {
     TEXT: {"type": "backstory", "character_context": {"character_class": "warlock"}},
+    CAMPAIGN: {"type": "quest", "campaign_context": {"campaign_theme": "a drowned crown"}},
+    NPC: {
+        "role": "mentor",
+        "context": {"setting": "Saltmere"},
+        "traits": {"temper": "short"},
+        "relationships": {"Ilse Vane": "a sister"},
+    },
+    LOCATION: {
+        "location_type": "tavern",
+        "context": {"setting": "Saltmere"},
+        "size": "small",
+        "purpose": "a smugglers' market",
+        "occupants": ["Old Marta"],
+        "features": ["a hidden cellar"],
+    },
     STORY: {"element_type": "plot", "context": {"campaign_theme": "a drowned crown"}},
     THEME: {"content": TALE},
     VALIDATION: {"content": TALE, "content_type": "character", "rules": [RULE]},

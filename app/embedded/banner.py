@@ -13,6 +13,10 @@ REST = """\
 {{"type": "backstory", "character_context": {{"character_class": "warlock", \
 "character_race": "tiefling", "character_level": 5}}, "theme": {{"tone": "ominous"}}}}"""
 
+SUBSCRIBE = """\
+{{"type":"subscribe","id":"1","payload":\
+{{"query":"subscription {{ events {{ type cursor contentId }} }}"}}}}"""
+
 TEXT = """
 Loregate is at {url}
 
@@ -33,14 +37,15 @@ curl -s {url}/graphql -H "Authorization: Bearer $TOKEN" -H 'Content-Type: applic
 
 REST:
 
-curl -s {url}/api/v2/text/character -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+curl -s {url}/api/v2/text/character -H "Authorization: Bearer $TOKEN" \\
+  -H 'Content-Type: application/json' \\
   -d '{rest}'
 
 Events, as they happen (websocat; any graphql-transport-ws client will do):
 
 (printf '%s\\n' '{{"type":"connection_init","payload":{{"authorization":"'$TOKEN'"}}}}' \\
-  '{{"type":"subscribe","id":"1","payload":{{"query":"subscription {{ events {{ type cursor contentId }} }}"}}}}'; cat) \\
-  | websocat --protocol graphql-transport-ws {socket}/graphql
+  '{subscribe}'; \\
+  cat) | websocat --protocol graphql-transport-ws {socket}/graphql
 """
 
 
@@ -55,4 +60,5 @@ def text(url: str, token: str | None) -> str:
         socket=url.replace("http", "ws", 1),
         graphql=GRAPHQL.format(),
         rest=REST.format(),
+        subscribe=SUBSCRIBE.format(),
     )

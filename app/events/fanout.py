@@ -200,5 +200,8 @@ class Fanout:
         subscriber.waiting = True
         await subscriber.woken.wait()
         subscriber.waiting = False
-        marks.update(subscriber.resume)
+        for partition, mark in subscriber.resume.items():
+            # Whoever read the log itself may be ahead of this process's reader: never go back.
+            if mark.epoch != marks[partition].epoch or mark.place > marks[partition].place:
+                marks[partition] = mark
         subscriber.resume.clear()

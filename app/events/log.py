@@ -18,7 +18,7 @@ from typing import Any
 
 from app.events.cursor import Cursor, Mark, Place
 from app.events.types import Event
-from app.redis import Redis, Script
+from app.redis import Call, Redis, Script
 
 MOST_ENTRIES = 1_000_000  # a partition; about 600 MB of events of 500 bytes
 PAGE = 100  # entries of one back-fill read
@@ -82,8 +82,8 @@ class EventLog:
         """Where all events of this user stand."""
         return zlib.crc32(user_id.encode()) % self.partitions
 
-    async def publish(self, events: Sequence[Event]) -> None:
-        """Append the events, in their order for each user.
+    async def publish(self, events: Sequence[Event], also: Sequence[Call] = ()) -> None:
+        """Append the events, in their order for each user; `also` goes in the same round trip.
 
         Raises:
             DependencyUnavailable: Redis is away; some may have been appended all the same, so
@@ -92,8 +92,12 @@ class EventLog:
         grouped: dict[int, list[bytes]] = {}
         for event in events:
             grouped.setdefault(self.partition(event.user_id), []).append(event.encode())
-        for partition, data in grouped.items():
-            await self.redis.run(PUBLISH, _keys(partition), [_new_epoch(), *data])
+        calls = [
+            Call(PUBLISH, _keys(partition), [_new_epoch(), *data])
+            for partition, data in grouped.items()
+        ]
+        if calls or also:
+            await self.redis.run_all([*calls, *also])
 
     async def read(self, partition: int, after: Place, count: int = PAGE) -> Page:
         """Up to `count` entries behind a place. Raises `DependencyUnavailable`."""

@@ -23,6 +23,7 @@ EVERY = 1.0  # s
 LEASE = 10_000  # ms; a relay that died is followed after it
 LEFT_BEHIND = timedelta(seconds=3)  # younger ones are still their own request's to publish
 BATCH = 200
+PRUNE_EVERY = timedelta(minutes=1)
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class Outbox(Protocol):
     async def unpublished(self, *, older_than: datetime, limit: int) -> list[Event]: ...
 
     def published(self, event_ids: Iterable[str]) -> None: ...
+
+    async def prune(self, *, published_before: datetime) -> None: ...
 
 
 class Relay:
@@ -42,9 +45,11 @@ class Relay:
         events: EventLog,
         redis: Redis,
         *,
+        retention: float = 86_400.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._outbox, self._log, self._redis, self._now = outbox, events, redis, now
+        self._retention, self._prune_at = timedelta(seconds=retention), now() + PRUNE_EVERY
         self._me = secrets.token_hex(8)
         self._task: asyncio.Task[None] | None = None
         self._done: dict[str, None] = {}  # published, and not yet seen as marked
@@ -62,6 +67,7 @@ class Relay:
             try:
                 while await self.relay():
                     pass
+                await self.prune()
             except DependencyUnavailable as error:
                 log.debug("the relay waits", extra={"for": error.details["dependency"]})
             await asyncio.sleep(EVERY)
@@ -83,6 +89,13 @@ class Relay:
             self._outbox.published([e.id for e in fresh])
             log.info("published events that were left behind", extra={"count": len(fresh)})
         return len(fresh)
+
+    async def prune(self) -> None:
+        """Once in a while forget the stored copies of what was published long enough ago."""
+        now = self._now()
+        if now >= self._prune_at and self._redis.up and await self._lead():
+            self._prune_at = now + PRUNE_EVERY
+            await self._outbox.prune(published_before=now - self._retention)
 
     async def _lead(self) -> bool:
         key = "loregate:relay"

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.errors import ModelError
 from app.llm.base import Completion, Usage, Work
-from app.llm.telling import character, story
+from app.llm.telling import campaign, character, location, npc, story
 from app.llm.telling.analysis import Analyst
 from app.llm.telling.english import tokens
 from app.llm.telling.judging import Judge
@@ -32,6 +32,18 @@ def _story(packs: Packs, request: Any) -> str:
     return story.compose(packs, request, _rng("story", request)).model_dump_json()
 
 
+def _campaign(packs: Packs, request: Any) -> str:
+    return campaign.compose(packs, request, _rng("campaign", request))
+
+
+def _npc(packs: Packs, request: Any) -> str:
+    return npc.compose(packs, request, _rng("npc", request)).model_dump_json()
+
+
+def _location(packs: Packs, request: Any) -> str:
+    return location.compose(packs, request, _rng("location", request)).model_dump_json()
+
+
 def _theme(packs: Packs, request: Any) -> str:
     return Analyst(packs.lists).analyse(request).model_dump_json()
 
@@ -44,6 +56,9 @@ def _validation(packs: Packs, request: Any) -> str:
 COMPOSERS: dict[str, Composer] = {
     "character": _character,
     "story": _story,
+    "campaign": _campaign,
+    "npc": _npc,
+    "location": _location,
     "theme": _theme,
     "validation": _validation,
 }

@@ -16,7 +16,16 @@ from typing import Any
 import structlog
 
 # Libraries that would say each request again, or name what stays private.
-QUIET = ("aiosqlite", "alembic", "asyncio", "httpcore2", "httpx2", "openai", "sqlalchemy")
+QUIET = (
+    "uvicorn.error",
+    "aiosqlite",
+    "alembic",
+    "asyncio",
+    "httpcore2",
+    "httpx2",
+    "openai",
+    "sqlalchemy",
+)
 LINKS = 10  # exceptions of a chain that are told
 
 Line = dict[str, Any]
@@ -54,7 +63,8 @@ def configure(level: str = "info", form: str | None = None) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
-        logger.propagate = True
+        # Its access lines show the query string, which may be a whole document; ours do not.
+        logger.propagate = name != "uvicorn.access"
 
 
 def _plain(_logger: Any, _name: str, line: Line) -> Line:

@@ -61,8 +61,12 @@ def _extra_value(value: Any) -> Any:
     return value
 
 
-Number = Annotated[int, BeforeValidator(_not_boolean)]
-Level = Annotated[Number, Field(ge=1, le=20)]
+# The validator stands behind the bounds: pydantic leaves bounds on a validated type out of the
+# JSON schema (it writes `ge` for `minimum`).
+NotBoolean = BeforeValidator(_not_boolean)
+Number = Annotated[int, NotBoolean]
+Level = Annotated[int, Field(ge=1, le=20), NotBoolean]
+PartySize = Annotated[int, Field(ge=1, le=1_000_000), NotBoolean]
 Extra = Annotated[Any, AfterValidator(_extra_value)]
 
 
@@ -105,9 +109,9 @@ class ModelChoice(Request):
     """Which model writes, and how freely. Without a name it is the gateway's default model."""
 
     name: Text | None = None
-    temperature: Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, le=2)] = 0.7
-    max_tokens: Annotated[Number, Field(ge=1)] = 1000
-    seed: Annotated[Number, Field(ge=-MAX_INTEGER, lt=MAX_INTEGER)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2), NotBoolean] = 0.7
+    max_tokens: Annotated[int, Field(ge=1), NotBoolean] = 1000
+    seed: Annotated[int, Field(ge=-MAX_INTEGER, lt=MAX_INTEGER), NotBoolean] | None = None
     fallback_model: Text | None = None
 
 
@@ -116,7 +120,7 @@ class CampaignContext(OpenObject):
 
     campaign_theme: Text | None = None
     party_level: Level | None = None
-    party_size: Annotated[Number, Field(ge=1, le=1_000_000)] | None = None
+    party_size: PartySize | None = None
     campaign_type: Text | None = None
     setting: Text | None = None
     length: Text | None = None

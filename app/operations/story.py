@@ -86,6 +86,7 @@ class Story(Operation[StoryRequest, StoryDraft]):
     permission = "campaign:generate"
     limit = "text_generation"
     content_type = "story"
+    parent_field = "parent_element_id"
     request_type = StoryRequest
     draft_type = StoryDraft
     answer_type = StoryAnswer
@@ -95,9 +96,6 @@ class Story(Operation[StoryRequest, StoryDraft]):
             f"{TASKS[request.element_type]}\nAnswer as JSON: `content` is the text, `summary` "
             "tells it in one or two sentences."
         )
-
-    def parent(self, request: StoryRequest) -> UUID | None:
-        return request.parent_element_id
 
     def fit(self, request: StoryRequest, draft: StoryDraft) -> StoryDraft:
         draft = StoryDraft(content=draft.content.strip(), summary=draft.summary.strip())

@@ -106,6 +106,7 @@ class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
     permission = "theme:analyze"
     limit = "theme_analysis"
     content_type = "theme"
+    cached = True
     caller_chooses = False
     request_type = ThemeRequest
     draft_type = ThemeDraft

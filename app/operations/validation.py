@@ -27,9 +27,10 @@ RULES = uuid5(NAMESPACE_URL, "urn:loregate:rule")  # namespace of derived rule i
 
 JsonObject = Annotated[
     dict[Key, JsonValue],
+    Field(max_length=MAX_EXTRA_KEYS),
     BeforeValidator(absent_when_null),
     AfterValidator(plain),
-    Field(default_factory=dict, max_length=MAX_EXTRA_KEYS),
+    Field(default_factory=dict),
 ]
 
 
@@ -123,6 +124,7 @@ class ContentValidation(Operation[ValidationRequest, ValidationDraft]):
     permission = "content:validate"
     limit = "content_validation"
     content_type = "validation"
+    cached = True
     caller_chooses = False
     request_type = ValidationRequest
     draft_type = ValidationDraft

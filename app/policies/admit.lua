@@ -1,11 +1,19 @@
 -- What one request may take, decided at once and all or nothing.
 --
--- KEYS         one a limit; behind them, if ARGV[1] is 1, the revocation mark of the token
--- ARGV[2..]    three a limit: what it admits in a window, the window in microseconds, what is
---              taken now (0: only look); a negative window marks a stepped limit
--- reply        {revoked, refused, now, wait, count, reset, count, reset, …}
+-- KEYS         one a limit; behind them what ARGV[1] and ARGV[2] announce
+-- ARGV[1]      1: the revocation mark of the caller's token follows
+-- ARGV[2]      what is asked once, a sum of 1: the cached answer, 2: the lease of whoever is
+--              making it, 4: the idempotency key; their keys follow in this order, and only then:
+-- ARGV[3..6]   who asks, how long a lease lives in ms, how old a cached answer may be in ms,
+--              and the request's fingerprint
+-- ARGV[..]     four a limit: what it admits in a window, the window in microseconds (negative: a
+--              stepped limit), what is taken now (0: only look), and 1 if only when a model is
+--              called
+-- reply        {revoked, refused, now, wait, mode, payload, count, reset, count, reset, …}
 --              refused: which limit refused (1..), 0 for none; wait: microseconds until a lone
---              caller gets in; count: in the window now; reset: when a full limit has room, or a count next falls
+--              caller gets in; mode: lead (go and make it), hit, follow, replay, running or
+--              conflict; payload: the cached value, or the id of the first answer; count: in the
+--              window now; reset: when a full limit has room, or a count next falls
 --
 -- A log is a list of the times of what was admitted, oldest first. All that have left the window
 -- are cut from its head, so its length is exactly the number admitted in the last window.
@@ -94,7 +102,7 @@ function stepped.leaves(l, place)
     local sum = 0
     for _, s in ipairs(slots(l.key, l.window)) do
         sum = sum + s.count
-        if sum >= place then return (s.slot + 1) * step(l.window) + l.window end
+        if sum >= place then return (s.slot + 1 + STEPS) * step(l.window) end
     end
     return now + l.window
 end
@@ -104,15 +112,46 @@ function stepped.take(l)
     call('PEXPIRE', l.key, math.ceil(l.window / 500) + 1000)
 end
 
-local count_of_limits = #KEYS - ARGV[1]
-if ARGV[1] == '1' and call('EXISTS', KEYS[#KEYS]) == 1 then
-    return { 1, 0, now, 0 }
+-- What is asked once. An idempotency key's value is 'r' or 'd' (running, done), the fingerprint
+-- of 32 characters, and then whoever runs it or the id of its answer.
+local revocable, asked = tonumber(ARGV[1]), tonumber(ARGV[2])
+local asks_cache, asks_lease, asks_key = asked % 2, math.floor(asked / 2) % 2, math.floor(asked / 4)
+local count_of_limits = #KEYS - revocable - asks_cache - asks_lease - asks_key
+local next_key, next_arg = count_of_limits + revocable + 1, asked > 0 and 7 or 3
+
+if revocable == 1 and call('EXISTS', KEYS[count_of_limits + 1]) == 1 then
+    return { 1, 0, now, 0, '', '' }
 end
+
+local function take_key(flag)
+    if flag == 0 then return nil end
+    next_key = next_key + 1
+    return KEYS[next_key - 1]
+end
+local cached, lease, once = take_key(asks_cache), take_key(asks_lease), take_key(asks_key)
+local who, lease_ms, max_age_ms, fingerprint = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+
+local function decide()
+    local before = once and call('GET', once)
+    if before then
+        if before:sub(2, 33) ~= fingerprint then return 'conflict', '' end
+        if before:sub(1, 1) == 'd' then return 'replay', before:sub(34) end
+        return 'running', ''
+    end
+    local found = cached and call('GET', cached)
+    if found and (tonumber(found:sub(1, 13)) or 0) >= now / 1000 - max_age_ms then
+        return 'hit', found
+    end
+    if lease and call('EXISTS', lease) == 1 then return 'follow', '' end
+    return 'lead', ''
+end
+local mode, payload = decide()
 
 local limits, refused, wait = {}, 0, 0
 for i = 1, count_of_limits do
-    local at = (i - 1) * 3 + 1
-    local max, window, cost = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+    local at = (i - 1) * 4 + next_arg
+    local max, window, cost = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    if ARGV[at + 3] == '1' and mode ~= 'lead' then cost = 0 end
     local kind = log
     if window < 0 then kind, window = stepped, -window end
     local count, first, last = kind.count(KEYS[i], window)
@@ -125,12 +164,16 @@ for i = 1, count_of_limits do
     if cost > 0 and over > 0 then
         -- What can never be admitted waits for a whole window, and is told so.
         local free = count >= over and kind.leaves(l, over) or now + window
-        if free - now > wait then refused, wait = i, free - now end
+        if refused == 0 or free - now > wait then refused, wait = i, free - now end
     end
 end
 
-local reply = { 0, refused, now, wait }
+local reply = { 0, refused, now, wait, mode, payload }
 if refused > 0 then return reply end
+if lease and mode == 'lead' then call('SET', lease, who, 'PX', lease_ms) end
+if once and (mode == 'lead' or mode == 'follow') then
+    call('SET', once, 'r' .. fingerprint .. who, 'PX', lease_ms)
+end
 for _, l in ipairs(limits) do
     if l.cost > 0 then
         l.kind.take(l)

@@ -17,19 +17,29 @@ counts for a window after Redis's return, so that one that comes back empty gran
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 from app.caller import Caller
 from app.errors import DependencyUnavailable, RateLimited, Unauthenticated
-from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit, Spent, Standing
+from app.policies.limits import (
+    DEFAULT_LIMITS,
+    DEFAULT_TIERS,
+    LEASE,
+    Ask,
+    Limit,
+    Mode,
+    Spent,
+    Standing,
+)
 from app.policies.local import LocalLimiter
-from app.redis import Redis, Script
+from app.redis import Redis, Script, user_slot
 
 REMEMBERED = 10_000  # revoked tokens that this process has seen, for when Redis is away
 
@@ -39,18 +49,12 @@ GIVE_BACK = Script(resources.files("app.policies").joinpath("giveback.lua").read
 log = logging.getLogger(__name__)
 
 
-@lru_cache(10_000)
-def digest(user_id: str) -> str:
-    """A user's name in keys: of bounded length, and no name."""
-    return hashlib.blake2b(user_id.encode(), digest_size=16).hexdigest()
-
-
 def key(limit: Limit, user_id: str) -> str:
     """The limit's key; all keys of one user stand in one slot of a cluster."""
     kind = "steps" if limit.stepped else "log"
-    owner = "{global}" if limit.per == "global" else "{u:" + digest(user_id) + "}"
+    owner = "loregate:{global}" if limit.per == "global" else user_slot(user_id)
     # Logs of unlike windows would cut each other short when a setting changes; hence the window.
-    return f"loregate:{owner}:limit:{limit.scope}:{limit.window:g}:{kind}"
+    return f"{owner}:limit:{limit.scope}:{limit.window:g}:{kind}"
 
 
 class RateLimiter:
@@ -89,9 +93,18 @@ class RateLimiter:
         return caller.tier if caller.tier in self._tiers else "standard"
 
     async def spend(
-        self, caller: Caller, targets: tuple[str, ...], *, requests: int = 1, tokens: int = 0
+        self,
+        caller: Caller,
+        targets: tuple[str, ...],
+        *,
+        requests: int = 1,
+        tokens: int = 0,
+        ask: Ask | None = None,
     ) -> Spent:
         """Take `requests` (and `tokens`) from every limit on `targets`, or from none of them.
+
+        With `ask`, the same call looks for the answer; a model's limit is then left alone unless
+        the model must really be called (`Mode.LEAD`).
 
         Raises:
             RateLimited: a limit is full; the one with the longest wait is named.
@@ -101,11 +114,11 @@ class RateLimiter:
         costs = [tokens if limit.counts == "tokens" else requests for limit in limits]
         try:
             if self._redis.clustered:
-                return await self._spend_by_slot(caller, limits, costs)
-            return await self._spend_at_once(caller, limits, costs)
+                return await self._spend_by_slot(caller, limits, costs, ask)
+            return await self._spend_at_once(caller, limits, costs, ask)
         except DependencyUnavailable:
             self._refuse_revoked(caller)
-            return Spent(self._local.spend(digest(caller.id), limits, costs))
+            return Spent(self._local.spend(user_slot(caller.id), limits, costs))
 
     async def look(self, caller: Caller) -> tuple[Standing, ...]:
         """How every limit stands for this caller; nothing is taken."""
@@ -113,43 +126,59 @@ class RateLimiter:
         return (await self.spend(caller, targets, requests=0)).standings
 
     async def _spend_at_once(
-        self, caller: Caller, limits: Sequence[Limit], costs: Sequence[int]
+        self, caller: Caller, limits: Sequence[Limit], costs: Sequence[int], ask: Ask | None
     ) -> Spent:
         keys = [key(limit, caller.id) for limit in limits]
         if caller.token_id:
             keys.append(revocation_key(caller.token_id))
-        args: list[int] = [int(caller.token_id is not None)]
-        room = [limit.max - self._local.held(digest(caller.id), limit) for limit in limits]
+        args: list[Any] = [int(caller.token_id is not None), ask.kinds if ask else 0]
+        if ask is not None and ask.kinds:
+            keys += ask.keys
+            age = round(ask.max_age * 1000)
+            args += (ask.who, round(LEASE * 1000), age, ask.fingerprint)
+        room = [limit.max - self._local.held(user_slot(caller.id), limit) for limit in limits]
         for limit, most, cost in zip(limits, room, costs, strict=True):
-            args += (most, _microseconds(limit), cost)
-        reply = [int(n) for n in await self._redis.run(ADMIT, keys, args)]
+            args += (most, _microseconds(limit), cost, int(limit.of_model))
+        reply = await self._redis.run(ADMIT, keys, args)
         if reply[0]:
             self._remember(caller)
             raise Unauthenticated("revoked")
         return _read(reply, limits, room)
 
     async def _spend_by_slot(
-        self, caller: Caller, limits: Sequence[Limit], costs: Sequence[int]
+        self, caller: Caller, limits: Sequence[Limit], costs: Sequence[int], ask: Ask | None
     ) -> Spent:
         """In a cluster: the user's slot, then the shared one; a refusal gives the first back."""
         if await self.is_revoked(caller):
             raise Unauthenticated("revoked")
         bare = replace(caller, token_id=None)
-        spent: dict[Limit, Standing] = {}
-        taken: list[tuple[Limit, int, str | None]] = []
-        for per in ("user", "global"):
-            pairs = [(x, c) for x, c in zip(limits, costs, strict=True) if x.per == per]
-            if not pairs:
-                continue
-            try:
-                part = await self._spend_at_once(bare, *zip(*pairs, strict=True))
-            except RateLimited:
-                for limit, cost, at in taken:
-                    await self.give_back(caller, limit, cost, at)
-                raise
-            taken += [(limit, cost, part.at) for limit, cost in pairs]
-            spent |= dict(zip((x for x, _ in pairs), part.standings, strict=True))
-        return Spent(tuple(spent[x] for x in limits), taken[0][2] if taken else None)
+        priced = list(zip(limits, costs, strict=True))
+        own = [(x, c) for x, c in priced if x.per == "user"]
+        first = await self._spend_at_once(bare, *_unzipped(own), ask)
+        shared = [
+            (x, 0 if x.of_model and first.mode is not Mode.LEAD else c)
+            for x, c in priced
+            if x.per == "global"
+        ]
+        try:
+            second = await self._spend_at_once(bare, *_unzipped(shared), None)
+        except RateLimited:
+            for limit, cost in own:
+                await self.give_back(caller, limit, cost, first.at)
+            await self.release(ask, first)
+            raise
+        by_scope = {s.scope: s for s in first.standings + second.standings}
+        ordered = tuple(by_scope[x.scope] for x in limits if x.scope in by_scope)
+        return replace(first, standings=ordered)
+
+    async def release(self, ask: Ask | None, spent: Spent) -> None:
+        """Let others make the answer that this request was to make. Redis away: they lapse."""
+        if ask is None or spent.mode not in (Mode.LEAD, Mode.FOLLOW):
+            return
+        keys = [ask.once] if spent.mode is Mode.FOLLOW else [ask.lease, ask.once]
+        if keys := [k for k in keys if k is not None]:
+            with contextlib.suppress(DependencyUnavailable):
+                await self._redis.call("DEL", *keys)
 
     async def settle(
         self, caller: Caller, targets: tuple[str, ...], spent: Spent, *, unused_tokens: int
@@ -206,15 +235,23 @@ def _microseconds(limit: Limit) -> int:
     return -window if limit.stepped else window
 
 
-def _read(reply: Sequence[int], limits: Sequence[Limit], room: Sequence[int]) -> Spent:
-    _, refused, now, wait, *rest = reply
+def _unzipped(
+    priced: Sequence[tuple[Limit, int]],
+) -> tuple[tuple[Limit, ...], tuple[int, ...]]:
+    return tuple(x for x, _ in priced), tuple(c for _, c in priced)
+
+
+def _read(reply: Sequence[Any], limits: Sequence[Limit], room: Sequence[int]) -> Spent:
+    _, refused, now, wait, mode, payload, *rest = reply
     if refused:
         limit = limits[refused - 1]
         raise RateLimited(
             limit.scope, limit.max, limit.window, wait / 1e6, reset_at=(now + wait) / 1e6
         )
+    found = Mode(mode.decode())
     standings = tuple(
         Standing(limit.scope, limit.max, max(0, most - count), reset / 1e6, limit.window)
         for limit, most, count, reset in zip(limits, room, rest[::2], rest[1::2], strict=True)
+        if found is Mode.LEAD or not limit.of_model  # what was not touched is not shown
     )
-    return Spent(standings, at=str(now))
+    return Spent(standings, str(now), found, payload)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 LOG_LIMIT = 20_000  # above it a limit is stepped: 20,000 log entries are 220 KB
 
@@ -31,6 +32,11 @@ class Limit:
     @property
     def stepped(self) -> bool:
         return self.counts == "tokens" or self.max > LOG_LIMIT
+
+    @property
+    def of_model(self) -> bool:
+        """Whether it counts only when that model is really called."""
+        return self.target.startswith("model:")
 
     def for_tier(self, factor: float) -> Limit:
         """This limit for a tier; what all callers share knows no tiers."""
@@ -73,9 +79,59 @@ def tightest(standings: Iterable[Standing]) -> Standing:
     )
 
 
+class Mode(StrEnum):
+    """How a request comes to its answer."""
+
+    LEAD = "lead"  # make it
+    HIT = "hit"  # it is cached
+    FOLLOW = "follow"  # somebody is making it for the cache
+    REPLAY = "replay"  # the idempotency key was answered before
+    RUNNING = "running"  # the idempotency key is being answered
+    CONFLICT = "conflict"  # the idempotency key belongs to another request
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What makes two requests the same one, for the decision that admits them.
+
+    Keys in Redis, None for what is not asked: the cached answer to look for, the lease of whoever
+    makes it, where to keep a new answer (for `ttl` seconds), the idempotency key. max_age: seconds
+    that a cached answer may be old. who: this request alone.
+    """
+
+    fingerprint: str
+    slot: str  # how the user's keys begin
+    who: str
+    cached: str | None = None
+    lease: str | None = None
+    keep: str | None = None
+    once: str | None = None
+    max_age: float = 0.0
+    ttl: float = 0.0
+
+    @property
+    def kinds(self) -> int:
+        """What is asked, as the script wants it: a sum of 1, 2 and 4."""
+        return (
+            (self.cached is not None) + 2 * (self.lease is not None) + 4 * (self.once is not None)
+        )
+
+    @property
+    def keys(self) -> list[str]:
+        return [k for k in (self.cached, self.lease, self.once) if k is not None]
+
+
+LEASE = 5.0  # s; whoever makes an answer renews it, and is followed when it lapses
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a request took, and how the limits stood then. `at` is Redis's time, or None."""
+    """What a request took, and how the limits stood then. `at` is Redis's time, or None.
+
+    mode: what to do about the answer, see `Mode`. payload: what Redis has of it.
+    """
 
     standings: tuple[Standing, ...]
     at: str | None = None
+    mode: Mode = Mode.LEAD
+    payload: bytes = b""

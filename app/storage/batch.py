@@ -11,10 +11,11 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.storage.database import UNBOUND, Refused, refused
-from app.storage.tables import contents, events
+from app.storage.tables import contents, events, idempotency
 
 INSERT_CONTENT = insert(contents)
 INSERT_EVENT = insert(events)
+INSERT_KEY = insert(idempotency)
 MARK = (
     update(events)
     .where(events.c.id == bindparam("event_id"), events.c.published_at.is_(None))
@@ -28,6 +29,7 @@ class Entry:
 
     content: dict[str, Any]
     events: list[dict[str, Any]]
+    key: dict[str, Any] | None = None  # the idempotency key that it answers
     done: asyncio.Future[None] = field(default_factory=lambda: _future())
     expired: bool = False
 
@@ -35,6 +37,8 @@ class Entry:
         connection.execute(INSERT_CONTENT, self.content)
         if self.events:
             connection.execute(INSERT_EVENT, self.events)
+        if self.key:
+            connection.execute(INSERT_KEY, self.key)
 
     def settle(self, error: Exception | None = None) -> None:
         if self.done.done():
@@ -59,6 +63,9 @@ class Batch:
         rows = [row for entry in self.entries for row in entry.events]
         if rows:
             connection.execute(INSERT_EVENT, rows)
+        keys = [entry.key for entry in self.entries if entry.key]
+        if keys:
+            connection.execute(INSERT_KEY, keys)
         self._mark(connection)
 
     def write_singly(self, connection: Connection) -> list[Refused | None]:

@@ -1,4 +1,5 @@
-"""The tables: `contents` keeps results, `events` keeps what happened until it is published."""
+"""The tables: `contents` keeps results, `events` keeps what happened until it is published,
+`idempotency` which result answered which key first."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-REVISION = "0001"  # the migration that makes these tables; a test holds it to alembic's head
+REVISION = "0002"  # the migration that makes these tables; a test holds it to alembic's head
 
 
 class Instant(TypeDecorator[datetime]):
@@ -79,3 +80,16 @@ UNPUBLISHED = events.c.published_at.is_(None)
 Index(
     "events_unpublished", events.c.seq, sqlite_where=UNPUBLISHED, postgresql_where=UNPUBLISHED
 )  # partial: it is as small as the backlog
+
+# The first answer to each idempotency key. Its unique key decides between two that ran at once.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("content_id", Uuid(as_uuid=False), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("idempotency_by_age", "created_at"),
+    Index("idempotency_of_content", "content_id"),
+)

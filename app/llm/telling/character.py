@@ -10,6 +10,7 @@ from app.llm.telling import supplied
 from app.llm.telling.english import ordinal
 from app.llm.telling.grammar import Options, Telling, finished, introduced, scope
 from app.llm.telling.packs import Packs, known, seeded, tier
+from app.llm.telling.pronouns import named, pronouns, which
 from app.operations.character import CharacterRequest
 
 # The caller's further keys that have a sentence of their own, and what they are called here.
@@ -31,17 +32,6 @@ PROPER = ("name", "home", "deity", "patron", "enemy", "rival", "mentor")
 GIVEN = ("home", "deity", "goal", "family", "enemy", "weapon", "trait")
 CAST = ("name", "mentor", "rival", "enemy")
 MAX_EXTRA = 3  # further keys that one text mentions
-
-PRONOUNS = {
-    "she": ("she", "her", "her", "hers", "herself"),
-    "he": ("he", "him", "his", "his", "himself"),
-    "they": ("they", "them", "their", "theirs", "themself"),
-}
-SAYS = {
-    "she": ("she", "her", "female", "woman", "girl", "f"),
-    "he": ("he", "him", "male", "man", "boy", "m"),
-    "they": ("they", "them", "nonbinary", "non-binary", "enby", "other"),
-}
 CONDUCT = ("lawful", "chaotic", "neutral")
 NATURE = ("good", "evil", "neutral")
 
@@ -70,7 +60,7 @@ class _Person:
         self._class, self._class_noun = self._kind("character_class", packs.classes)
         self._race, self._race_noun = self._kind("character_race", _races(packs))
         self._background, self._background_noun = self._past()
-        self._pronoun = self._which_pronoun()
+        self._pronoun = which(self._told["pronouns"], bool(self._told["name"]), self._rng)
         self.words = self._words()
         self.scopes = self._scopes()
 
@@ -104,9 +94,12 @@ class _Person:
         race = self._packs.people["race"][self._race]
         told = {w: supplied.title(self._told[w]) for w in PROPER}
         told |= {w: supplied.subject(self._told[w]) for w in ("goal", "family", "weapon", "trait")}
-        told |= {"home": self._home(), "name": told["name"] or self._named(race)}
+        told |= {
+            "home": self._home(),
+            "name": told["name"] or named(race, self._pronoun, self._rng),
+        }
         return (
-            self._pronouns()
+            pronouns(self._pronoun)
             | {k: v for k, v in told.items() if v}
             | {
                 "a": "a",
@@ -117,33 +110,10 @@ class _Person:
             }
         )
 
-    def _named(self, race: Mapping[str, list[str]]) -> str:
-        """A name that goes with the pronoun, which for `they` may be any."""
-        first = race.get(self._pronoun) or [*race["she"], *race["he"]]
-        return f"{self._rng.choice(first)} {self._rng.choice(race['family'])}"
-
     def _home(self) -> str:
         places = self._packs.story["places"]
         home = supplied.place(self._told["home"], places)
         return home or self._rng.choice(self._packs.common["once"]["town"])
-
-    def _pronouns(self) -> dict[str, str]:
-        they, them, their, theirs, self_ = PRONOUNS[self._pronoun]
-        many = self._pronoun == "they"
-        return {
-            "they": they, "them": them, "their": their, "theirs": theirs, "themself": self_,
-            "s": "" if many else "s", "es": "" if many else "es",
-            "ies": "y" if many else "ies", "has": "have" if many else "has",
-            "is": "are" if many else "is", "was": "were" if many else "was",
-        }  # fmt: skip
-
-    def _which_pronoun(self) -> str:
-        """What the caller says; for a name without it `they`, for a drawn name a drawn one."""
-        said = str(self._told["pronouns"] or "").lower().replace("/", " ").split()
-        for which, words in SAYS.items():
-            if said and said[0].strip(",.") in words:
-                return which
-        return "they" if self._told["name"] else self._rng.choice(("she", "he"))
 
     def _scopes(self) -> tuple[Options, ...]:
         step = tier(self.level)

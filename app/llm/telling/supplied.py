@@ -12,12 +12,15 @@ from app.llm.telling.english import listed
 MAX_PHRASE = 60  # characters; a longer value is talk, not a name
 MAX_WORDS = 8
 MAX_QUOTATION = 120  # characters of talk that are quoted
+MAX_SAYING = 120  # characters of a value that is carried over as the caller wrote it
 LOOKED_AT = 400  # characters of a value that are looked at; more cannot change a phrase of 60
 
 MARKUP = re.compile(r"<[^<>]{0,80}>")
 # What could be taken for a slot, for markup, or for the end of a sentence or of a quotation.
 UNFIT = re.compile(r"[^\w\s'’,&/+()°-]|_")
 SENTENCE = re.compile(r"[.!?;:]\s|\n")
+# What has no place in a value that is carried over: slots, markup, and marks that come in pairs.
+UNSAID = re.compile(r"[^\w\s'’,&/+()°.;:!?…\"-]|_")
 EDGES = " ,'’&/+-°"
 LEADING = re.compile(r"\A(?:the|an?|my|some)\s+", re.I)
 
@@ -108,6 +111,22 @@ def quotation(value: Any) -> str:
     if text == whole:
         return f"{text[:1].upper()}{text[1:]}."
     return f"{text[:1].upper()}{text[1:]} …"
+
+
+def saying(value: Any, limit: int = MAX_SAYING) -> str:
+    """A value as the caller wrote it, in one line without markup; `` when no word is left."""
+    text = MARKUP.sub(" ", unicodedata.normalize("NFC", str(value)[:LOOKED_AT]))
+    text = UNSAID.sub(" ", "".join(c if c.isprintable() else " " for c in text))
+    text = " ".join(text.split())
+    if not any(c.isalnum() for c in text):
+        return ""
+    cut = shortened(text, limit)
+    return f"{cut.rstrip('.;:!?… ')} …" if len(text) > limit else cut
+
+
+def ended(text: str) -> str:
+    """A saying with the mark that ends a sentence."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text.rstrip(';: ')}."
 
 
 def thing(value: Any) -> str:

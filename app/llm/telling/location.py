@@ -1,0 +1,84 @@
+"""Location: a place of some type, size and purpose, with the people and things that were given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Any
+
+from app.llm.telling import supplied
+from app.llm.telling.brief import Brief
+from app.llm.telling.english import listed
+from app.llm.telling.grammar import Telling, scope
+from app.llm.telling.packs import Packs
+from app.llm.telling.sheet import Sheet
+from app.operations.location import LocationDraft, LocationRequest
+
+NAME_KEYS = ("name", "location_name")
+MOST_NAMED = 4  # given features that the description lists; each is a point of interest besides
+MOST_DETAILED = 12  # given things of one list that get a detail; there are so many details
+
+
+def compose(packs: Packs, request: LocationRequest, rng: Random) -> LocationDraft:
+    """The place, in at most `model.max_tokens` words and marks beside what the caller gave."""
+    brief = Brief(packs, request.context, request.theme, rng, used=frozenset(NAME_KEYS))
+    kind = packs.location["kind"][request.location_type.value]
+    texts = packs.location["text"]
+    words = brief.words | _words(packs, request, kind, brief, rng)
+    free = {n: o for n, o in texts.items() if n not in ("size_told", "use_features")}
+    free |= {n: texts[n] for n, slot in OPTIONAL.items() if slot in words}
+    telling = Telling(rng, words, brief.scopes(scope("kind", kind), free), brief.once)
+    sheet = Sheet(brief, telling, packs.location["sheet"], texts, request.model.max_tokens)
+    description = sheet.prose("description")
+    return LocationDraft(
+        name=words["place"][:1].upper() + words["place"][1:],
+        description=f"{description}{sheet.missing}",
+        points_of_interest=[
+            *(_capital(p) for p in _given(request.features, telling, "about")),
+            *sheet.items("points_of_interest"),
+        ],
+        occupants=[*_given(request.occupants, telling, "doing"), *sheet.items("occupants")],
+        secrets=sheet.items("secrets"),
+        hooks=sheet.items("hooks"),
+    )
+
+
+OPTIONAL = {"size_told": "size", "use_features": "features"}
+
+
+def _words(
+    packs: Packs, request: LocationRequest, kind: Any, brief: Brief, rng: Random
+) -> dict[str, str]:
+    """The fixed slots that only a place has."""
+    named = (supplied.title(brief.given.get(key)) for key in NAME_KEYS)
+    words = {"place": next(filter(None, named), "") or rng.choice(kind["name"])}
+    size, noun = supplied.subject(request.size), kind["noun"]
+    words["size_kind"] = noun
+    if size and set(size.lower().replace(",", "").split()) <= {*packs.location["sizes"]}:
+        words["size_kind"] = f"{size} {noun}"
+    elif said := supplied.saying(request.size):
+        words["size"] = said.rstrip(".;:!?… ")
+    purpose = supplied.saying(request.purpose).rstrip(".;:!?… ")
+    words["purpose"] = purpose or "nobody living has been told"
+    features = [said for f in request.features[:MOST_NAMED] if (said := supplied.subject(f))]
+    if features:
+        words["features"] = listed(features)
+    return words
+
+
+def _given(things: Sequence[str], telling: Telling, slot: str) -> Iterator[str]:
+    """Each given thing in the caller's words, with a detail where it is a name and not a tale."""
+    detailed = 0
+    for thing in dict.fromkeys(things):
+        said = supplied.saying(thing)
+        if not said:
+            continue
+        if supplied.is_talk(thing) or detailed == MOST_DETAILED:
+            yield supplied.ended(said)
+            continue
+        detailed += 1
+        yield supplied.ended(f"{said.rstrip('.;: ')}: {telling.draw(slot)}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

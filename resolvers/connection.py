@@ -1,0 +1,254 @@
+"""Connection: one `graphql-transport-ws` socket, from its first message to its close.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md has the messages and close codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from graphql import OperationType
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app.caller import Caller
+from app.errors import GatewayError, InternalError, Unauthenticated
+from app.gateway import Gateway, Visit
+from resolvers.endpoint import question
+from resolvers.errors import InvalidDocument, from_gateway
+from resolvers.execution import Executor, Question, Reply
+
+MOST_OPERATIONS = 100  # on one socket at once
+LONGEST_ID = 128  # characters of an operation's id
+LONGEST_REASON = 123  # bytes that a close frame has for it (RFC 6455, section 5.5)
+DAY = 86_400.0  # s; loops take no timers of years
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a connection waits, in seconds."""
+
+    init: float = 10.0  # for connection_init
+    look: float = 5.0  # between looks at the token's revocation
+
+
+class Closing(Exception):
+    """The protocol was broken, or the token does not hold: close with this code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason.encode()[:LONGEST_REASON].decode(errors="ignore")
+
+
+class TooManyOperations(GatewayError):
+    """One operation too many at once on a socket; the others go on."""
+
+    status, code = 429, "TOO_MANY_OPERATIONS"
+
+    def __init__(self) -> None:
+        super().__init__(f"A socket may run at most {MOST_OPERATIONS} operations at once")
+
+
+def _name(message: dict[str, Any]) -> str:
+    """The id of the message's operation."""
+    name = message.get("id")
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID:
+        raise Closing(4400, f"An operation's id has 1 to {LONGEST_ID} characters")
+    return name
+
+
+class Connection:
+    """One socket: its caller, and its operations by their ids."""
+
+    def __init__(
+        self, ws: WebSocket, executor: Executor, gateway: Gateway, patience: Patience
+    ) -> None:
+        self._ws, self._patience = ws, patience
+        self._executor, self._gateway = executor, gateway
+        self._caller: Caller | None = None
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self) -> None:
+        """Until either side closes; leaves no task behind."""
+        try:
+            closing = await self._served()
+        except WebSocketDisconnect:
+            log.debug("a socket was closed by its client")
+            closing = None
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if closing is not None:
+            with contextlib.suppress(RuntimeError, OSError):  # it was closed in the meantime
+                await self._ws.close(closing.code, closing.reason)
+
+    async def _served(self) -> Closing:
+        """Answer messages until there is a reason to close."""
+        try:
+            caller = await self._initialise()
+            async with asyncio.timeout(None) as lease:
+                self._start(self._hold_to_token(caller, lease))
+                while True:
+                    await self._handle(await self._receive())
+        except Closing as closing:
+            return closing
+        except TimeoutError:
+            return Closing(4403, "Token expired")  # a client's to renew; 4401 is fatal to it
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # -- messages
+    async def _receive(self) -> dict[str, Any]:
+        message = await self._ws.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        try:
+            found = orjson.loads(message.get("text") or "")
+        except orjson.JSONDecodeError:
+            raise Closing(4400, "A message must be JSON in a text frame") from None
+        if not isinstance(found, dict) or not isinstance(found.get("type"), str):
+            raise Closing(4400, "A message must be an object with a type")
+        if not isinstance(found.get("payload"), dict | None):
+            raise Closing(4400, "A message's payload must be an object")
+        return found
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        try:
+            await self._ws.send_text(orjson.dumps(message).decode())
+        except (RuntimeError, OSError) as error:  # it was closed in the meantime
+            raise WebSocketDisconnect(1006) from error
+
+    async def _initialise(self) -> Caller:
+        try:
+            async with asyncio.timeout(self._patience.init):
+                message = await self._receive()
+                while message["type"] in ("ping", "pong"):
+                    await self._handle(message)
+                    message = await self._receive()
+        except TimeoutError:
+            raise Closing(4408, "Connection initialisation timeout") from None
+        if message["type"] != "connection_init":
+            raise Closing(4401, "Unauthorized")
+        self._caller = await self._authenticated(message.get("payload") or {})
+        await self._send({"type": "connection_ack"})
+        return self._caller
+
+    async def _authenticated(self, payload: dict[str, Any]) -> Caller:
+        header = payload.get("Authorization") or payload.get("authorization")
+        try:
+            if isinstance(header, str) and len(header.split()) == 1:
+                header = f"Bearer {header}"  # the payload may name the token alone
+            given = header if isinstance(header, str) else None
+            caller = (await self._gateway.visit(given, str(uuid4()))).caller
+            if await self._gateway.limiter.is_revoked(caller):
+                raise Unauthenticated("revoked")
+        except Unauthenticated as error:
+            raise Closing(4403, error.message) from None
+        except GatewayError as error:
+            raise Closing(1013, error.message) from None  # "try again later"
+        return caller
+
+    async def _hold_to_token(self, caller: Caller, lease: asyncio.Timeout) -> None:
+        """End the lease when the token ends or is revoked."""
+        while (left := caller.expires_at - time.time()) > 0:
+            if await self._gateway.limiter.is_revoked(caller):
+                break
+            await asyncio.sleep(min(left, self._patience.look if caller.token_id else DAY))
+        lease.reschedule(asyncio.get_running_loop().time())
+
+    async def _handle(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "ping":
+            payload = {"payload": message["payload"]} if "payload" in message else {}
+            await self._send({"type": "pong", **payload})
+        elif kind == "subscribe":
+            await self._subscribe(message)
+        elif kind == "complete":
+            if task := self._operations.pop(_name(message), None):
+                task.cancel()
+        elif kind == "connection_init":
+            raise Closing(4429, "Too many initialisation requests")
+        elif kind != "pong":
+            raise Closing(4400, "Unknown message type")
+
+    # -- operations
+    async def _subscribe(self, message: dict[str, Any]) -> None:
+        name = _name(message)
+        if self._caller is None:
+            raise Closing(4401, "Unauthorized")
+        if name in self._operations:
+            raise Closing(4409, f"Subscriber for {name} already exists")
+        try:
+            asked = question(message.get("payload"))
+        except GatewayError as error:
+            raise Closing(4400, error.message) from None
+        visit = Visit(self._caller, str(uuid4()))
+        if len(self._operations) < MOST_OPERATIONS:
+            self._operations[name] = self._start(self._run(name, asked, visit))
+        else:
+            refused = [from_gateway(TooManyOperations(), visit.request_id)]
+            await self._send({"id": name, "type": "error", "payload": refused})
+
+    async def _run(self, name: str, asked: Question, visit: Visit) -> None:
+        """One operation from its document to its last message."""
+        try:
+            errors = await self._results(name, asked, visit)
+        except GatewayError as error:
+            errors = [from_gateway(error, visit.request_id)]
+        except WebSocketDisconnect:
+            return
+        except Exception:
+            log.exception("unexpected error", extra={"request_id": visit.request_id})
+            errors = [from_gateway(InternalError(), visit.request_id)]
+        # Off the list first: the client may use the id again once it has the last message.
+        if self._operations.get(name) is asyncio.current_task():
+            del self._operations[name]
+        with contextlib.suppress(WebSocketDisconnect):
+            if errors:
+                await self._send({"id": name, "type": "error", "payload": errors})
+            else:
+                await self._send({"id": name, "type": "complete"})
+
+    async def _results(self, name: str, asked: Question, visit: Visit) -> list[dict[str, Any]]:
+        """Send the operation's results; the errors that kept it from having any."""
+        executor = self._executor
+        try:
+            document = executor.documents.read(asked.query)
+            kind = document.operation(asked.operation_name).kind
+        except InvalidDocument as error:
+            await self._gateway.count(visit)
+            return error.formatted(visit.request_id)
+        context = executor.prepare(document, asked.operation_name, visit, visit.request_id)
+        if kind is not OperationType.SUBSCRIPTION:
+            return await self._one(name, await executor.run(document, asked, context))
+        stream = await executor.stream(document, asked, context)
+        if isinstance(stream, Reply):
+            errors: list[dict[str, Any]] = stream.body["errors"]
+            return errors
+        async with contextlib.aclosing(stream) as results:
+            async for body in results:
+                await self._send({"id": name, "type": "next", "payload": body})
+        return []
+
+    async def _one(self, name: str, reply: Reply) -> list[dict[str, Any]]:
+        if "data" not in reply.body:
+            errors: list[dict[str, Any]] = reply.body["errors"]
+            return errors
+        await self._send({"id": name, "type": "next", "payload": reply.body})
+        return []

@@ -1,0 +1,227 @@
+"""Limits and revocation across processes, a cluster's slots and outages, on real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as plain
+
+from app.caller import Caller
+from app.embedded.valkey import EmbeddedValkey, start_valkey
+from app.errors import Unauthenticated
+from app.policies.limiter import RateLimiter, revocation_key
+from app.policies.limits import Limit
+from app.redis import Redis
+from tests.limit_model import History, fill
+
+ALICE, BOB = Caller("alice"), Caller("bob")
+
+# -- several processes
+HAMMER = """
+import asyncio, json, sys
+from app.caller import Caller
+from app.errors import RateLimited
+from app.policies.limiter import RateLimiter
+from app.policies.limits import Limit
+from app.redis import Redis
+
+async def main(url, window, rounds):
+    redis = Redis(url, budget=5.0)
+    limiter = RateLimiter(redis, limits=[Limit("user", 40, window=window)])
+    await redis.call("PING")
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    admitted, refused = [], 0
+
+    async def ask():
+        nonlocal refused
+        for _ in range(rounds):
+            try:
+                admitted.append(int((await limiter.spend(Caller("alice"), ("user",))).at))
+            except RateLimited as full:
+                refused += 1
+                await asyncio.sleep(full.retry_after if rounds > 10 else 0)
+    await asyncio.gather(*(ask() for _ in range(16)))
+    print(json.dumps([admitted, refused]), flush=True)
+    await redis.close()
+
+asyncio.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))
+"""
+
+
+async def hammer(url: str, window: float, rounds: int) -> tuple[list[int], int]:
+    """What three processes were admitted at once, as Redis's times, and how many were refused."""
+    pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, "-c", HAMMER, url, str(window), str(rounds))
+    some = [
+        await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe) for _ in range(3)
+    ]
+    for process in some:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    replies = await asyncio.gather(*(process.communicate(b"go\n") for process in some))
+    found = [json.loads(out) for out, _ in replies]
+    return [at for admitted, _ in found for at in admitted], sum(refused for _, refused in found)
+
+
+async def test_three_processes_are_admitted_exactly_the_limit_together(redis_url: str) -> None:
+    admitted, refused = await hammer(redis_url, 60, 10)
+    assert (len(admitted), refused) == (40, 3 * 16 * 10 - 40)
+
+
+async def test_three_processes_keep_every_window_for_as_long_as_they_ask(redis_url: str) -> None:
+    admitted, _ = await hammer(redis_url, 0.25, 12)
+    assert len(admitted) > 2 * 40
+    assert History([(at, 1) for at in sorted(admitted)]).fullest(250_000) <= 40
+
+
+# -- a cluster
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Redis]:
+    """A cluster of one node: its slots are one server's, its rules a cluster's."""
+    port = free_port()
+    options = ["--port", port, "--bind", "127.0.0.1", "--cluster-port", free_port()]
+    server = start_valkey(
+        tmp_path / "node", persist=False, extra=[*options, "--cluster-enabled", "yes"]
+    )
+    with plain.Redis.from_url(server.url) as admin:
+        admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        while b"cluster_state:ok" not in admin.execute_command("CLUSTER", "INFO"):
+            await asyncio.sleep(0.01)
+    redis = Redis(f"redis+cluster://127.0.0.1:{port}/", budget=5.0)
+    yield redis
+    await redis.close()
+    server.stop()
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+async def test_in_a_cluster_what_another_slot_refuses_is_given_back(cluster: Redis) -> None:
+    limits = [Limit("global", 5, per="global"), Limit("user", 3)]
+    limiter, targets = RateLimiter(cluster, limits=limits), ("global", "user")
+    assert await fill(limiter, ALICE, targets) == 3
+    assert await fill(limiter, BOB, targets) == 2
+    assert await fill(limiter, Caller("carol"), targets) == 0
+    remaining = [[s.remaining for s in await limiter.look(x)] for x in (ALICE, BOB)]
+    assert remaining == [[0, 0], [0, 1]]
+
+
+async def test_in_a_cluster_a_revoked_token_is_refused(cluster: Redis) -> None:
+    limiter, caller = RateLimiter(cluster), Caller("alice", token_id="t1")
+    await limiter.spend(caller, ("user", "global"))
+    await cluster.call("SET", revocation_key("t1"), "1")
+    with pytest.raises(Unauthenticated):
+        await limiter.spend(caller, ("user", "global"))
+
+
+# -- revocation
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    redis = Redis(redis_url)
+    yield redis
+    await redis.close()
+
+
+async def test_a_revoked_token_is_refused_in_the_same_call_and_takes_nothing(
+    redis: Redis,
+) -> None:
+    limiter, caller = RateLimiter(redis), Caller("alice", token_id="t1")
+    await limiter.spend(caller, ("user",))
+    await redis.call("SET", revocation_key("t1"), "1")
+    with pytest.raises(Unauthenticated):
+        await limiter.spend(caller, ("user",))
+    other = replace(caller, token_id="t2")
+    assert [s.remaining for s in await limiter.look(other) if s.scope == "user"] == [999]
+    assert [await limiter.is_revoked(x) for x in (caller, other, ALICE)] == [True, False, False]
+
+
+# -- outages
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    server = start_valkey(tmp_path / "own", persist=False)
+    yield server
+    server.stop()  # by force when it is paused
+
+
+@dataclass
+class Outage:
+    """One server that can fail in several ways; `mend` undoes the last."""
+
+    server: EmbeddedValkey
+    directory: Path
+
+    def paused(self) -> Callable[[], Any]:
+        os.kill(self.server.pid, signal.SIGSTOP)
+        return lambda: os.kill(self.server.pid, signal.SIGCONT)
+
+    def killed(self) -> Callable[[], Any]:
+        self.server.kill()
+        return lambda: start_valkey(self.directory, persist=False)
+
+    def read_only(self) -> Callable[[], Any]:
+        self._tell("REPLICAOF", "127.0.0.1", "1")
+        return lambda: self._tell("REPLICAOF", "NO", "ONE")
+
+    def out_of_memory(self) -> Callable[[], Any]:
+        return self._configured("maxmemory", "1", "512mb")
+
+    def without_replicas(self) -> Callable[[], Any]:
+        return self._configured("min-replicas-to-write", "1", "0")
+
+    def _configured(self, name: str, bad: str, good: str) -> Callable[[], Any]:
+        self._tell("CONFIG", "SET", name, bad)
+        return lambda: self._tell("CONFIG", "SET", name, good)
+
+    def _tell(self, *command: str) -> None:
+        with plain.Redis.from_url(self.server.url) as client:
+            client.execute_command(*command)
+
+
+OUTAGES = ["paused", "killed", "read_only", "out_of_memory", "without_replicas"]
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+async def test_through_an_outage_a_window_admits_twice_the_limit_at_most_and_it_heals(
+    kind: str, server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    outage, redis, back = Outage(server, tmp_path / "own"), Redis(server.url), asyncio.Event()
+    redis.on_change(lambda up: back.set() if up else back.clear())
+    limiter = RateLimiter(redis, limits=[Limit("user", 12)], processes=2)
+    revoked = Caller("eve", token_id="gone")
+    await redis.call("SET", revocation_key("gone"), "1")
+    with pytest.raises(Unauthenticated):
+        await limiter.spend(revoked, ("user",))
+    await limiter.spend(ALICE, ("user",), requests=11)
+
+    mend = getattr(outage, kind)()
+    async with asyncio.timeout(10):  # against a hang
+        during = [await fill(limiter, x, ("user",)) for x in (BOB, ALICE)]
+        with pytest.raises(Unauthenticated):
+            await limiter.spend(revoked, ("user",))
+        assert await limiter.is_revoked(revoked)
+    assert (during, redis.up) == ([6, 6], False)
+
+    again = mend()
+    async with asyncio.timeout(10):  # the promise
+        await back.wait()
+    after = await fill(limiter, ALICE, ("user",))
+    await redis.close()
+    if isinstance(again, EmbeddedValkey):
+        again.stop()
+    # A server that came back empty knows nothing of the first eleven.
+    assert after == (6 if kind == "killed" else 0)
+    assert 11 + during[1] + after <= 2 * 12
