@@ -55,6 +55,9 @@ EXPOSED = [
     "X-RateLimit-Reset",
     "X-RateLimit-Scope",
     "Retry-After",
+    "X-Cache",
+    "X-Similarity",
+    "Age",
 ]
 
 log = logging.getLogger(__name__)
@@ -97,7 +100,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+                allow_headers=[
+                    "Authorization",
+                    "Cache-Control",
+                    "Content-Type",
+                    "Idempotency-Key",
+                    "X-Request-ID",
+                ],
                 expose_headers=EXPOSED,
                 max_age=3600,
             ),

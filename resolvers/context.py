@@ -12,7 +12,7 @@ from strawberry.types import Info as StrawberryInfo
 
 from app.errors import Unauthenticated
 from app.gateway import Admission, Gateway, Visit
-from resolvers.loaders import ContentLoader
+from resolvers.loaders import ChildrenLoader, ContentLoader
 
 
 @dataclass
@@ -37,6 +37,10 @@ class Context:
     @cached_property
     def contents(self) -> ContentLoader:
         return ContentLoader(self.gateway, self.caller_visit.caller)
+
+    @cached_property
+    def children(self) -> ChildrenLoader:
+        return ChildrenLoader(self.gateway, self.caller_visit.caller)
 
 
 Info: TypeAlias = StrawberryInfo[Context, None]

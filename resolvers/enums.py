@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import strawberry
 
+from app.gateway import CacheStatus, CacheUse
 from app.operations.campaign import CampaignContentType
 from app.operations.character import CharacterContentType
 from app.operations.fields import Category
@@ -203,5 +204,27 @@ described_enum(
         "HEALTHY": "It serves.",
         "DEGRADED": "It serves in part, or others stand in for it.",
         "UNHEALTHY": "It does not serve.",
+    },
+)
+
+described_enum(
+    CacheUse,
+    "CacheUse",
+    "What a request wants of the cache.",
+    {
+        "USE": "An earlier answer to the same request will do.",
+        "REFRESH": "A new answer, which is kept for others.",
+        "BYPASS": "A new answer, which is not kept.",
+    },
+)
+described_enum(
+    CacheStatus,
+    "CacheStatus",
+    "What the cache did.",
+    {
+        "HIT": "The answer was there already; no model was called.",
+        "MISS": "It was not there; it was made and may be kept.",
+        "COALESCED": "The same request was being answered; this is its answer.",
+        "BYPASS": "The cache was not asked.",
     },
 )

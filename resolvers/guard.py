@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum
 from inspect import isawaitable
 from typing import Any
@@ -28,7 +29,14 @@ class Access(Enum):
     AUTHENTICATED = "any authenticated caller"
 
 
-Rule = Access | str | Operation[Any, Any]  # a string is a permission
+@dataclass(frozen=True)
+class Itself:
+    """A field that counts for itself what it does, when the caller has the permission, if any."""
+
+    permission: str | None = None
+
+
+Rule = Access | str | Operation[Any, Any] | Itself  # a string is a permission
 
 
 class Guard(FieldExtension):
@@ -54,6 +62,9 @@ class Guard(FieldExtension):
         if isinstance(self.rule, Operation):
             admission = await context.gateway.admit(context.caller_visit, self.rule)
             context.admissions[info.path.key] = admission
+            return
+        if isinstance(self.rule, Itself):
+            await context.gateway.allow(context.caller_visit, self.rule.permission)
             return
         if info.operation.operation is OperationType.SUBSCRIPTION:
             context.resumed = bool(kwargs.get("after")) and self._is_met(context)

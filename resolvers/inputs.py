@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from enum import Enum
 from typing import Any
 
 import strawberry
 
+from app.errors import InvalidRequest
+from app.gateway import CacheUse, Wish
 from app.operations.campaign import CampaignContentType
 from app.operations.character import CharacterContentType
 from app.operations.fields import Category
@@ -22,6 +25,19 @@ from resolvers.types import described
 def optional(text: str) -> Any:
     """A field that may be left out."""
     return strawberry.field(description=text, default=strawberry.UNSET)
+
+
+@strawberry.input(description="How a request wants to be answered.")
+class Asking:
+    cache: CacheUse | None = optional(
+        "Whether an earlier answer will do; analyses and validations USE it unless told otherwise."
+    )
+    similar: float | None = optional(
+        "Take an earlier answer to a request that is so alike, 0 to 1; off unless given."
+    )
+    idempotency_key: str | None = optional(
+        "1 to 255 visible ASCII characters: the same key within 24 hours gives the first answer."
+    )
 
 
 @strawberry.input(description="A further key with its value.")
@@ -58,7 +74,7 @@ class CharacterContextInput:
 
 
 @strawberry.input(description="Character content to generate.")
-class GenerateCharacterContentInput:
+class GenerateCharacterContentInput(Asking):
     type: CharacterContentType = described("What to write.")
     character_context: CharacterContextInput = described("Who the character is.")
     theme: ThemeInput | None = optional("How it should feel.")
@@ -78,7 +94,7 @@ class StoryContextInput:
 
 
 @strawberry.input(description="A story element to generate.")
-class GenerateStoryInput:
+class GenerateStoryInput(Asking):
     element_type: StoryElementType = described("What part of a story to write.")
     context: StoryContextInput = described("Where the story stands.")
     parameters: list[KeyValue] | None = optional("Further wishes.")
@@ -97,7 +113,7 @@ class CampaignContextInput:
 
 
 @strawberry.input(description="Campaign content to generate.")
-class GenerateCampaignContentInput:
+class GenerateCampaignContentInput(Asking):
     type: CampaignContentType = described("What to write.")
     campaign_context: CampaignContextInput = described("What campaign it is for.")
     theme: ThemeInput | None = optional("How it should feel.")
@@ -106,7 +122,7 @@ class GenerateCampaignContentInput:
 
 
 @strawberry.input(description="A non-player character to generate.")
-class GenerateNpcInput:
+class GenerateNpcInput(Asking):
     role: NpcRole = described("What the person is to the party.")
     context: StoryContextInput = described("Where the person stands.")
     traits: list[KeyValue] | None = optional("Traits to keep, such as `temper` and `short`.")
@@ -116,7 +132,7 @@ class GenerateNpcInput:
 
 
 @strawberry.input(description="A location to generate.")
-class GenerateLocationInput:
+class GenerateLocationInput(Asking):
     location_type: LocationType = described("What kind of place it is.")
     context: StoryContextInput = described("Where the place stands.")
     size: str = described("Such as `small` or `three rooms and a yard`.")
@@ -128,7 +144,7 @@ class GenerateLocationInput:
 
 
 @strawberry.input(description="A text whose theme is to be analysed.")
-class AnalyzeThemeInput:
+class AnalyzeThemeInput(Asking):
     content: str = described("The text; 1 to 50,000 characters.")
     current_theme: ThemeInput | None = optional("What its theme is meant to be.")
     target_theme: ThemeInput | None = optional("The theme to compare it with.")
@@ -149,7 +165,7 @@ class RuleInput:
 
 
 @strawberry.input(description="A text to hold against rules.")
-class ValidateContentInput:
+class ValidateContentInput(Asking):
     content: str = described("The text; 1 to 50,000 characters.")
     content_type: str = described("What it is, such as `character`.")
     rules: list[RuleInput] = described("1 to 20 rules.")
@@ -158,7 +174,23 @@ class ValidateContentInput:
 
 
 # Inputs given as key and value lists that are objects in REST.
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
 OBJECTS = ("parameters", "context", "traits", "relationships")
+
+
+ASKING = tuple(f.name for f in fields(Asking))
+
+
+def wish(given: Asking) -> Wish:
+    """How an input wants to be answered. Raises `InvalidRequest` for what is out of bounds."""
+    key, similar = given.idempotency_key or None, given.similar or None
+    if key is not None and not KEY.fullmatch(key):
+        said = "1 to 255 visible ASCII characters are wanted"
+        raise InvalidRequest.at(("idempotency_key",), said)
+    if similar is not None and not 0 < similar <= 1:
+        raise InvalidRequest.at(("similar",), "a number from 0 to 1 is wanted")
+    use = given.cache or (CacheUse.USE if similar else None)
+    return Wish(use, similar=similar, idempotency_key=key)
 
 
 def raw(given: Any) -> dict[str, Any]:
@@ -166,7 +198,7 @@ def raw(given: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in _names(type(given)):
         value = getattr(given, name)
-        if value is strawberry.UNSET or value is None:
+        if value is strawberry.UNSET or value is None or name in ASKING:
             continue
         if name == "extra":
             for pair in value:

@@ -29,3 +29,18 @@ class ContentLoader(DataLoader[str, Content | None]):
         return [
             content_of(found[k].operation, found[k].answer) if k in found else None for k in keys
         ]
+
+
+class ChildrenLoader(DataLoader[str, list[Content]]):
+    """The caller's own content that continues each of these, the oldest first."""
+
+    cache = False
+
+    def __init__(self, gateway: Gateway, caller: Caller) -> None:
+        super().__init__()
+        self._gateway, self._caller = gateway, caller
+
+    async def batch_load_fn(self, keys: Sequence[str]) -> list[list[Content]]:
+        self._caller.require("content:read")
+        found = await self._gateway.children(self._caller, list(dict.fromkeys(keys)))
+        return [[content_of(r.operation, r.answer) for r in found.get(k, ())] for k in keys]

@@ -1,4 +1,4 @@
-"""The mutations: each runs one operation."""
+"""The mutations: each runs an operation, several, or deletes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Annotated, Any, TypeVar
 
 import strawberry
 
-from resolvers.context import Info
+from app.errors import InvalidRequest
+from resolvers.batch import MOST, BatchRequest, chosen
+from resolvers.context import ID, Info
 from resolvers.inputs import (
     AnalyzeThemeInput,
     GenerateCampaignContentInput,
@@ -16,16 +18,21 @@ from resolvers.inputs import (
     GenerateStoryInput,
     ValidateContentInput,
     raw,
+    wish,
 )
 from resolvers.payloads import (
     AnalyzeThemePayload,
+    DeleteContentPayload,
+    GenerateBatchPayload,
     GenerateCampaignContentPayload,
     GenerateCharacterContentPayload,
     GenerateLocationPayload,
     GenerateNpcPayload,
     GenerateStoryPayload,
     ValidateContentPayload,
+    batch_result,
     payload,
+    rate_limit,
 )
 
 P = TypeVar("P")
@@ -47,12 +54,17 @@ ThemeAnalysisInput = Annotated[
 ValidationInput = Annotated[
     ValidateContentInput, strawberry.argument(description="What to hold against which rules.")
 ]
+BatchRequests = Annotated[
+    list[BatchRequest], strawberry.argument(description=f"1 to {MOST} operations.")
+]
+DeletedID = Annotated[ID, strawberry.argument(description="The content's id.")]
 
 
 async def _run(info: Info, given: Any, kind: type[P], field: str) -> P:
     """Run the operation that the guard admitted for this field."""
     admission = info.context.admissions.pop(info.path.key)
-    return payload(kind, field, await info.context.gateway.run(raw(given), admission))
+    answer = await info.context.gateway.run(raw(given), admission, lambda: wish(given))
+    return payload(kind, field, answer)
 
 
 @strawberry.type(description="What can be asked of the gateway to do. Fields run in order.")
@@ -100,3 +112,31 @@ class Mutation:
         self, info: Info, input: ValidationInput
     ) -> ValidateContentPayload | None:
         return await _run(info, input, ValidateContentPayload, "validation")
+
+    @strawberry.mutation(
+        description="Run several operations side by side, each as if it had come alone."
+    )
+    async def generate_batch(
+        self, info: Info, requests: BatchRequests
+    ) -> GenerateBatchPayload | None:
+        visit = info.context.caller_visit
+        if not 1 <= len(requests) <= MOST:
+            await info.context.gateway.count(visit)
+            raise InvalidRequest.at(("requests",), f"1 to {MOST} requests are wanted")
+        asked = [chosen(request) for request in requests]
+        outcomes = await info.context.gateway.batch(visit, asked)
+        return GenerateBatchPayload(
+            request_id=visit.request_id,
+            rate_limit=rate_limit(visit.counted_standing),
+            results=[batch_result(outcome, visit.request_id) for outcome in outcomes],
+        )
+
+    @strawberry.mutation(description="Delete one of your contents, for good.")
+    async def delete_content(self, info: Info, id: DeletedID) -> DeleteContentPayload | None:
+        visit = info.context.caller_visit
+        await info.context.gateway.delete(visit, str(id))
+        return DeleteContentPayload(
+            request_id=visit.request_id,
+            rate_limit=rate_limit(visit.counted_standing),
+            content_id=id,
+        )

@@ -9,8 +9,11 @@ from typing import Any, TypeVar
 
 import strawberry
 
-from app.gateway import Answer, Standing
+from app.errors import GatewayError
+from app.gateway import Answer, CacheStatus, Standing
+from resolvers.errors import extensions
 from resolvers.types import (
+    Content,
     ContentValidation,
     GeneratedContent,
     Location,
@@ -42,42 +45,96 @@ class Payload:
     rate_limit: RateLimit = described("The tightest limit that this request touched.")
 
 
+@strawberry.interface(description="What the payload of every operation has.")
+class OperationPayload(Payload):
+    cache_status: CacheStatus = described("What the cache did.")
+    similarity: float | None = described(
+        "How alike the request was that this answer was made for, where it was another."
+    )
+
+
 @strawberry.type(description="Generated character content.")
-class GenerateCharacterContentPayload(Payload):
+class GenerateCharacterContentPayload(OperationPayload):
     content: GeneratedContent = described("The content.")
 
 
 @strawberry.type(description="Generated campaign content.")
-class GenerateCampaignContentPayload(Payload):
+class GenerateCampaignContentPayload(OperationPayload):
     content: GeneratedContent = described("The content.")
 
 
 @strawberry.type(description="A generated non-player character.")
-class GenerateNpcPayload(Payload):
+class GenerateNpcPayload(OperationPayload):
     npc: Npc = described("The person.")
 
 
 @strawberry.type(description="A generated location.")
-class GenerateLocationPayload(Payload):
+class GenerateLocationPayload(OperationPayload):
     location: Location = described("The place.")
 
 
 @strawberry.type(description="A generated story element.")
-class GenerateStoryPayload(Payload):
+class GenerateStoryPayload(OperationPayload):
     story: Story = described("The story element.")
 
 
 @strawberry.type(description="An analysed theme.")
-class AnalyzeThemePayload(Payload):
+class AnalyzeThemePayload(OperationPayload):
     analysis: ThemeAnalysis = described("The analysis.")
 
 
 @strawberry.type(description="A validated text.")
-class ValidateContentPayload(Payload):
+class ValidateContentPayload(OperationPayload):
     validation: ContentValidation = described("The validation.")
+
+
+@strawberry.type(description="Why one operation of a batch has no result.")
+class BatchError:
+    code: str = described("The code, as in an error's `extensions`.")
+    message: str = described("What went wrong.")
+    field: str | None = described("The first bad field, from `input`, if the input was wrong.")
+    retry_after_ms: int | None = described("Milliseconds until another try makes sense.")
+
+
+@strawberry.type(description="What came of one operation of a batch.")
+class BatchResult:
+    content: Content | None = described("The result.")
+    error: BatchError | None = described("Why there is none.")
+    cache_status: CacheStatus | None = described("What the cache did.")
+
+
+@strawberry.type(description="What came of each operation of a batch.")
+class GenerateBatchPayload(Payload):
+    results: list[BatchResult] = described("A result for each request, in the given order.")
+
+
+@strawberry.type(description="A deleted content.")
+class DeleteContentPayload(Payload):
+    content_id: strawberry.ID = described("The id that is gone.")
 
 
 def payload(kind: Callable[..., P], field: str, answer: Answer) -> P:
     """The answer as a payload, its result in `field`."""
     result: Any = {field: content_of(answer.operation.name, answer.body)}
-    return kind(request_id=answer.request_id, rate_limit=rate_limit(answer.standing), **result)
+    return kind(
+        request_id=answer.request_id,
+        rate_limit=rate_limit(answer.standing),
+        cache_status=answer.cache_status,
+        similarity=answer.similarity,
+        **result,
+    )
+
+
+def batch_result(outcome: Answer | GatewayError, request_id: str) -> BatchResult:
+    """What came of one operation as its result."""
+    if isinstance(outcome, Answer):
+        found = content_of(outcome.operation.name, outcome.body)
+        return BatchResult(content=found, error=None, cache_status=outcome.cache_status)
+    facts = extensions(outcome, request_id)
+    error = BatchError(
+        code=facts["code"],
+        message=outcome.message,
+        field=facts.get("field"),
+        retry_after_ms=facts.get("retryAfterMs"),
+    )
+    return BatchResult(content=None, error=error, cache_status=None)

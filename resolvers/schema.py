@@ -9,7 +9,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from app.operations import CAMPAIGN, CHARACTER, LOCATION, NPC, STORY, THEME, VALIDATION
-from resolvers.guard import Access, Guard, Rule
+from resolvers.guard import Access, Guard, Itself, Rule
 from resolvers.mutations import Mutation
 from resolvers.queries import Query
 from resolvers.subscriptions import EVENTS, Subscription
@@ -34,6 +34,8 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "generate_story": STORY,
         "analyze_theme": THEME,
         "validate_content": VALIDATION,
+        "generate_batch": Itself(),
+        "delete_content": Itself("content:write"),
     },
     Subscription: {
         "content_generated": "events:subscribe",

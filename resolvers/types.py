@@ -61,6 +61,19 @@ class Content:
     content_type: ContentType = described("What kind of content it is.")
     created_at: datetime = described("When it was made.")
     metadata: Metadata = described("What it tells about itself.")
+    continues: strawberry.Private[str | None] = None  # the parent's id
+
+    @strawberry.field(description="The content that this one continues; null when it is gone.")
+    async def parent(self, info: strawberry.Info) -> Content | None:
+        if self.continues is None:
+            return None
+        found: Content | None = await info.context.contents.load(self.continues)
+        return found
+
+    @strawberry.field(description="The contents that continue this one, the oldest first.")
+    async def children(self, info: strawberry.Info) -> list[Content]:
+        found: list[Content] = await info.context.children.load(str(self.content_id))
+        return found
 
 
 def _common(answer: dict[str, Any]) -> dict[str, Any]:
@@ -70,6 +83,7 @@ def _common(answer: dict[str, Any]) -> dict[str, Any]:
         "content_type": metadata.content_type,
         "created_at": metadata.created_at,
         "metadata": metadata,
+        "continues": answer.get("parent_content_id") or answer.get("parent_element_id"),
     }
 
 
@@ -97,7 +111,11 @@ class Story(Content):
     text: str = described("The prose.")
     summary: str = described("The prose told in one or two sentences.")
     parent_element_id: strawberry.ID | None = described("The element that this one continues.")
-    child_elements: list[strawberry.ID] = described("The elements that continue this one.")
+
+    @strawberry.field(description="The elements that continue this one, the oldest first.")
+    async def child_elements(self, info: strawberry.Info) -> list[strawberry.ID]:
+        children: list[Content] = await info.context.children.load(str(self.content_id))
+        return [child.content_id for child in children if isinstance(child, Story)]
 
     @classmethod
     def of(cls, answer: dict[str, Any]) -> Story:
@@ -107,7 +125,6 @@ class Story(Content):
             text=answer["content"],
             summary=answer["summary"],
             parent_element_id=_id(answer["parent_element_id"]),
-            child_elements=[strawberry.ID(c) for c in answer["child_elements"]],
         )
 
 

@@ -239,7 +239,7 @@ def test_a_person_is_held_against_the_given_relationships() -> None:
 def test_a_place_without_anything_to_look_into_is_rejected() -> None:
     request = LOCATION.read(GOOD[wishes.LOCATION])
     names = ("points_of_interest", "occupants", "secrets", "hooks")
-    empty = {"name": "The Lamp", "description": " ", **dict.fromkeys(names, [])}
+    empty = {"name": "The Lamp", "description": " ", **{name: [] for name in names}}
     said = problems(LOCATION, request, empty)
     assert "description: must not be empty" in said
     assert "points_of_interest: at least one" in said

@@ -12,7 +12,10 @@ from app.llm.telling import supplied
 from app.llm.telling.english import article, polished
 from app.llm.telling.grammar import SLOT, Telling, Unit, finished, introduced
 from app.llm.telling.packs import Packs
+from app.operations.campaign import CampaignContentType
 from app.operations.fields import Category
+from app.operations.location import LocationType
+from app.operations.npc import NpcRole
 
 
 def _templates(table: Any) -> Iterator[str]:
@@ -31,8 +34,11 @@ def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> None:
     names |= {"theirs", "themself", "s", "es", "ies", "has", "is", "was", "extra", "talk", "family"}
     names |= {"goal", "enemy", "weapon", "trait", "villain", "matter", "campaign_type", "length"}
     names |= {"missing", "conflict", "flavour", "element", "party", "foes", "dc", "setting"}
-    names.add("party_s")
+    names |= {"party_s", "traits", "what", "trade", "place", "kind", "size", "size_kind", "purpose"}
+    names |= {"features", "about", "doing"}
     for table in (packs.common["once"], packs.common["free"], packs.story["once"]):
+        names |= table.keys()
+    for table in (packs.campaign["free"], packs.npc["text"], packs.location["text"]):
         names |= table.keys()
     names |= packs.story["free"].keys() | packs.character["text"].keys()
     names |= {"reward", "level_stand", "level_item", "sum2", "class_tier"}
@@ -45,11 +51,16 @@ def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> None:
         ("background", packs.people["background"]["noble"]),
         ("conduct", packs.people["conduct"]["lawful"]),
         ("nature", packs.people["nature"]["evil"]),
+        ("role", packs.npc["role"]["ally"]),
+        ("kind", packs.location["kind"]["town"]),
     ):
         names |= {f"{prefix}_{key}" for key in table}
     used = {
         slot.removesuffix("_cap").removesuffix("_low")
-        for table in (packs.classes, packs.people, packs.moods, packs.character, packs.story)
+        for table in (
+            *(packs.classes, packs.people, packs.moods, packs.character, packs.story),
+            *(packs.campaign, packs.npc, packs.location),
+        )
         for template in _templates(table)
         for slot in SLOT.findall(template)
     }
@@ -103,6 +114,8 @@ def test_every_pack_has_every_list() -> None:
     for tables, lists in (
         (packs.classes, set(packs.classes["wizard"])),
         (packs.moods, set(packs.moods["horror"])),
+        (packs.npc["role"], set(packs.npc["role"]["ally"])),
+        (packs.location["kind"], set(packs.location["kind"]["town"])),
         (people["race"], set(people["race"]["elf"])),
         (people["background"], set(people["background"]["noble"])),
         (people["conduct"], {"way", "ideal"}),
@@ -110,4 +123,8 @@ def test_every_pack_has_every_list() -> None:
     ):
         for name, table in tables.items():
             assert lists <= set(table), (name, lists - set(table))
+    assert set(packs.npc["role"]) == set(NpcRole)
+    assert set(packs.location["kind"]) == set(LocationType)
+    for plan in ("plan", "short", "long"):
+        assert set(packs.campaign[plan]) == set(CampaignContentType)
     assert set(packs.moods) == set(packs.lists.categories) == set(Category)

@@ -21,8 +21,10 @@ from app.errors import (
 from app.gateway import Gateway, Visit
 from app.http import limit_headers, read_json
 from app.operations import OPERATIONS, Operation
+from app.rest import batch
 from app.rest.openapi import DOCS_PAGE, openapi_document
 from app.rest.responses import JSON, error_response
+from app.rest.wishes import told, wish
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Visit, Request], Awaitable[Response]]
@@ -68,14 +70,27 @@ def _operation(gateway: Gateway, operation: Operation[Any, Any]) -> Handler:
     async def run(visit: Visit, request: Request) -> Response:
         body = await read_json(request)
         admission = await gateway.admit(visit, operation)
-        return JSON((await gateway.run(body, admission)).body)
+        answer = await gateway.run(body, admission, lambda: wish(request))
+        return JSON(answer.body, headers=told(answer))
+
+    return run
+
+
+def _batch(gateway: Gateway) -> Handler:
+    async def run(visit: Visit, request: Request) -> Response:
+        asked = wish(request)
+        return JSON(await batch.run(gateway, visit, await read_json(request), asked))
 
     return run
 
 
 def _content(gateway: Gateway) -> Handler:
     async def content(visit: Visit, request: Request) -> Response:
-        return JSON(await gateway.content(visit, request.path_params["content_id"]))
+        content_id = request.path_params["content_id"]
+        if request.method == "DELETE":
+            await gateway.delete(visit, content_id)
+            return Response(status_code=204)
+        return JSON(await gateway.content(visit, content_id))
 
     return content
 
@@ -137,7 +152,12 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
             Route(o.path, authenticated(gateway, _operation(gateway, o)), methods=["POST"])
             for o in OPERATIONS.values()
         ),
-        Route("/api/v2/content/{content_id}", authenticated(gateway, _content(gateway))),
+        Route("/api/v2/batch", authenticated(gateway, _batch(gateway)), methods=["POST"]),
+        Route(
+            "/api/v2/content/{content_id}",
+            authenticated(gateway, _content(gateway)),
+            methods=["GET", "DELETE"],
+        ),
         *_documents(),
         *_health(gateway),
     ]

@@ -10,13 +10,14 @@ from typing import Any
 from app.llm.telling.issues import Findings, error, warning
 from app.llm.telling.lawbook import level_words
 from app.llm.telling.packs import known
-from app.llm.telling.passage import WORD, Passage, quoted
+from app.llm.telling.passage import Passage, quoted
 
 NAME = re.compile(r"\b[A-Z][a-z]{3,20}\b")
 FIRST = frozenset({"i", "my", "me", "we", "our", "us"})
 THIRD = frozenset({"he", "she", "they", "his", "her", "their", "him", "them"})
 PAST = frozenset({"was", "were", "had", "said", "went", "came", "took", "stood", "looked", "knew"})
 PRESENT = frozenset({"is", "are", "has", "says", "goes", "comes", "takes", "stands", "looks"})
+MARKS = str.maketrans(dict.fromkeys('.,;:!?…()[]“”"—–*', " "))
 MAX_TOLD = 400  # sentences in which drift is looked for; it shows early or not at all
 MAX_NAMES = 60  # names that are compared with one another
 DRIFT = 4  # sentences of the rarer kind from which it is drift rather than a slip
@@ -31,9 +32,14 @@ LEVEL_KEYS = ("character_level", "level", "party_level")
 def judged(passage: Passage, context: Mapping[str, Any], lawbook: Mapping[str, Any]) -> Findings:
     yield from _contradictions(passage, context, lawbook)
     yield from _names(passage)
-    told = [(s, frozenset(WORD.findall(s.lower()))) for s in passage.narrated[:MAX_TOLD]]
+    told = [(s, _small_words(s)) for s in passage.narrated[:MAX_TOLD]]
     yield from _drift(told, FIRST, THIRD, "person", "first", "third")
     yield from _drift(told, PAST, PRESENT, "tense", "past", "present")
+
+
+def _small_words(sentence: str) -> frozenset[str]:
+    """The sentence's words; splitting takes a third of the time of the expression for words."""
+    return frozenset(sentence.lower().translate(MARKS).split())
 
 
 def _names(passage: Passage) -> Findings:
@@ -52,6 +58,8 @@ def _names(passage: Passage) -> Findings:
 
 def _one_apart(one: str, other: str) -> bool:
     """One letter more, less, changed or exchanged; a plural or a possessive is no misspelling."""
+    if one[0] != other[0] and one[-1] != other[-1]:
+        return False  # one slip leaves either end as it is; most pairs go no further
     if abs(len(one) - len(other)) > 1 or one + "s" == other or other + "s" == one:
         return False
     if sorted(one) == sorted(other):
@@ -111,7 +119,7 @@ def _other_kind(
 def _place(passage: Passage, kind: str) -> re.Match[str] | None:
     if kind.split("_")[0] not in passage.lower:
         return None
-    return re.search(rf"\b{kind.replace('_', '[- ]')}s?\b", passage.lower)
+    return passage.whole(rf"{kind.replace('_', '[- ]')}s?")
 
 
 def _other_level(passage: Passage, level: Any) -> Findings:

@@ -8,17 +8,18 @@ from typing import Any
 
 from app.llm.telling.issues import Findings, error, info, warning
 from app.llm.telling.packs import known
-from app.llm.telling.passage import MAX_SENTENCE, Passage
+from app.llm.telling.passage import LEVEL, MAX_SENTENCE, Passage
 
 DIGIT = re.compile(r"\d")
-LEVEL = re.compile(r"\b(?:level[ -](\d{1,4})|(\d{1,4})(?:st|nd|rd|th)?[ -]level)\b(?![ -]spell)")
 SPELL_LEVEL = re.compile(
     r"\b(?:(\d{1,3})(?:st|nd|rd|th)?[ -]level[ -](?:spell|slot)"
     r"|level[ -](\d{1,3})[ -](?:spell|slot))"
 )
 DICE = re.compile(r"(?<![\w.])\d{0,3}d(\d{1,4})\b")
+DIE = re.compile(r"d\d")
+ABILITIES = ("strength", "dexterity", "constitution", "intelligence", "wisdom", "charisma")
 ABILITY = re.compile(
-    r"\b(strength|dexterity|constitution|intelligence|wisdom|charisma)"
+    rf"\b({'|'.join(ABILITIES)})"
     r" (?:score )?(?:of |is )?(\d{1,3})\b"
 )
 CASTS = re.compile(r"\b(?:casts?|casting|spells?|concentrat\w{2,5})\b", re.I)
@@ -50,7 +51,7 @@ def _broken(passage: Passage, context: Mapping[str, Any], lawbook: Mapping[str, 
 
 def level_words(passage: Passage) -> Iterator[tuple[int, re.Match[str]]]:
     """Each level that a text speaks of, spell levels left out."""
-    for place in LEVEL.finditer(passage.lower) if "level" in passage.lower else ():
+    for place in passage.levels:
         yield int(place[1] or place[2]), place
 
 
@@ -61,7 +62,8 @@ def _levels(passage: Passage, lawbook: Mapping[str, Any]) -> Findings:
                 f"There is no level {level}: characters have levels 1 to {lawbook['levels']}.",
                 passage.around(*place.span()), "Use a level from 1 to 20.",
             )  # fmt: skip
-    for place in SPELL_LEVEL.finditer(passage.lower) if "level" in passage.lower else ():
+    spells = "level" in passage.lower and ("spell" in passage.lower or "slot" in passage.lower)
+    for place in SPELL_LEVEL.finditer(passage.lower) if spells else ():
         if (level := int(place[1] or place[2])) > lawbook["spell_levels"]:
             yield error(
                 f"There are no spells of level {level}: the highest is 9.",
@@ -70,7 +72,8 @@ def _levels(passage: Passage, lawbook: Mapping[str, Any]) -> Findings:
 
 
 def _dice(passage: Passage, dice: Sequence[int]) -> Findings:
-    for place in DICE.finditer(passage.lower):
+    # Two letters' search first: the whole expression takes 1 ms over 50,000 characters.
+    for place in DICE.finditer(passage.lower) if DIE.search(passage.lower) else ():
         if int(place[1]) not in dice:
             nearest = min(dice, key=lambda d: abs(d - int(place[1])))
             yield error(
@@ -80,7 +83,8 @@ def _dice(passage: Passage, dice: Sequence[int]) -> Findings:
 
 
 def _abilities(passage: Passage, most: int) -> Findings:
-    for place in ABILITY.finditer(passage.lower):
+    named = any(ability in passage.lower for ability in ABILITIES)
+    for place in ABILITY.finditer(passage.lower) if named else ():
         if int(place[2]) > most:
             yield error(
                 f"{place[1].capitalize()} {place[2]} is above {most}, the highest there is.",

@@ -56,14 +56,25 @@ def _words(
     words["size_kind"] = noun
     if size and set(size.lower().replace(",", "").split()) <= {*packs.location["sizes"]}:
         words["size_kind"] = f"{size} {noun}"
-    elif said := supplied.saying(request.size):
-        words["size"] = said.rstrip(".;:!?… ")
-    purpose = supplied.saying(request.purpose).rstrip(".;:!?… ")
-    words["purpose"] = purpose or "nobody living has been told"
+    elif said := _said(request.size):
+        words["size"] = said
+    words["purpose"] = _said(request.purpose) or "nobody living has been told."
     features = [said for f in request.features[:MOST_NAMED] if (said := supplied.subject(f))]
     if features:
         words["features"] = listed(features)
     return words
+
+
+def _said(value: str) -> str:
+    """What stands behind a colon, to the end of its sentence; talk between quotation marks."""
+    said = supplied.saying(value)
+    if not said:
+        return ""
+    return (
+        f"“{_capital(supplied.ended(said))}”"
+        if supplied.is_talk(value)
+        else f"{said.rstrip('.;: ')}."
+    )
 
 
 def _given(things: Sequence[str], telling: Telling, slot: str) -> Iterator[str]:

@@ -58,6 +58,9 @@ def _as_written(lowered: str, sentences: Sequence[str]) -> str:
 
 
 def _repeated_words(passage: Passage, allowed: Collection[str]) -> Findings:
+    words = passage.words
+    if not any(map(str.__eq__, words, words[1:])):
+        return
     for place in TWICE.finditer(passage.text):
         if place[1].lower() not in allowed:
             yield warning(
@@ -110,8 +113,8 @@ def _vocabulary(passage: Passage, common: Collection[str]) -> Findings:
             f"Only {share:.0%} of the words differ from one another.", None,
             "Name things by their own names; vary the verbs.",
         )  # fmt: skip
-    counted = Counter(w for w in words if len(w) > 4 and w not in common)
-    word, times = next(iter(counted.most_common(1)), ("", 0))
+    content = {w: n for w, n in passage.counted.items() if len(w) > 4 and w not in common}
+    word, times = max(content.items(), key=lambda said: said[1], default=("", 0))
     if times > max(4, WORN * len(words)) and (place := passage.first(word)):
         yield warning(
             f"“{word}” stands {times} times.", passage.around(*place.span()),

@@ -29,7 +29,7 @@ class Sheet:
         told = {field: telling.units(paragraphs) for field, paragraphs in plan.items()}
         everything = " ".join(unit.text for units in told.values() for unit in units)
         if missing := brief.missing(everything, templates):
-            told["missing"] = [Unit(" ", polished(missing))]
+            told["missing"] = [Unit(" ", polished(telling.tell(missing)))]
         people = brief.people(telling)
         if own := telling.called("name", brief.packs.titles):
             people.append(own)

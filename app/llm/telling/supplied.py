@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from app.llm.telling.english import listed
+from app.llm.telling.english import DOUBLED, listed
 
 MAX_PHRASE = 60  # characters; a longer value is talk, not a name
 MAX_WORDS = 8
@@ -22,6 +22,7 @@ SENTENCE = re.compile(r"[.!?;:]\s|\n")
 # What has no place in a value that is carried over: slots, markup, and marks that come in pairs.
 UNSAID = re.compile(r"[^\w\s'’,&/+()°.;:!?…\"-]|_")
 EDGES = " ,'’&/+-°"
+ARTICLES = frozenset({"the", "a", "an"})
 LEADING = re.compile(r"\A(?:the|an?|my|some)\s+", re.I)
 
 
@@ -31,7 +32,8 @@ def phrase(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return shortened(listed([p for p in map(phrase, value[:4]) if p]))
-    return shortened(plain(value))
+    text = shortened(plain(value))
+    return text if set(text.lower().split()) - ARTICLES else ""
 
 
 def plain(value: Any) -> str:
@@ -117,7 +119,7 @@ def saying(value: Any, limit: int = MAX_SAYING) -> str:
     """A value as the caller wrote it, in one line without markup; `` when no word is left."""
     text = MARKUP.sub(" ", unicodedata.normalize("NFC", str(value)[:LOOKED_AT]))
     text = UNSAID.sub(" ", "".join(c if c.isprintable() else " " for c in text))
-    text = " ".join(text.split())
+    text = DOUBLED.sub(r"\1", " ".join(text.split()))
     if not any(c.isalnum() for c in text):
         return ""
     cut = shortened(text, limit)

@@ -33,10 +33,9 @@ def stem(word: str) -> str:
 
 
 class WordCount:
-    """How often each stem occurs in a text, and the words that stood for it."""
+    """How often each stem occurs among counted words, and the words that stood for it."""
 
-    def __init__(self, text: str) -> None:
-        counted = Counter(WORD.findall(text.lower()))
+    def __init__(self, counted: Counter[str]) -> None:
         self.total = sum(counted.values())
         self.stems: Counter[str] = Counter()
         self.shown: dict[str, str] = {}

@@ -1,0 +1,63 @@
+"""What a REST request's headers wish of its answer, and what the answer's headers tell of it."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+
+from app.errors import InvalidRequest
+from app.gateway import Answer, CacheStatus, CacheUse, Wish
+
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def wish(request: Request) -> Wish:
+    """`Idempotency-Key` and `Cache-Control`.
+
+    `max-age=N` asks for a cached answer at most N seconds old, `no-cache` for a new one that is
+    kept, `no-store` for one that is not; `similar=0.85` takes an earlier answer to a request that
+    is so alike.
+
+    Raises:
+        InvalidRequest: naming the header.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is not None and not KEY.fullmatch(key):
+        said = "1 to 255 visible ASCII characters are wanted"
+        raise InvalidRequest.at(("Idempotency-Key",), said)
+    given = {}
+    for part in request.headers.get("cache-control", "").lower().split(","):
+        name, _, value = part.partition("=")
+        given[name.strip()] = value.strip().strip('"')
+    use, age, similar = None, _number(given, "max-age", 10**9), _number(given, "similar", 1)
+    if age is not None or similar is not None:
+        use = CacheUse.USE
+    if "no-cache" in given:
+        use, similar = CacheUse.REFRESH, None
+    if "no-store" in given:
+        use, similar = CacheUse.BYPASS, None
+    return Wish(use, age, similar, key)
+
+
+def _number(given: dict[str, str], name: str, most: float) -> float | None:
+    if name not in given:
+        return None
+    try:
+        found = float(given[name])
+    except ValueError:
+        found = -1
+    if not 0 <= found <= most:
+        said = f"{name} takes a number from 0 to {most:g}"
+        raise InvalidRequest.at(("Cache-Control",), said)
+    return found
+
+
+def told(answer: Answer) -> dict[str, str]:
+    """`X-Cache`, and of an answer that was there already its `Age` and likeness."""
+    found = {"X-Cache": answer.cache_status.name}
+    if answer.cache_status is CacheStatus.HIT:
+        found["Age"] = str(int(answer.age))
+    if answer.similarity is not None:
+        found["X-Similarity"] = f"{answer.similarity:.2f}"
+    return found
