@@ -100,20 +100,22 @@ def serve(
 
 async def preflight(settings: Settings) -> None:
     """What would keep every worker from serving, told once. Raises `SettingsError`."""
-    from app.main import wire
-    from app.observe.traffic import Traffic
+    from app.main import authenticator, redis_url
+    from app.redis import Redis
+    from app.storage.store import Store
 
-    parts = wire(settings, Traffic())
+    await Redis(redis_url(settings)).close()
+    await authenticator(settings).close()
+    store = Store.open(settings.database)
     try:
-        await parts.gateway.store.check()
+        await store.check()
     except DependencyUnavailable:
         typer.echo(
             "loregate: the database cannot be reached now; serving begins, and /health says so",
             err=True,
         )
     finally:
-        await parts.gateway.store.close()
-        await parts.redis.close()
+        await store.close()
 
 
 def uvicorn_options(settings: Settings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,7 @@ from app.observe.health import Health
 from app.operations import OPERATIONS, ModelChoice, Operation
 from app.operations.fields import Request
 from app.policies.auth import Authenticator, bearer
-from app.policies.cache import CacheStatus, CacheUse, Wish, fingerprint
+from app.policies.cache import CacheStatus, CacheUse, Wish, age, fingerprint
 from app.policies.limiter import RateLimiter
 from app.policies.limits import Spent, Standing, tightest
 from app.policies.once import Made, Once
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 PARENT_TEXT = 4_000  # characters, about 1,000 tokens
+NEAREST = 5  # similar answers that are looked at; what expired stands among them
 BATCH_AT_ONCE = 5  # operations of one batch side by side
 
 # An operation, its raw input, and how to find out how it wants to be answered.
@@ -155,13 +157,12 @@ class Gateway:
             raise
         making = self._making(visit, operation, request, model, choice, parent, wish)
         if (near := await self._near(making, wish)) is not None:
-            body, likeness = near
+            made, likeness = near
             standing = visit.note(await self.limiter.spend(visit.caller, making.own_targets))
-            return making.answer(Made(body, CacheStatus.HIT), standing, likeness)
+            return making.answer(made, standing, likeness)
         spent = await making.spend()
         standing = visit.note(spent)
-        made = await self._made(making, spent)
-        return making.answer(made, standing)
+        return making.answer(await self._made(making, spent), standing)
 
     async def batch(self, visit: Visit, requests: Sequence[Asked]) -> list[Answer | GatewayError]:
         """Each operation's answer or error, in the given order; each as if it had come alone."""
@@ -183,8 +184,12 @@ class Gateway:
     async def _made(self, making: Making, spent: Spent) -> Made:
         if making.ask is None:
             return Made(await making.make(), CacheStatus.BYPASS)
-        made = await self.once.answer(making.ask, spent, making)
-        await making.settle_unused()
+        try:
+            made = await self.once.answer(making.ask, spent, making)
+        except GatewayError:
+            await making.spare()
+            raise
+        await making.spare()
         return made
 
     def _use(self, admission: Admission) -> None:
@@ -211,14 +216,15 @@ class Gateway:
         ask = None
         if use is not CacheUse.BYPASS or wish.idempotency_key:
             said = request.model_dump(mode="json")
+            writer = self.models.first(model).name
             known = fingerprint(
-                operation.name, operation.version, said, model.name, visit.caller.id, told
+                operation.name, operation.version, said, model.name, writer, visit.caller.id, told
             )
             ask = self.once.ask(visit.caller.id, known, wish, use, ttl)
         return Making(
             self.limiter, self.models, self.store, self.log, self.once,
             caller=visit.caller, request_id=visit.request_id, model=model, work=work,
-            ask=ask, idempotency_key=wish.idempotency_key,
+            ask=ask, idempotency_key=wish.idempotency_key, told=told,
         )  # fmt: skip
 
     async def _parent(
@@ -233,18 +239,24 @@ class Gateway:
             raise InvalidRequest.at((operation.parent_field,), "no content of yours has this id")
         return found[str(wanted)]
 
-    async def _near(self, making: Making, wish: Wish) -> tuple[dict[str, Any], float] | None:
-        """An earlier answer to a request that is alike enough, and how alike."""
-        if wish.similar is None or making.ask is None:
+    async def _near(self, making: Making, wish: Wish) -> tuple[Made, float] | None:
+        """An earlier answer to a request that is alike enough, and how alike.
+
+        A request with an idempotency key gets none: its key stands for an answer of its own.
+        """
+        ask = making.ask
+        if wish.similar is None or ask is None or ask.cached is None or ask.once is not None:
             return None
-        for likeness, content_id in await self.similar.nearest(
-            making.caller.id, making.work.operation.name, making.signature
-        ):
+        ranked = await self.similar.nearest(
+            making.caller.id, making.operation.name, making.frame, making.signature
+        )
+        for likeness, content_id in ranked[:NEAREST]:
             if likeness < wish.similar:
                 return None
-            if (body := await making.load(content_id)) is not None:
+            body = await making.load(content_id)
+            if body is not None and (old := age(body, time.time())) <= ask.max_age:
                 body["metadata"]["cached"] = True
-                return body, likeness
+                return Made(body, CacheStatus.HIT, old), likeness
         return None
 
     # -- what was made
@@ -281,8 +293,7 @@ class Gateway:
         if not found:
             raise NotFound("No content of yours has this id")
         record = next(iter(found.values()))
-        await self.similar.forget(visit.caller.id, record.operation, record.content_id)
-        await self.once.forget(visit.caller.id, record.content_id)
+        await self.once.forget(visit.caller.id, record.operation, record.content_id)
         await self.store.delete(visit.caller.id, record.content_id)
 
     async def page(

@@ -120,9 +120,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
 def wire(settings: Settings, traffic: Traffic) -> Parts:
     """Everything made and connected to each other; nothing of it runs yet."""
-    if settings.redis_url is None:
-        raise SettingsError("REDIS_URL is needed, such as redis://localhost:6379/0")
-    redis = Redis(settings.redis_url.get_secret_value())
+    redis = Redis(redis_url(settings))
     store = Store.open(settings.database)
     events = EventLog(
         redis, partitions=settings.event_partitions, retention=settings.event_retention
@@ -156,6 +154,13 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     )
     relay = Relay(store, events, redis, retention=settings.event_retention)
     return Parts(settings, redis, relay, gateway)
+
+
+def redis_url(settings: Settings) -> str:
+    """Where Redis is. Raises `SettingsError` when nothing says it."""
+    if settings.redis_url is None:
+        raise SettingsError("REDIS_URL is needed, such as redis://localhost:6379/0")
+    return settings.redis_url.get_secret_value()
 
 
 def authenticator(settings: Settings) -> Authenticator:

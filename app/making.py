@@ -21,7 +21,7 @@ from app.policies import similar
 from app.policies.cache import CacheStatus
 from app.policies.limiter import RateLimiter
 from app.policies.limits import Ask, Mode, Spent, Standing
-from app.policies.once import Made, Once
+from app.policies.once import Made, Once, mark
 from app.redis import Call
 from app.storage.store import DuplicateContent, Record, Store
 
@@ -60,8 +60,9 @@ class Making:
     work: Work
     ask: Ask | None
     idempotency_key: str | None
-    spent: Spent | None = field(default=None, init=False)
-    reserved: int = field(default=0, init=False)  # tokens, not yet settled
+    told: str | None = None  # the text that the request continues
+    called: bool = field(default=False, init=False)  # whether a model was
+    taken: list[tuple[tuple[str, ...], Spent]] = field(default_factory=list, init=False)
 
     @property
     def operation(self) -> Operation[Any, Any]:
@@ -80,6 +81,14 @@ class Making:
     def signature(self) -> bytes:
         return similar.signature(self.operation.data(self.work.request))
 
+    @cached_property
+    def frame(self) -> str:
+        """What a request must share with this one for their answers to be alike."""
+        model = self.models.first(self.model).name
+        return similar.frame(
+            self.work.request.model_dump(), self.operation.version, model, self.told
+        )
+
     # -- limits
     async def spend(self) -> Spent:
         """Take what the request counts for; the same call looks for an answer.
@@ -90,27 +99,31 @@ class Making:
         operation, *others = self.own_targets
         targets = (operation, self.model_target, *others)
         tokens = self.work.tokens
-        self.spent = await self.limiter.spend(self.caller, targets, tokens=tokens, ask=self.ask)
-        self.reserved = tokens
-        return self.spent
+        spent = await self.limiter.spend(self.caller, targets, tokens=tokens, ask=self.ask)
+        if spent.mode is not Mode.LEAD:
+            targets = self.own_targets
+        self.taken.append((targets, spent))
+        return spent
 
     async def take_model(self) -> None:
         """Spend the model's limit, for a request that only now turns out to need it."""
         target, tokens = (self.model_target,), self.work.tokens
-        self.spent = await self.limiter.spend(self.caller, target, tokens=tokens)
+        self.taken.append((target, await self.limiter.spend(self.caller, target, tokens=tokens)))
 
     async def _settle(self, used: int) -> None:
         """Give back the tokens that were reserved and not used."""
-        if self.spent is None or not self.reserved:
-            return
-        unused, self.reserved = self.reserved - used, 0
-        targets = (*self.own_targets, self.model_target)
-        await self.limiter.settle(self.caller, targets, self.spent, unused_tokens=unused)
+        unused = self.work.tokens - used
+        for targets, spent in self.taken:
+            await self.limiter.settle(self.caller, targets, spent, unused_tokens=unused)
 
-    async def settle_unused(self) -> None:
-        """No model was called for this request: nothing of the reserve was used."""
-        if self.spent is not None and self.spent.mode is not Mode.LEAD:
-            await self._settle(0)
+    async def spare(self) -> None:
+        """Give back what was taken for a model, unless one was called for this request."""
+        if self.called:
+            return
+        await self._settle(0)
+        for targets, spent in self.taken:
+            if self.model_target in targets:
+                await self.limiter.spare(self.caller, self.model_target, spent)
 
     # -- the answer
     async def make(self) -> dict[str, Any]:
@@ -123,14 +136,15 @@ class Making:
             await self.store.add(self._record(body), events)
         except DuplicateContent:
             # Another run of the same key was first; its answer is the answer.
-            if (first := await self.first_answer()) is None:
+            if self.ask is None or (first := await self.first_answer()) is None:
                 raise
-            return first[1]
+            return await self.once.again(self.ask, *first)
         await self._publish(body, events, drafted)
         return body
 
     async def _draft(self) -> Drafted:
         called, used = self.models.first(self.model), 0
+        self.called = True
         try:
             drafted = await self.models.draft(self.model, self.work)
             if drafted.model is called:
@@ -161,7 +175,7 @@ class Making:
             created_at=datetime.fromisoformat(body["metadata"]["created_at"]),
             parent_id=str(parent) if parent else None,
             idempotency_key=self.idempotency_key,
-            fingerprint=self.ask.fingerprint if self.ask else "",
+            fingerprint=mark(self.ask, body) if self.ask else "",
         )
 
     async def _publish(
@@ -181,7 +195,7 @@ class Making:
         first = drafted.model is self.models.first(self.model)
         calls = self.once.finish(self.ask, body, worth_keeping=first)
         if self.ask.keep is not None and first:
-            kept = similar.entry(body["content_id"], self.signature)
+            kept = similar.entry(body["content_id"], self.frame, self.signature)
             calls.append(similar.keeping(self.caller.id, self.operation.name, kept, self.ask.ttl))
         return calls
 
@@ -210,6 +224,10 @@ class Making:
             return None
         found = await self.store.first_answer(self.caller.id, self.idempotency_key)
         return (found[0], found[1].answer) if found else None
+
+    async def remember(self, known: str, content_id: str) -> None:
+        if self.idempotency_key is not None:
+            await self.store.remember(self.caller.id, self.idempotency_key, known, content_id)
 
     def answer(self, made: Made, standing: Standing, similarity: float | None = None) -> Answer:
         return Answer(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
 
-from app.gateway import Asked
+from app.errors import GatewayError, RateLimited
+from app.gateway import Answer, Asked, Standing
 from app.operations import (
     CAMPAIGN,
     CHARACTER,
@@ -60,3 +62,12 @@ def chosen(request: BatchRequest) -> Asked:
     given: dict[str, Any] = {name: getattr(request, name) for name in OPERATION}
     name = next(n for n, value in given.items() if value not in (None, strawberry.UNSET))
     return OPERATION[name], raw(given[name]), lambda: wish(given[name])
+
+
+def refusing(outcomes: Sequence[Answer | GatewayError]) -> Standing | None:
+    """How the limit stands that refused an operation; of several the one with the longest wait."""
+    refused = [outcome for outcome in outcomes if isinstance(outcome, RateLimited)]
+    if not refused:
+        return None
+    last = max(refused, key=lambda error: error.retry_after_ms)
+    return Standing(last.scope, last.limit, 0, last.reset_at, last.window)

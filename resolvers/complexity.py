@@ -30,7 +30,9 @@ DEPTH = 15  # GraphiQL's introspection has 13
 ROOT_FIELDS = 50
 FIELDS = 3_000  # a page of 50 contents with 50 fields each, and some
 REPEATS = 10  # of one key in one place
-PAGE = 20  # items of a list whose `first` is a variable or left out
+PAGE = 20  # items of a list whose `first` is left out
+MOST = 50  # items of a list, whatever `first` says
+PAGES = frozenset({"contents", "children"})  # lists that take `first`
 STEPS = 6_000  # selections looked at, fragments spread; about 3 ms
 
 # Of a document as it is written; GraphiQL's introspection has 85 selections.
@@ -97,13 +99,13 @@ class _Walk:
         if depth > DEPTH:
             raise TooComplex(f"The document is nested deeper than {DEPTH} levels")
         for nodes in groups:
-            self._fields += times
+            self._fields += times * max(map(_values, nodes))
             if self._fields > FIELDS:
                 raise TooComplex(f"The document asks for more than {FIELDS} fields")
             inner = [n.selection_set for n in nodes if n.selection_set]
             if inner:
                 below = self._grouped(inner)
-                self._below(below.values(), depth + 1, times * _items(nodes[0]))
+                self._below(below.values(), depth + 1, times * max(map(_items, nodes)))
 
     def _grouped(self, places: Iterable[SelectionSetNode]) -> dict[str, list[FieldNode]]:
         """The fields that stand in one place, by their keys; each fragment is spread there once."""
@@ -137,11 +139,25 @@ def _join(groups: dict[str, list[FieldNode]], node: FieldNode) -> None:
         raise TooComplex(f"The document has {key[:100]} in one place more than {REPEATS} times")
 
 
+def _values(node: FieldNode) -> int:
+    """How many values a field has: a page of ids, else one."""
+    return PAGE if node.name.value == "childElements" else 1
+
+
 def _items(node: FieldNode) -> int:
-    """How often what stands below a field comes: `first` times for a page, else once."""
-    if node.name.value != "contents":
+    """How often what stands below a field comes: `first` times for a page, else once.
+
+    `first` of a variable may be anything, so it counts as the most.
+    """
+    if node.name.value not in PAGES:
         return 1
     for argument in node.arguments or ():
-        if argument.name.value == "first" and isinstance(argument.value, IntValueNode):
-            return min(100, int(argument.value.value)) if len(argument.value.value) < 4 else 100
+        if argument.name.value == "first":
+            return _first(argument.value)
     return PAGE
+
+
+def _first(value: ValueNode) -> int:
+    if isinstance(value, IntValueNode) and len(value.value) < 3:
+        return max(1, min(MOST, int(value.value)))
+    return MOST

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 UNFIT = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([\w.\[\]]+))?: (.+)", re.DOTALL)
 # REST names a value's place; a query's own arguments stand beside `input`.
-ARGUMENTS = ("after", "first", "types", "contentTypes", "id")
+ARGUMENTS = ("after", "first", "types", "contentTypes", "id", "requests")
 
 
 class InvalidDocument(Exception):
@@ -87,14 +87,18 @@ def _place(error: GraphQLError) -> dict[str, str]:
         return {}
     name, path, said = found.groups()
     variable = next(iter(error.nodes or ()), None)
-    if isinstance(variable, VariableDefinitionNode) and _is_input(variable.type):
-        name = "input"  # the field's argument, whatever the client named its variable
+    if isinstance(variable, VariableDefinitionNode):
+        name = _argument(variable.type) or name  # whatever the client named its variable
     parts = re.findall(r"\w+", path or "")
     return {"field": ".".join([name, *parts]), "error": said}
 
 
-def _is_input(kind: TypeNode) -> bool:
-    return print_ast(kind).rstrip("!").endswith("Input")
+def _argument(kind: TypeNode) -> str | None:
+    """The one argument that takes a variable of this type."""
+    named = print_ast(kind).strip("[]!")
+    if named == "BatchRequest":
+        return "requests"
+    return "input" if named.endswith("Input") else None
 
 
 def from_gateway(error: GatewayError, request_id: str) -> dict[str, Any]:

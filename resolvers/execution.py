@@ -79,7 +79,7 @@ class Executor:
         """What selected nothing that counts, counts all the same; what was refused does not."""
         visit = context.visit
         refused = any(isinstance(e, RateLimited) for e in found.errors)
-        if visit is None or visit.counted or found.refused or refused:
+        if visit is None or visit.standing is not None or found.refused or refused:
             return found
         try:
             await self._gateway.count(visit, context.requests)

@@ -183,7 +183,7 @@ ASKING = tuple(f.name for f in fields(Asking))
 
 def wish(given: Asking) -> Wish:
     """How an input wants to be answered. Raises `InvalidRequest` for what is out of bounds."""
-    key, similar = given.idempotency_key or None, given.similar or None
+    key, similar = _given(given.idempotency_key), given.similar or None
     if key is not None and not KEY.fullmatch(key):
         said = "1 to 255 visible ASCII characters are wanted"
         raise InvalidRequest.at(("idempotency_key",), said)
@@ -191,6 +191,10 @@ def wish(given: Asking) -> Wish:
         raise InvalidRequest.at(("similar",), "a number from 0 to 1 is wanted")
     use = given.cache or (CacheUse.USE if similar else None)
     return Wish(use, similar=similar, idempotency_key=key)
+
+
+def _given(value: str | None) -> str | None:
+    return None if value is strawberry.UNSET else value
 
 
 def raw(given: Any) -> dict[str, Any]:

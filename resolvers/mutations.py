@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import strawberry
 
 from app.errors import InvalidRequest
-from resolvers.batch import MOST, BatchRequest, chosen
+from resolvers.batch import MOST, BatchRequest, chosen, refusing
 from resolvers.context import ID, Info
 from resolvers.inputs import (
     AnalyzeThemeInput,
@@ -119,12 +119,14 @@ class Mutation:
     async def generate_batch(
         self, info: Info, requests: BatchRequests
     ) -> GenerateBatchPayload | None:
-        visit = info.context.caller_visit
+        visit, gateway = info.context.caller_visit, info.context.gateway
         if not 1 <= len(requests) <= MOST:
-            await info.context.gateway.count(visit)
+            await gateway.count(visit)
             raise InvalidRequest.at(("requests",), f"1 to {MOST} requests are wanted")
-        asked = [chosen(request) for request in requests]
-        outcomes = await info.context.gateway.batch(visit, asked)
+        outcomes = await gateway.batch(visit, [chosen(request) for request in requests])
+        visit.standing = refusing(outcomes) or visit.standing
+        if visit.standing is None:  # nothing came so far as to count
+            await gateway.count(visit)
         return GenerateBatchPayload(
             request_id=visit.request_id,
             rate_limit=rate_limit(visit.counted_standing),

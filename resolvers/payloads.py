@@ -101,6 +101,9 @@ class BatchResult:
     content: Content | None = described("The result.")
     error: BatchError | None = described("Why there is none.")
     cache_status: CacheStatus | None = described("What the cache did.")
+    similarity: float | None = described(
+        "How alike the request was that this answer was made for, where it was another."
+    )
 
 
 @strawberry.type(description="What came of each operation of a batch.")
@@ -129,7 +132,12 @@ def batch_result(outcome: Answer | GatewayError, request_id: str) -> BatchResult
     """What came of one operation as its result."""
     if isinstance(outcome, Answer):
         found = content_of(outcome.operation.name, outcome.body)
-        return BatchResult(content=found, error=None, cache_status=outcome.cache_status)
+        return BatchResult(
+            content=found,
+            error=None,
+            cache_status=outcome.cache_status,
+            similarity=outcome.similarity,
+        )
     facts = extensions(outcome, request_id)
     error = BatchError(
         code=facts["code"],
@@ -137,4 +145,4 @@ def batch_result(outcome: Answer | GatewayError, request_id: str) -> BatchResult
         field=facts.get("field"),
         retry_after_ms=facts.get("retryAfterMs"),
     )
-    return BatchResult(content=None, error=error, cache_status=None)
+    return BatchResult(content=None, error=error, cache_status=None, similarity=None)

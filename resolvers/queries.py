@@ -11,12 +11,11 @@ import strawberry
 
 from app.errors import InvalidRequest
 from app.gateway import Model as ConfiguredModel
+from resolvers.complexity import MOST, PAGE
 from resolvers.context import ID, Info
 from resolvers.enums import ContentType, HealthState
 from resolvers.payloads import rate_limit
 from resolvers.types import Content, RateLimit, content_of, described
-
-MOST = 50  # contents on a page
 
 First = Annotated[int, strawberry.argument(description=f"How many, 1 to {MOST}.")]
 AfterEdge = Annotated[
@@ -132,7 +131,7 @@ class Query:
     async def contents(
         self,
         info: Info,
-        first: First = 20,
+        first: First = PAGE,
         after: AfterEdge = None,
         content_types: ContentTypes = None,
     ) -> ContentConnection:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
+from app.errors import InvalidRequest
 from app.operations.fields import Category
 from app.operations.location import LocationType
 from app.operations.npc import NpcRole
 from app.operations.story import StoryElementType
 from app.operations.theme import ThemeElement
 from app.operations.validation import Severity
+from resolvers.complexity import MOST, PAGE
 from resolvers.enums import ContentType
 
 
@@ -55,6 +57,11 @@ class Metadata:
         )
 
 
+FirstChildren = Annotated[
+    int, strawberry.argument(description=f"How many at the most, 1 to {MOST}.")
+]
+
+
 @strawberry.interface(description="Anything that the gateway made and keeps for its owner.")
 class Content:
     content_id: strawberry.ID = described("Its id, a UUID.")
@@ -71,9 +78,14 @@ class Content:
         return found
 
     @strawberry.field(description="The contents that continue this one, the oldest first.")
-    async def children(self, info: strawberry.Info) -> list[Content]:
+    async def children(
+        self, info: strawberry.Info, first: FirstChildren = PAGE
+    ) -> list[Content] | None:
+        info.context.caller_visit.caller.require("content:read")
+        if not 1 <= first <= MOST:
+            raise InvalidRequest.at(("first",), f"must be between 1 and {MOST}")
         found: list[Content] = await info.context.children.load(str(self.content_id))
-        return found
+        return found[:first]
 
 
 def _common(answer: dict[str, Any]) -> dict[str, Any]:

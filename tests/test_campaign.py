@@ -28,7 +28,8 @@ LOCATION_CONTENT = f"""mutation ($input: GenerateLocationInput!) {{
   generateLocation(input: $input) {{ rateLimit {{ scope }}
     location {{ {COMMON} {PLACE} }} }} }}"""
 EVENTS = """subscription ($after: String) {
-  contentGenerated(contentTypes: [CAMPAIGN], after: $after) { type contentType contentId content { __typename contentId } } }"""
+  contentGenerated(contentTypes: [CAMPAIGN], after: $after) {
+    type contentType contentId content { __typename contentId } } }"""
 TYPES = {CAMPAIGN: "GeneratedContent", NPC: "Npc", LOCATION: "Location"}
 
 

@@ -118,6 +118,7 @@ async def test_a_whole_run_tells_no_token_key_prompt_or_text(
         tmp_path,
         redis_url,
         openai_base_url=provider.url,
+        cache_ttl=0,  # each failure reaches its own request: nothing comes from the cache
     ).model_copy(update={"model_keys": {"OPENAI_API_KEY": SecretStr(KEY)}})
     with written("info", "json") as text:
         async with service.running(given) as found:

@@ -60,6 +60,8 @@ def configure(level: str = "info", form: str | None = None) -> None:
     root.setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # At debug it writes out every frame of a WebSocket: tokens, and users' texts.
+    logging.getLogger("uvicorn.error").setLevel(max(logging.INFO, root.level))
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -12,8 +12,8 @@
 -- reply        {revoked, refused, now, wait, mode, payload, count, reset, count, reset, …}
 --              refused: which limit refused (1..), 0 for none; wait: microseconds until a lone
 --              caller gets in; mode: lead (go and make it), hit, follow, replay, running or
---              conflict; payload: the cached value, or the id of the first answer; count: in the
---              window now; reset: when a full limit has room, or a count next falls
+--              conflict; payload: the cached value, or what the idempotency key holds; count: in
+--              the window now; reset: when a full limit has room, or a count next falls
 --
 -- A log is a list of the times of what was admitted, oldest first. All that have left the window
 -- are cut from its head, so its length is exactly the number admitted in the last window.
@@ -112,8 +112,8 @@ function stepped.take(l)
     call('PEXPIRE', l.key, math.ceil(l.window / 500) + 1000)
 end
 
--- What is asked once. An idempotency key's value is 'r' or 'd' (running, done), the fingerprint
--- of 32 characters, and then whoever runs it or the id of its answer.
+-- What is asked once. An idempotency key's value is 'r', 'd' or 'c' (running, done, done out of the
+-- cache), the fingerprint of 32 characters, and then whoever runs it or the id of its answer.
 local revocable, asked = tonumber(ARGV[1]), tonumber(ARGV[2])
 local asks_cache, asks_lease, asks_key = asked % 2, math.floor(asked / 2) % 2, math.floor(asked / 4)
 local count_of_limits = #KEYS - revocable - asks_cache - asks_lease - asks_key
@@ -135,8 +135,8 @@ local function decide()
     local before = once and call('GET', once)
     if before then
         if before:sub(2, 33) ~= fingerprint then return 'conflict', '' end
-        if before:sub(1, 1) == 'd' then return 'replay', before:sub(34) end
-        return 'running', ''
+        if before:sub(1, 1) == 'r' then return 'running', '' end
+        return 'replay', before
     end
     local found = cached and call('GET', cached)
     if found and (tonumber(found:sub(1, 13)) or 0) >= now / 1000 - max_age_ms then

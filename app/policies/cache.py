@@ -6,6 +6,7 @@ import hashlib
 import random
 import zlib
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -92,6 +93,12 @@ def unpack(value: bytes) -> tuple[dict[str, Any], float] | None:
         body = orjson.loads(data)
     except (zlib.error, orjson.JSONDecodeError):
         return None
-    if not isinstance(body, dict) or "content_id" not in body or "metadata" not in body:
+    if not isinstance(body, dict) or not isinstance(body.get("metadata"), dict):
         return None
     return body, int(stamp) / 1000
+
+
+def age(body: dict[str, Any], now: float) -> float:
+    """Seconds since an answer was made; `now` is in Unix seconds."""
+    made = datetime.fromisoformat(body["metadata"]["created_at"])
+    return max(0.0, now - made.timestamp())

@@ -1,11 +1,17 @@
 -- Put down what came of a request that others may wait for.
--- KEYS: any number. ARGV: three a key: keep (with a value and its life in ms) or free.
+-- KEYS: any number. ARGV: three a key: what is done with it, a value, and a life in ms:
+--   keep: the key holds the value
+--   note: the value joins the set at the key, which lives on for that long at the least
+--   free: the key goes, if it still holds the value: a lease that lapsed may be another's by now
 for i = 1, #KEYS do
-    local what, value, life = ARGV[i * 3 - 2], ARGV[i * 3 - 1], ARGV[i * 3]
+    local key, what, value, life = KEYS[i], ARGV[i * 3 - 2], ARGV[i * 3 - 1], ARGV[i * 3]
     if what == 'keep' then
-        redis.call('SET', KEYS[i], value, 'PX', life)
-    else
-        redis.call('DEL', KEYS[i])
+        redis.call('SET', key, value, 'PX', life)
+    elseif what == 'note' then
+        redis.call('SADD', key, value)
+        if redis.call('PTTL', key) < tonumber(life) then redis.call('PEXPIRE', key, life) end
+    elseif redis.call('GET', key) == value then
+        redis.call('DEL', key)
     end
 end
 return 1

@@ -164,7 +164,8 @@ class RateLimiter:
             second = await self._spend_at_once(bare, *_unzipped(shared), None)
         except RateLimited:
             for limit, cost in own:
-                await self.give_back(caller, limit, cost, first.at)
+                if first.mode is Mode.LEAD or not limit.of_model:
+                    await self.give_back(caller, limit, cost, first.at)
             await self.release(ask, first)
             raise
         by_scope = {s.scope: s for s in first.standings + second.standings}
@@ -179,6 +180,12 @@ class RateLimiter:
         if keys := [k for k in keys if k is not None]:
             with contextlib.suppress(DependencyUnavailable):
                 await self._redis.call("DEL", *keys)
+
+    async def spare(self, caller: Caller, target: str, spent: Spent) -> None:
+        """Give back the request that was counted for a model which was not called after all."""
+        for limit in self._plan(self.tier(caller), (target,)):
+            if limit.counts == "requests":
+                await self.give_back(caller, limit, 1, spent.at)
 
     async def settle(
         self, caller: Caller, targets: tuple[str, ...], spent: Spent, *, unused_tokens: int

@@ -12,34 +12,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Protocol
 
-from app.errors import DependencyUnavailable, IdempotencyConflict
+from app.errors import DependencyUnavailable, GatewayError, IdempotencyConflict
 from app.policies.cache import (
     CacheStatus,
     CacheUse,
     Wish,
+    age,
     cache_key,
     lifetime,
     pack,
     unpack,
 )
 from app.policies.limits import LEASE, Ask, Mode, Spent
+from app.policies.similar import index_key
 from app.redis import Call, Redis, Script, user_slot
 
 POLL = 0.05  # s between looks at what another process is making
 PATIENCE = 180.0  # s; a maker that renews its lease for longer than that is not waited for
 KEY_LIFE = 86_400  # s for which an idempotency key is remembered
+DONE, CACHED = "d", "c"  # how a remembered answer came: it was made, or it was cached
 
 FINISH = Script(resources.files("app.policies").joinpath("finish.lua").read_text())
-
-log = logging.getLogger(__name__)
+FORGET = Script(resources.files("app.policies").joinpath("forget.lua").read_text())
 
 Body = dict[str, Any]
 
@@ -63,7 +64,10 @@ class Maker(Protocol):
         """A stored answer of the caller's."""
 
     async def first_answer(self) -> tuple[str, Body] | None:
-        """The fingerprint and answer that the database has for the idempotency key."""
+        """The mark and the answer that the database has for the idempotency key."""
+
+    async def remember(self, mark: str, content_id: str) -> None:
+        """Have the database know which answer the idempotency key got."""
 
     async def take_model(self) -> None:
         """Spend the model's limit, for a request that only now turns out to need it."""
@@ -111,11 +115,11 @@ class Once:
             raise IdempotencyConflict
         if spent.mode is Mode.HIT and (found := unpack(spent.payload)) is not None:
             body, at = found
-            await self._remember(ask, body)
             body["metadata"]["cached"] = True
+            await self._remember(ask, body, maker)
             return Made(body, CacheStatus.HIT, age=max(0.0, self._now() - at))
-        if spent.mode is Mode.REPLAY and (first := await maker.load(spent.payload.decode())):
-            return Made(first, CacheStatus.HIT)
+        if spent.mode is Mode.REPLAY and (first := await self._replay(spent.payload, maker)):
+            return first
         name = ask.lease or ask.once
         if name is None:
             status = CacheStatus.MISS if ask.keep else CacheStatus.BYPASS
@@ -125,17 +129,21 @@ class Once:
     async def _join(self, name: str, ask: Ask, spent: Spent, maker: Maker) -> Made:
         """Fly with those of this process that make the same answer, or set off."""
         flight = self._flights.get(name)
-        if flight is not None:
-            fingerprint, task = flight
-            if fingerprint != ask.fingerprint:
-                raise IdempotencyConflict
+        if flight is None:
+            task = asyncio.create_task(self._fly(ask, spent, maker), name="answer")
+            self._flights[name] = ask.fingerprint, task
+            task.add_done_callback(lambda done: self._landed(name, done))
+            return await asyncio.shield(task)
+        fingerprint, task = flight
+        if fingerprint != ask.fingerprint:
+            raise IdempotencyConflict
+        try:
             made = await asyncio.shield(task)
-            await self._remember(ask, made.body)
-            return Made(made.body, CacheStatus.COALESCED)
-        task = asyncio.create_task(self._fly(ask, spent, maker), name="answer")
-        self._flights[name] = ask.fingerprint, task
-        task.add_done_callback(lambda done: self._landed(name, done))
-        return await asyncio.shield(task)
+        except GatewayError:
+            await self._tell(self._giving_up(ask))  # its key may be tried again
+            raise
+        await self._remember(ask, made.body, maker)
+        return Made(made.body, CacheStatus.COALESCED)
 
     def _landed(self, name: str, task: asyncio.Task[Made]) -> None:
         self._flights.pop(name, None)
@@ -143,7 +151,7 @@ class Once:
             task.exception()  # whoever waited has it; if all have left, nobody needs it
 
     async def _fly(self, ask: Ask, spent: Spent, maker: Maker) -> Made:
-        if spent.mode in (Mode.FOLLOW, Mode.RUNNING):
+        if spent.mode is not Mode.LEAD:
             with contextlib.suppress(DependencyUnavailable):  # without Redis each makes its own
                 made = await self._follow(ask, spent.mode, maker)
                 if made is not None:
@@ -154,7 +162,7 @@ class Once:
         renewing = asyncio.create_task(self._renew(ask), name="lease")
         try:
             if ask.once is not None and (first := await maker.first_answer()) is not None:
-                return await self._again(ask, *first)
+                return self._aged(await self.again(ask, *first))
             if not admitted:
                 await maker.take_model()
             body = await maker.make()
@@ -166,12 +174,28 @@ class Once:
             await asyncio.gather(renewing, return_exceptions=True)
         return Made(body, CacheStatus.MISS if ask.keep else CacheStatus.BYPASS)
 
-    async def _again(self, ask: Ask, fingerprint: str, body: Body) -> Made:
-        """The first answer to the key, which the database knows and Redis had lost."""
-        if fingerprint != ask.fingerprint:
+    async def again(self, ask: Ask, known: str, body: Body) -> Body:
+        """The first answer to the key, which the database knew and Redis did not.
+
+        Raises:
+            IdempotencyConflict: it answered another request.
+        """
+        if known[1:] != ask.fingerprint:
             raise IdempotencyConflict
+        body["metadata"]["cached"] = known[:1] == CACHED
         await self._tell(self.finish(ask, body, worth_keeping=False))
-        return Made(body, CacheStatus.HIT)
+        return body
+
+    async def _replay(self, held: bytes, maker: Maker) -> Made | None:
+        """The answer that an idempotency key leads to; None when it was deleted."""
+        body = await maker.load(held[33:].decode())
+        if body is None:
+            return None
+        body["metadata"]["cached"] = held[:1] == CACHED.encode()
+        return self._aged(body)
+
+    def _aged(self, body: Body) -> Made:
+        return Made(body, CacheStatus.HIT, age(body, self._now()))
 
     async def _renew(self, ask: Ask) -> None:
         keys = [k for k in (ask.lease, ask.once) if k is not None]
@@ -187,71 +211,79 @@ class Once:
         Raises:
             DependencyUnavailable: Redis is away.
         """
+        keyed = mode in (Mode.RUNNING, Mode.REPLAY)
+        oldest = self._now() - ask.max_age  # what was too old when it was asked for still is
         end = asyncio.get_running_loop().time() + self._patience
         while asyncio.get_running_loop().time() < end:
             await asyncio.sleep(POLL)
-            if mode is Mode.RUNNING:
-                found = await self._redis.call("GET", ask.once)
-                if found is not None and found[:1] == b"d":
-                    body = await maker.load(found[33:].decode())
-                    return Made(body, CacheStatus.HIT) if body else None
-                held = found is not None
+            if keyed:
+                held = await self._redis.call("GET", ask.once)
+                if held is not None and held[:1] != b"r":
+                    return await self._replay(held, maker)
             else:
                 value, held = await self._redis.call("MGET", ask.cached, ask.lease)
-                if value is not None and (kept := unpack(value)) is not None:
-                    await self._remember(ask, kept[0])
+                kept = unpack(value) if value is not None else None
+                if kept is not None and kept[1] >= oldest:
+                    await self._remember(ask, kept[0], maker)
                     return Made(kept[0], CacheStatus.COALESCED)
-            if not held and await self._take_over(ask, mode):
+            if held is None and await self._take_over(ask, keyed=keyed):
                 return None
         return None
 
-    async def _take_over(self, ask: Ask, mode: Mode) -> bool:
+    async def _take_over(self, ask: Ask, *, keyed: bool) -> bool:
         """Whether this request is the one that makes it now."""
-        running = mode is Mode.RUNNING
-        name = ask.once if running else ask.lease
-        value = f"r{ask.fingerprint}{ask.who}" if running else ask.who
+        name, value = (ask.once, _running(ask)) if keyed else (ask.lease, ask.who)
         taken = await self._redis.call("SET", name, value, "NX", "PX", round(LEASE * 1000))
         return bool(taken)
 
     def finish(self, ask: Ask, body: Body, *, worth_keeping: bool) -> list[Call]:
         """What tells the others that the answer is there; goes with the publishing."""
-        value = pack(body, self._now()) if ask.keep is not None and worth_keeping else None
-        keys: list[str] = []
-        args: list[Any] = []
-        life = lifetime(ask.ttl)
-        where = made_key(ask.slot, body["content_id"]) if value is not None else None
-        for name, what, put, for_ms in (
-            (ask.keep, "keep", value, life),
-            (where, "keep", (ask.keep or "").encode(), life),
-            (ask.lease, "free", b"", 0),
-            (ask.once, "keep", _done(ask, body), KEY_LIFE * 1000),
-        ):
-            if name is not None and put is not None:
-                keys.append(name)
-                args += [what, put, for_ms]
-        return [Call(FINISH, keys, args)] if keys else []
+        steps: list[tuple[str, str, Any, int]] = []
+        where = made_key(ask.slot, body["content_id"])
+        if ask.keep is not None and worth_keeping:
+            value = pack(body, self._now())
+            if value is not None:
+                life = lifetime(ask.ttl)
+                steps = [(ask.keep, "keep", value, life), (where, "note", ask.keep, life)]
+        if ask.lease is not None:
+            steps.append((ask.lease, "free", ask.who, 0))
+        return _calls([*steps, *self._done(ask, body)])
+
+    def _done(self, ask: Ask, body: Body) -> list[tuple[str, str, Any, int]]:
+        if ask.once is None:
+            return []
+        where = made_key(ask.slot, body["content_id"])
+        value, life = f"{mark(ask, body)}{body['content_id']}", KEY_LIFE * 1000
+        return [(ask.once, "keep", value, life), (where, "note", ask.once, life)]
 
     def _giving_up(self, ask: Ask) -> list[Call]:
-        keys = [k for k in (ask.lease, ask.once) if k is not None]
-        return [Call(FINISH, keys, ["free", b"", 0] * len(keys))] if keys else []
+        steps = []
+        if ask.lease is not None:
+            steps.append((ask.lease, "free", ask.who, 0))
+        if ask.once is not None:
+            steps.append((ask.once, "free", _running(ask), 0))
+        return _calls(steps)
 
     async def _tell(self, calls: list[Call]) -> None:
         if calls:
             with contextlib.suppress(DependencyUnavailable):  # leases lapse by themselves
                 await self._redis.run_all(calls)
 
-    async def _remember(self, ask: Ask, body: Body) -> None:
+    async def _remember(self, ask: Ask, body: Body, maker: Maker) -> None:
         """An answer that was not made for this key is its first answer all the same."""
         if ask.once is not None:
-            call = Call(FINISH, [ask.once], ["keep", _done(ask, body), KEY_LIFE * 1000])
-            await self._tell([call])
+            await self._tell(_calls(self._done(ask, body)))
+            with contextlib.suppress(DependencyUnavailable):  # one of the two is enough
+                await maker.remember(mark(ask, body), body["content_id"])
 
-    async def forget(self, user_id: str, content_id: str) -> None:
-        """Take an answer out of the cache. Raises `DependencyUnavailable`."""
-        where = made_key(user_slot(user_id), content_id)
-        cached = await self._redis.call("GET", where)
-        if cached is not None:
-            await self._redis.call("DEL", cached, where)
+    async def forget(self, user_id: str, operation: str, content_id: str) -> None:
+        """Take an answer out of the cache, the keys and the index of similar requests, at once.
+
+        Raises:
+            DependencyUnavailable: nothing was taken out, or all of it.
+        """
+        keys = [made_key(user_slot(user_id), content_id), index_key(user_id, operation)]
+        await self._redis.run(FORGET, keys, [content_id])
 
     async def close(self) -> None:
         """End what is still being made; nobody waits for it any more."""
@@ -262,9 +294,20 @@ class Once:
 
 
 def made_key(slot: str, content_id: str) -> str:
-    """Where it stands under which key an answer is cached, for when it is deleted."""
+    """The set of the keys that lead to an answer, for when it is deleted."""
     return f"{slot}:made:{content_id}"
 
 
-def _done(ask: Ask, body: Body) -> bytes:
-    return b"d" + ask.fingerprint.encode() + str(body["content_id"]).encode()
+def mark(ask: Ask, body: Body) -> str:
+    """How a key's first answer is known: whether it said that it was cached, and for what."""
+    return (CACHED if body["metadata"]["cached"] else DONE) + ask.fingerprint
+
+
+def _running(ask: Ask) -> str:
+    return f"r{ask.fingerprint}{ask.who}"
+
+
+def _calls(steps: Sequence[tuple[str, str, Any, int]]) -> list[Call]:
+    """The steps as one script's call; none for no steps."""
+    args = [x for _, what, value, life in steps for x in (what, value, life)]
+    return [Call(FINISH, [key for key, *_ in steps], args)] if steps else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,11 +19,13 @@ from sqlalchemy import (
     bindparam,
     column,
     delete,
+    insert,
     inspect,
     make_url,
     select,
     table,
     text,
+    tuple_,
 )
 from sqlalchemy.exc import ArgumentError
 
@@ -38,7 +41,7 @@ PING_BOUND = 1.0  # s; /health tells the last ping's outcome and never waits for
 MAX_IDS = 500  # in one statement
 MAX_PAGE = 1_000  # rows
 MAX_CHILDREN = 100  # of one parent
-MAX_PRUNED = 5_000  # events in one transaction, about 50 ms
+MAX_PRUNED = 5_000  # events, and keys, in one transaction, about 50 ms
 KEY_AGE = timedelta(hours=24)  # for which an idempotency key is good
 DECODED_AT_ONCE = 50  # answers; of 16 KB each they hold the loop for about 2 ms
 
@@ -110,6 +113,16 @@ class Store:
             DependencyUnavailable: it is not known to be stored.
         """
         try:
+            await self._put(record, events)
+        except DuplicateContent:
+            if record.idempotency_key is None:
+                raise
+            # The key may be one of yesterday, which is free again and not pruned yet.
+            await self._free_expired(record.user_id, record.idempotency_key)
+            await self._put(record, events)
+
+    async def _put(self, record: Record, events: Sequence[Event]) -> None:
+        try:
             await self._commits.put(_entry(record, events))
         except Refused as refusal:
             kind = DuplicateContent if refusal.duplicate else RecordRefused
@@ -169,10 +182,28 @@ class Store:
         query = FIRST_ANSWER.where(
             idempotency.c.user_id == user_id,
             idempotency.c.key == key,
-            idempotency.c.created_at > datetime.now(UTC) - KEY_AGE,
+            idempotency.c.created_at > _horizon(),
         )
         rows = await self._database.read(_rows(query))
         return (rows[0].fingerprint, _record(rows[0])) if rows else None
+
+    async def remember(self, user_id: str, key: str, fingerprint: str, content_id: str) -> None:
+        """This result is the key's first answer, unless the key has one already."""
+        await self._free_expired(user_id, key)
+        row = {
+            "user_id": user_id,
+            "key": key,
+            "fingerprint": fingerprint,
+            "content_id": content_id,
+            "created_at": datetime.now(UTC),
+        }
+        with suppress(Refused):
+            await self._database.write(lambda c: _done(c.execute(insert(idempotency), row)))
+
+    async def _free_expired(self, user_id: str, key: str) -> None:
+        mine = (idempotency.c.user_id == user_id, idempotency.c.key == key)
+        old = delete(idempotency).where(*mine, idempotency.c.created_at <= _horizon())
+        await self._database.write(lambda c: _done(c.execute(old)))
 
     async def children(self, user_id: str, parents: Sequence[str]) -> dict[str, list[Record]]:
         """The user's records that continue each of `parents`, the oldest first, 100 at most."""
@@ -211,8 +242,9 @@ class Store:
         def work(connection: Connection) -> None:
             old = select(events.c.seq).where(events.c.published_at < published_before)
             connection.execute(delete(events).where(events.c.seq.in_(old.limit(MAX_PRUNED))))
-            horizon = datetime.now(UTC) - KEY_AGE
-            connection.execute(delete(idempotency).where(idempotency.c.created_at <= horizon))
+            names = (idempotency.c.user_id, idempotency.c.key)
+            keys = select(*names).where(idempotency.c.created_at <= _horizon()).limit(MAX_PRUNED)
+            connection.execute(delete(idempotency).where(tuple_(*names).in_(keys)))
 
         await self._database.write(work)
 
@@ -288,6 +320,15 @@ def _key(record: Record, now: datetime) -> dict[str, Any] | None:
         "content_id": str(UUID(record.content_id)),
         "created_at": now,
     }
+
+
+def _horizon() -> datetime:
+    """Idempotency keys from before it are free again."""
+    return datetime.now(UTC) - KEY_AGE
+
+
+def _done(_: object) -> None:
+    """A transaction's work has no result."""
 
 
 def _rows(query: Select[Any], **values: object) -> Work[Sequence[Row[Any]]]:

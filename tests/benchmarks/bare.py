@@ -1,6 +1,6 @@
-"""Two bare apps to compare with: the same call to the same provider, and nothing else.
+"""Bare apps to compare with: the same call to the same provider, or to Redis, and nothing else.
 
-    OPENAI_BASE_URL=… uvicorn --factory tests.benchmarks.bare:rest | graphql
+    OPENAI_BASE_URL=… REDIS_URL=… uvicorn --factory tests.benchmarks.bare:rest | graphql | cached
 
 No authentication, limits, storage, events, logs or checks: what the libraries cost by themselves
 in their usual form (`chat.completions.create` with the aiohttp transport; for GraphQL Strawberry's
@@ -10,12 +10,15 @@ own ASGI view with its parser and validation caches).
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
 import orjson
 import strawberry
+from redis import asyncio as redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -88,10 +91,53 @@ class Mutation:
         )
 
 
-def graphql() -> Starlette:
+def strawberry_app(mutation: type, lifespan: Any) -> Starlette:
     schema = strawberry.Schema(
-        Query, Mutation, extensions=[lambda: ParserCache(100), lambda: ValidationCache(100)]
+        Query, mutation, extensions=[lambda: ParserCache(100), lambda: ValidationCache(100)]
     )
     return Starlette(
         routes=[Route("/graphql", GraphQL(schema, graphql_ide=None))], lifespan=lifespan
     )
+
+
+def graphql() -> Starlette:
+    return strawberry_app(Mutation, lifespan)
+
+
+# A fixed-window counter: one script, as a bare app would have it.
+COUNT = """
+local n = redis.call('INCR', KEYS[1])
+if n == 1 then redis.call('EXPIRE', KEYS[1], 60) end
+return n
+"""
+store: list[Any] = []
+
+
+@contextlib.asynccontextmanager
+async def with_redis(_: Starlette) -> AsyncIterator[None]:
+    client = redis.from_url(os.environ["REDIS_URL"])
+    store[:] = [client, await client.script_load(COUNT)]
+    yield
+    await client.aclose()
+
+
+@strawberry.type
+class CachedMutation:
+    @strawberry.mutation
+    async def complete(self, input: Asked) -> Answer:
+        """An answer from Redis, and a count, in one pipeline."""
+        asked = orjson.dumps([input.model, input.prompt])
+        key = "bench:" + hashlib.sha256(asked).hexdigest()
+        pipeline = store[0].pipeline(transaction=False)
+        pipeline.evalsha(store[1], 1, "bench:count")
+        pipeline.get(key)
+        _, found = await pipeline.execute()
+        if found is None:
+            found = orjson.dumps(["bench-1", "The lamps went out one by one. " * 30, 440])
+            await store[0].set(key, found, ex=3600)
+        name, text, tokens = orjson.loads(found)
+        return Answer(id=name, text=text, usage=Usage(total_tokens=tokens))
+
+
+def cached() -> Starlette:
+    return strawberry_app(CachedMutation, with_redis)
