@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -20,6 +21,12 @@ def many(field: str, count: int) -> str:
     return " ".join(f"a{i}: {field}" for i in range(count))
 
 
+BATCH_FIELD = (
+    "generateBatch(requests: ["
+    + '{themeAnalysis: {content: "The lamps went out."}} ' * 3
+    + "]) { requestId }"
+)
+DELETE_FIELD = f'deleteContent(id: "{UUID(int=7)}") {{ requestId }}'
 NOT_OURS: dict[str, Any] = {"permissions": []}
 COUNTS: dict[str, tuple[str, dict[str, Any], int]] = {
     "one field": ("{ viewer { id } }", {}, 1),
@@ -37,6 +44,12 @@ COUNTS: dict[str, tuple[str, dict[str, Any], int]] = {
     "a forbidden mutation": (f"mutation {{ {many(THEME_FIELD, 3)} }}", NOT_OURS, 3),
     "a mutation": (f"mutation {{ {THEME_FIELD} }}", {}, 1),
     "ten mutations": (f"mutation {{ {many(THEME_FIELD, 10)} }}", {}, 10),
+    "a batch of three": (f"mutation {{ {BATCH_FIELD} }}", {}, 3),
+    "a batch beside a mutation": (f"mutation {{ {THEME_FIELD} {BATCH_FIELD} }}", {}, 4),
+    "a batch of three forbidden": (f"mutation {{ {BATCH_FIELD} }}", NOT_OURS, 3),
+    "an empty batch": ("mutation { generateBatch(requests: []) { requestId } }", {}, 1),
+    "deleting what is not there": (f"mutation {{ {DELETE_FIELD} }}", {}, 1),
+    "forbidden deleting": (f"mutation {{ {DELETE_FIELD} }}", NOT_OURS, 1),
     "a parse error": ("{", {}, 1),
     "a validation error": ("{ nothing }", {}, 1),
     "too complex": ("{" + "a{" * 20 + "b" + "}" * 21, {}, 1),

@@ -36,6 +36,18 @@ def chain(fragments: int, spreads: str) -> str:
     return "{...f0} " + " ".join(made) + f" fragment f{fragments} on Query {{ __typename }}"
 
 
+def below(levels: str, times: int) -> str:
+    """A page's contents and what stands below each of them, so many levels deep."""
+    depth = times * (levels.count("{") + 1)
+    return (
+        "{ contents(first: 50) { edges { node { "
+        + f"{levels} {{ " * times
+        + "contentId"
+        + " }" * depth
+        + " } } } }"
+    )
+
+
 TOO_COMPLEX = {
     "depth": nested(complexity.DEPTH),
     "depth past the parser": nested(3_000),
@@ -59,6 +71,24 @@ TOO_COMPLEX = {
     "a huge page": "{ contents(first: 9999999999) { edges { node { "
     + " ".join(f"a{i}: contentId" for i in range(40))
     + " } } } }",
+    "children of children": "{ contents { edges { node { children { children {"
+    " contentId } } } } } }",
+    "children of children down to the deepest level": below("children", 12),
+    "parents and children in turns": below("parent { children", 5),
+    "children through fragments": "{ contents { edges { node { ...a } } } }"
+    " fragment a on Content { x: children { ...b } y: children { ...b } }"
+    " fragment b on Content { children { contentId } }",
+    "children whose number is a variable": "query ($n: Int) { contents(first: 50) { edges { node {"
+    " children(first: $n) { contentId createdAt } } } } }",
+    "children whose numbers differ by type": "{ contents(first: 50) { edges { node {"
+    " ... on Story { x: children(first: 1) { contentId createdAt } }"
+    " ... on GeneratedContent { x: children(first: 50) { contentId createdAt } } } } } }",
+    "fields paid with a page below nothing": "{ a: contents(first: -99) { edges { node {"
+    " contentId } } } b: contents(first: 50) { edges { node { "
+    + " ".join(f"a{i}: contentId" for i in range(60))
+    + " } } } }",
+    "ids of children of children": "{ contents(first: 50) { edges { node { children {"
+    " ... on Story { childElements } } } } } }",
     "500 identical fields": "{ health {" + " status" * 500 + " } }",
     "11 identical fields": "{ health {" + " status" * 11 + " } }",
     "identical fields in fragments": "{"
@@ -100,6 +130,9 @@ SAYS = {
     "depth": "deeper than 15 levels",
     "root fields": "more than 50 root fields",
     "fields": "more than 3000 fields",
+    "children of children": "more than 3000 fields",
+    "children of children down to the deepest level": "more than 3000 fields",
+    "children whose number is a variable": "more than 3000 fields",
     "500 identical fields": "more than 400 selections",
     "11 identical fields": "status in one place more than 10 times",
     "selections": "more than 400 selections",
@@ -134,6 +167,14 @@ ACCEPTED = {
     "a full page": "{ contents(first: 50) { edges { node { "
     + " ".join(f"a{i}: contentId" for i in range(50))
     + " } } } }",
+    "a full page of parents and children": "{ contents(first: 50) { edges { node { contentId"
+    " parent { contentId parent { contentId } } children { contentId }"
+    " ... on Story { childElements } } } } }",
+    "a page of children": '{ content(id: "1") { children(first: 50) { '
+    + " ".join(f"a{i}: contentId" for i in range(50))
+    + " } } }",
+    "children of one content's children": '{ content(id: "1") { children { contentId children {'
+    " contentId contentType createdAt } } } }",
     "one fragment often": "{"
     + " ".join(f"a{i}: health {{ ...h }}" for i in range(50))
     + "} fragment h on Health { status components { db } }",

@@ -34,6 +34,9 @@ STORY_FIELD = """generateStory(input: {
 THEME_FIELD = 'analyzeTheme(input: {content: "The lamps went out."}) { requestId }'
 VALIDATION_FIELD = """validateContent(input: {content: "The lamps went out.",
   contentType: "character", rules: [{category: QUALITY, name: "Clear"}]}) { requestId }"""
+BATCH_FIELD = """generateBatch(requests: [
+  {themeAnalysis: {content: "The lamps went out."}}]) { requestId }"""
+DELETE_FIELD = 'deleteContent(id: "01a203fd-5084-71ff-812d-9c162c596a5c") { requestId }'
 
 # Every root field: how it is selected, and the permission that it needs (None: only a token).
 ROOT: dict[str, tuple[str, str | None]] = {
@@ -54,6 +57,8 @@ ROOT: dict[str, tuple[str, str | None]] = {
     "Mutation.generateStory": (STORY_FIELD, "campaign:generate"),
     "Mutation.analyzeTheme": (THEME_FIELD, "theme:analyze"),
     "Mutation.validateContent": (VALIDATION_FIELD, "content:validate"),
+    "Mutation.generateBatch": (BATCH_FIELD, None),
+    "Mutation.deleteContent": (DELETE_FIELD, "content:write"),
     "Subscription.contentGenerated": ("contentGenerated { id }", "events:subscribe"),
     "Subscription.storyGenerated": ("storyGenerated { id }", "events:subscribe"),
     "Subscription.themeAnalyzed": ("themeAnalyzed { id }", "events:subscribe"),

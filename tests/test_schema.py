@@ -50,16 +50,36 @@ def test_everything_has_a_description() -> None:
 
 def test_every_mutation_is_nullable_and_named_by_the_rule() -> None:
     """One refusal does not empty the others; inputs and payloads are named after the field."""
+    others = {"generateBatch": {"requests": "[BatchRequest!]!"}, "deleteContent": {"id": "ID!"}}
     mutation = BUILT.mutation_type
     assert mutation is not None
     for name, field in mutation.fields.items():
         title = name[0].upper() + name[1:]
         assert str(field.type) == f"{title}Payload"
-        assert {a: str(x.type) for a, x in field.args.items()} == {"input": f"{title}Input!"}
+        expected = others.get(name, {"input": f"{title}Input!"})
+        assert {a: str(x.type) for a, x in field.args.items()} == expected
+
+
+def test_a_batch_takes_each_operation_and_one_of_them_at_a_time() -> None:
+    request = BUILT.type_map["BatchRequest"]
+    assert isinstance(request, GraphQLInputObjectType)
+    assert request.is_one_of
+    assert "input BatchRequest @oneOf {" in PRINTED.read_text()
+    mutation = BUILT.mutation_type
+    assert mutation is not None
+    inputs = [str(f.args["input"].type) for f in mutation.fields.values() if "input" in f.args]
+    assert sorted(f"{f.type}!" for f in request.fields.values()) == sorted(inputs)
+
+
+def test_every_operations_input_says_how_it_wants_to_be_answered() -> None:
+    for name, kind in BUILT.type_map.items():
+        if isinstance(kind, GraphQLInputObjectType) and f"{name[:-5]}Payload" in BUILT.type_map:
+            assert {"cache", "similar", "idempotencyKey"} <= kind.fields.keys(), name
 
 
 def test_every_result_and_payload_has_what_all_have() -> None:
-    for interface, count in (("Content", 6), ("Payload", 7), ("Event", 4)):
+    expected = {"Content": 6, "Payload": 9, "OperationPayload": 7, "Event": 4}
+    for interface, count in expected.items():
         kind = BUILT.type_map[interface]
         assert isinstance(kind, GraphQLInterfaceType)
         assert len(BUILT.get_possible_types(kind)) == count
