@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import strawberry
+from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
 
 from app.operations import CAMPAIGN, CHARACTER, LOCATION, NPC, STORY, THEME, VALIDATION
@@ -66,10 +67,21 @@ def guarded(root: type, rules: dict[str, Rule]) -> type:
 def build() -> strawberry.Schema:
     """The one schema of the process."""
     query, mutation, subscription = (guarded(root, rules) for root, rules in ACCESS.items())
-    return strawberry.Schema(
+    schema = strawberry.Schema(
         query=query,
         mutation=mutation,
         subscription=subscription,
         types=[*RESULTS.values(), *EVENTS],
         config=StrawberryConfig(disable_field_suggestions=True),
     )
+    _mark_one_of(schema)
+    return schema
+
+
+def _mark_one_of(schema: strawberry.Schema) -> None:
+    """Tell graphql-core which inputs are `@oneOf`; Strawberry tells its own validation alone."""
+    kinds: Any = schema._schema.type_map.values()
+    for kind in kinds:
+        definition = kind.extensions.get("strawberry-definition")
+        if isinstance(kind, GraphQLInputObjectType) and definition is not None:
+            kind.is_one_of = definition.is_one_of

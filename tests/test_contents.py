@@ -7,11 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from tests.service import Service
-from tests.test_graphql import STORY, STORY_INPUT, THEME, THEME_INPUT, VALIDATION, VALIDATION_INPUT
+from tests.service import CHARACTER_INPUT, GENERATE, Service
+from tests.test_graphql import (
+    STORY,
+    STORY_INPUT,
+    THEME,
+    THEME_INPUT,
+    VALIDATION,
+    VALIDATION_INPUT,
+    described,
+)
 
 
 async def test_fifty_contents_are_read_in_one_statement(loregate: Service) -> None:
@@ -93,3 +102,182 @@ async def test_every_kind_of_content_is_read_as_it_was_answered(loregate: Servic
             {"id": made["contentId"]},
         )
         assert found["content"] == {name: made[name] for name in asked.split()}
+
+
+# -- parents and children
+def child_of(parent: str, **fields: Any) -> dict[str, Any]:
+    return {"input": {**CHARACTER_INPUT, "parentContentId": parent, **fields}}
+
+
+async def continued(loregate: Service, parent: str, **claims: Any) -> str:
+    data = await loregate.data(GENERATE, child_of(parent), **claims)
+    made: str = data["generateCharacterContent"]["content"]["contentId"]
+    return made
+
+
+async def told(loregate: Service, parent: str | None = None, **claims: Any) -> str:
+    given = {**STORY_INPUT, "parentElementId": parent}
+    made: str = (await loregate.data(STORY, {"input": given}, **claims))["generateStory"]["story"][
+        "contentId"
+    ]
+    return made
+
+
+FAMILY = """query ($id: ID!) { content(id: $id) { __typename parent { contentId }
+  children { __typename contentId parent { contentId } } ... on Story { childElements } } }"""
+
+
+async def family(loregate: Service, content_id: str, **claims: Any) -> Any:
+    return (await loregate.data(FAMILY, {"id": content_id}, **claims))["content"]
+
+
+async def test_a_content_knows_what_it_continues_and_what_continues_it(loregate: Service) -> None:
+    grandparent = await told(loregate)
+    parent = await told(loregate, grandparent)
+    children = [
+        await told(loregate, parent),
+        await continued(loregate, parent),
+        await told(loregate, parent),
+    ]
+    found = await family(loregate, parent)
+    assert found["parent"] == {"contentId": grandparent}
+    assert [c["contentId"] for c in found["children"]] == children
+    assert [c["__typename"] for c in found["children"]] == ["Story", "GeneratedContent", "Story"]
+    assert [c["parent"]["contentId"] for c in found["children"]] == [parent] * 3
+    assert found["childElements"] == [children[0], children[2]]
+    first = await family(loregate, grandparent)
+    assert first["parent"] is None
+    assert first["childElements"] == [parent]
+    assert (await family(loregate, children[1]))["children"] == []
+
+
+PAGE_OF_FAMILIES = """{ contents(first: 30) { edges { node { contentId parent { contentId }
+  children { contentId parent { contentId } } ... on Story { childElements } } } } }"""
+
+
+async def test_thirty_contents_with_parents_and_children_are_four_statements(
+    loregate: Service,
+) -> None:
+    roots = [await told(loregate) for _ in range(3)]
+    parents: dict[str, str | None] = dict.fromkeys(roots)
+    for n in range(27):
+        parents[await told(loregate, roots[n % 3])] = roots[n % 3]
+    with reading() as statements:
+        edges = (await loregate.data(PAGE_OF_FAMILIES))["contents"]["edges"]
+    # The page, its parents, its children, and the children's parents.
+    assert len(statements) == 4
+    nodes = {e["node"]["contentId"]: e["node"] for e in edges}
+    assert list(nodes) == list(parents)[::-1]
+    for content_id, parent in parents.items():
+        node = nodes[content_id]
+        assert node["parent"] == (parent and {"contentId": parent})
+        children = [c for c, p in parents.items() if p == content_id]
+        assert node["childElements"] == children
+        expected = [{"contentId": c, "parent": {"contentId": content_id}} for c in children]
+        assert node["children"] == expected
+
+
+async def test_as_many_children_are_given_as_are_asked_for(loregate: Service) -> None:
+    parent = await told(loregate)
+    made = [await continued(loregate, parent) for _ in range(22)]
+    query = "query ($id: ID!) { content(id: $id) { children%s { contentId } } }"
+    for first, count in (("", 20), ("(first: 3)", 3), ("(first: 50)", 22)):
+        found = (await loregate.data(query % first, {"id": parent}))["content"]["children"]
+        assert [c["contentId"] for c in found] == made[:count]
+    for bad in (0, 51, -1):
+        body = (await loregate.graphql(query % f"(first: {bad})", {"id": parent})).json()
+        assert body["data"] == {"content": {"children": None}}
+        assert set(described(body)) == {"first"}
+
+
+async def test_nobodys_family_is_shown_to_others(loregate: Service) -> None:
+    mine = await told(loregate)
+    await told(loregate, mine)
+    assert await family(loregate, mine, sub="bob") is None
+    variables = child_of(mine)
+    body = (await loregate.graphql(GENERATE, variables, sub="bob")).json()
+    assert set(described(body)) == {"input.parentContentId"}
+    assert len((await family(loregate, mine))["children"]) == 1
+
+
+PARENTS = {
+    "input.parentContentId": (GENERATE, CHARACTER_INPUT, "parentContentId"),
+    "input.parentElementId": (STORY, STORY_INPUT, "parentElementId"),
+}
+
+
+@pytest.mark.parametrize("field", PARENTS)
+async def test_a_parent_that_is_not_there_is_named(loregate: Service, field: str) -> None:
+    query, given, name = PARENTS[field]
+    for missing in (str(uuid.uuid4()), "no uuid"):
+        body = (await loregate.graphql(query, {"input": {**given, name: missing}})).json()
+        assert set(described(body)) == {field}
+        assert missing not in str(body["errors"])
+    assert await loregate.counted("operation:text_generation") == 0
+    assert await loregate.counted("user") == 2
+
+
+WITH_CHILDREN = STORY.replace("childElements", "childElements children { contentId }")
+NEW = {"input": STORY_INPUT}
+
+
+async def test_a_new_story_is_answered_to_who_may_not_read(loregate: Service) -> None:
+    claims: dict[str, Any] = {"permissions": ["campaign:generate"]}
+    story = (await loregate.data(STORY, NEW, **claims))["generateStory"]["story"]
+    assert story["childElements"] == []
+    body = (await loregate.graphql(WITH_CHILDREN, NEW, **claims)).json()
+    assert body["data"]["generateStory"]["story"]["text"]
+    assert body["data"]["generateStory"]["story"]["children"] is None
+    [error] = body["errors"]
+    assert error["extensions"]["requiredPermission"] == "content:read"
+
+
+# -- deleting
+DELETE = (
+    "mutation ($id: ID!) { deleteContent(id: $id) { contentId requestId rateLimit { scope } } }"
+)
+
+
+async def delete(loregate: Service, content_id: str, **claims: Any) -> Any:
+    return (await loregate.graphql(DELETE, {"id": content_id}, **claims)).json()
+
+
+async def test_what_is_deleted_is_gone(loregate: Service) -> None:
+    parent, other = await told(loregate), await told(loregate)
+    child = await told(loregate, parent)
+    payload = (await delete(loregate, parent))["data"]["deleteContent"]
+    assert payload["contentId"] == parent
+    assert payload["rateLimit"]["scope"] == "user"
+    assert await family(loregate, parent) is None
+    edges = (await loregate.data(PAGE, {}))["contents"]["edges"]
+    assert [e["node"]["contentId"] for e in edges] == [child, other]
+    query = "query ($id: ID!) { content(id: $id) { parent { contentId } } }"
+    assert await loregate.data(query, {"id": child}) == {"content": {"parent": None}}
+    [error] = (await delete(loregate, parent))["errors"]
+    assert error["extensions"]["code"] == "NOT_FOUND"
+    body = (await loregate.graphql(GENERATE, child_of(parent))).json()
+    assert set(described(body)) == {"input.parentContentId"}
+
+
+async def test_a_deleted_analysis_is_not_given_again(loregate: Service) -> None:
+    given = {"input": {**THEME_INPUT, "idempotencyKey": "once"}}
+    first = (await loregate.data(THEME, given))["analyzeTheme"]["analysis"]["contentId"]
+    await delete(loregate, first)
+    again = (await loregate.data(THEME, given))["analyzeTheme"]["analysis"]["contentId"]
+    assert again != first
+
+
+async def test_only_ones_own_is_deleted(loregate: Service) -> None:
+    mine = await told(loregate)
+    for content_id in (mine, str(uuid.uuid4()), "no uuid"):
+        body = await delete(loregate, content_id, sub="bob")
+        assert body["data"] == {"deleteContent": None}
+        assert body["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+    assert await family(loregate, mine)
+
+
+async def test_deleting_needs_the_permission_to_write(loregate: Service) -> None:
+    mine = await told(loregate)
+    [error] = (await delete(loregate, mine, permissions=["content:read", "text:*"]))["errors"]
+    assert error["extensions"]["requiredPermission"] == "content:write"
+    assert await family(loregate, mine)

@@ -69,7 +69,7 @@ TOO_COMPLEX = {
     + " ".join(f"a{i}: contentId" for i in range(60))
     + " } } } }",
     "a huge page": "{ contents(first: 9999999999) { edges { node { "
-    + " ".join(f"a{i}: contentId" for i in range(40))
+    + " ".join(f"a{i}: contentId" for i in range(60))
     + " } } } }",
     "children of children": "{ contents { edges { node { children { children {"
     " contentId } } } } } }",

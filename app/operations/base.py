@@ -193,27 +193,9 @@ class Operation(ABC, Generic[R, D]):
         told = (answer.get(k) for k in ("content", "name", "description", "summary"))
         return "\n".join(t for t in told if t)
 
-    @abstractmethod
     def facts(self, answer: dict[str, Any]) -> list[Fact]:
-        """The events that this answer makes."""
-
-
-class Prose(BaseModel):
-    """A draft that is simply text."""
-
-    text: str
-
-
-class ProseOperation(Operation[R, Prose]):
-    """An operation whose model answers with prose."""
-
-    draft_type = Prose
-
-    def check(self, request: R, text: str) -> Prose:
-        text = text.strip()
-        if not text:
-            raise DraftRejected(["the answer was empty"])
-        return Prose(text=text)
+        """The events that this answer makes; what writes text needs no others."""
+        return [Fact("content.generated", {})]
 
 
 def _field_errors(error: ValidationError) -> list[FieldError]:

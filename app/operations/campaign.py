@@ -8,8 +8,6 @@ from uuid import UUID
 
 from pydantic import AliasChoices, Field, model_validator
 
-from app.operations.base import Fact, Prose, ProseOperation
-from app.operations.character import TextAnswer
 from app.operations.fields import (
     Level,
     ModelField,
@@ -19,6 +17,7 @@ from app.operations.fields import (
     Text,
     ThemeField,
 )
+from app.operations.prose import ProseOperation, TextAnswer
 
 
 class CampaignContentType(StrEnum):
@@ -94,10 +93,3 @@ class Campaign(ProseOperation[CampaignRequest]):
 
     def task(self, request: CampaignRequest) -> str:
         return TASKS[request.type]
-
-    def answer(self, request: CampaignRequest, draft: Prose) -> dict[str, Any]:
-        parent = request.parent_content_id
-        return {"content": draft.text, "parent_content_id": str(parent) if parent else None}
-
-    def facts(self, answer: dict[str, Any]) -> list[Fact]:
-        return [Fact("content.generated", {})]

@@ -8,9 +8,7 @@ from uuid import UUID
 
 from pydantic import AliasChoices, Field, model_validator
 
-from app.operations.base import Fact, Prose, ProseOperation
 from app.operations.fields import (
-    Answer,
     Level,
     ModelField,
     OpenObject,
@@ -18,6 +16,7 @@ from app.operations.fields import (
     Text,
     ThemeField,
 )
+from app.operations.prose import ProseOperation, TextAnswer
 
 
 class CharacterContentType(StrEnum):
@@ -57,11 +56,6 @@ class CharacterRequest(Request):
         return value
 
 
-class TextAnswer(Answer):
-    content: str
-    parent_content_id: UUID | None
-
-
 TASKS = {
     CharacterContentType.BACKSTORY: (
         "Write this character's backstory: where they come from, the one event that made them "
@@ -98,10 +92,3 @@ class Character(ProseOperation[CharacterRequest]):
 
     def task(self, request: CharacterRequest) -> str:
         return TASKS[request.type]
-
-    def answer(self, request: CharacterRequest, draft: Prose) -> dict[str, Any]:
-        parent = request.parent_content_id
-        return {"content": draft.text, "parent_content_id": str(parent) if parent else None}
-
-    def facts(self, answer: dict[str, Any]) -> list[Fact]:
-        return [Fact("content.generated", {})]

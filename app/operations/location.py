@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from app.operations.base import DraftRejected, Fact, Operation
+from app.operations.base import DraftRejected, Operation
 from app.operations.fields import (
     MAX_EXTRA_KEYS,
     Answer,
@@ -109,6 +109,3 @@ class Location(Operation[LocationRequest, LocationDraft]):
             "location_type": request.location_type.value,
             **draft.model_dump(mode="json", exclude={"name"}),
         }
-
-    def facts(self, answer: dict[str, Any]) -> list[Fact]:
-        return [Fact("content.generated", {})]

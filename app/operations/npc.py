@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from app.operations.base import DraftRejected, Fact, Operation
+from app.operations.base import DraftRejected, Operation
 from app.operations.fields import (
     Answer,
     CampaignContext,
@@ -105,6 +105,3 @@ class Npc(Operation[NpcRequest, NpcDraft]):
             "secrets": draft.secrets,
             "relationships": {r.to: r.nature for r in draft.relationships},
         }
-
-    def facts(self, answer: dict[str, Any]) -> list[Fact]:
-        return [Fact("content.generated", {})]

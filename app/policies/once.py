@@ -37,12 +37,14 @@ from app.redis import Call, Redis, Script, user_slot
 POLL = 0.05  # s between looks at what another process is making
 PATIENCE = 180.0  # s; a maker that renews its lease for longer than that is not waited for
 KEY_LIFE = 86_400  # s for which an idempotency key is remembered
+KEYED = (Mode.RUNNING, Mode.REPLAY)  # who is to get what its key got
 DONE, CACHED = "d", "c"  # how a remembered answer came: it was made, or it was cached
 
 FINISH = Script(resources.files("app.policies").joinpath("finish.lua").read_text())
 FORGET = Script(resources.files("app.policies").joinpath("forget.lua").read_text())
 
 Body = dict[str, Any]
+Step = tuple[str, str, Any, int]  # a key, what is done, a value, a life in ms: see finish.lua
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,9 @@ class Once:
             return Made(body, CacheStatus.HIT, age=max(0.0, self._now() - at))
         if spent.mode is Mode.REPLAY and (first := await self._replay(spent.payload, maker)):
             return first
-        name = ask.lease or ask.once
+        # Who waits for a key flies under it: were all of them under the lease, its holder could
+        # come to wait for them.
+        name = ask.once if spent.mode in KEYED else ask.lease or ask.once
         if name is None:
             status = CacheStatus.MISS if ask.keep else CacheStatus.BYPASS
             return Made(await maker.make(), status)
@@ -137,10 +141,13 @@ class Once:
         fingerprint, task = flight
         if fingerprint != ask.fingerprint:
             raise IdempotencyConflict
+        if spent.mode is Mode.LEAD:
+            # The flight may itself be waiting for what this request was just given to lead.
+            await self._tell(_calls([s for s in _held(ask) if s[0] == name]))
         try:
             made = await asyncio.shield(task)
         except GatewayError:
-            await self._tell(self._giving_up(ask))  # its key may be tried again
+            await self._tell(_calls(_held(ask)))  # its key may be tried again
             raise
         await self._remember(ask, made.body, maker)
         return Made(made.body, CacheStatus.COALESCED)
@@ -167,7 +174,7 @@ class Once:
                 await maker.take_model()
             body = await maker.make()
         except BaseException:
-            await self._tell(self._giving_up(ask))
+            await self._tell(_calls(_held(ask)))
             raise
         finally:
             renewing.cancel()
@@ -211,7 +218,7 @@ class Once:
         Raises:
             DependencyUnavailable: Redis is away.
         """
-        keyed = mode in (Mode.RUNNING, Mode.REPLAY)
+        keyed = mode in KEYED
         oldest = self._now() - ask.max_age  # what was too old when it was asked for still is
         end = asyncio.get_running_loop().time() + self._patience
         while asyncio.get_running_loop().time() < end:
@@ -238,7 +245,7 @@ class Once:
 
     def finish(self, ask: Ask, body: Body, *, worth_keeping: bool) -> list[Call]:
         """What tells the others that the answer is there; goes with the publishing."""
-        steps: list[tuple[str, str, Any, int]] = []
+        steps: list[Step] = []
         where = made_key(ask.slot, body["content_id"])
         if ask.keep is not None and worth_keeping:
             value = pack(body, self._now())
@@ -249,20 +256,12 @@ class Once:
             steps.append((ask.lease, "free", ask.who, 0))
         return _calls([*steps, *self._done(ask, body)])
 
-    def _done(self, ask: Ask, body: Body) -> list[tuple[str, str, Any, int]]:
+    def _done(self, ask: Ask, body: Body) -> list[Step]:
         if ask.once is None:
             return []
         where = made_key(ask.slot, body["content_id"])
         value, life = f"{mark(ask, body)}{body['content_id']}", KEY_LIFE * 1000
         return [(ask.once, "keep", value, life), (where, "note", ask.once, life)]
-
-    def _giving_up(self, ask: Ask) -> list[Call]:
-        steps = []
-        if ask.lease is not None:
-            steps.append((ask.lease, "free", ask.who, 0))
-        if ask.once is not None:
-            steps.append((ask.once, "free", _running(ask), 0))
-        return _calls(steps)
 
     async def _tell(self, calls: list[Call]) -> None:
         if calls:
@@ -303,11 +302,17 @@ def mark(ask: Ask, body: Body) -> str:
     return (CACHED if body["metadata"]["cached"] else DONE) + ask.fingerprint
 
 
+def _held(ask: Ask) -> list[Step]:
+    """What gives up the lease and the key, where they are this request's."""
+    held = ((ask.lease, ask.who), (ask.once, _running(ask)))
+    return [(name, "free", value, 0) for name, value in held if name is not None]
+
+
 def _running(ask: Ask) -> str:
     return f"r{ask.fingerprint}{ask.who}"
 
 
-def _calls(steps: Sequence[tuple[str, str, Any, int]]) -> list[Call]:
+def _calls(steps: Sequence[Step]) -> list[Call]:
     """The steps as one script's call; none for no steps."""
     args = [x for _, what, value, life in steps for x in (what, value, life)]
     return [Call(FINISH, [key for key, *_ in steps], args)] if steps else []

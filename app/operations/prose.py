@@ -1,0 +1,38 @@
+"""Operations that a model answers with prose, such as a backstory."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from app.operations.base import DraftRejected, Operation, R
+from app.operations.fields import Answer
+
+
+class Prose(BaseModel):
+    """A draft that is simply text."""
+
+    text: str
+
+
+class ProseOperation(Operation[R, Prose]):
+    """An operation whose model answers with prose."""
+
+    draft_type = Prose
+
+    def check(self, request: R, text: str) -> Prose:
+        text = text.strip()
+        if not text:
+            raise DraftRejected(["the answer was empty"])
+        return Prose(text=text)
+
+    def answer(self, request: R, draft: Prose) -> dict[str, Any]:
+        parent = self.parent(request)
+        return {"content": draft.text, "parent_content_id": str(parent) if parent else None}
+
+
+class TextAnswer(Answer):
+    content: str
+    parent_content_id: UUID | None
