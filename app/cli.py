@@ -100,12 +100,13 @@ def serve(
 
 async def preflight(settings: Settings) -> None:
     """What would keep every worker from serving, told once. Raises `SettingsError`."""
-    from app.main import authenticator, redis_url
+    from app.main import authenticator, cache_times, redis_url
     from app.redis import Redis
     from app.storage.store import Store
 
     await Redis(redis_url(settings)).close()
     await authenticator(settings).close()
+    cache_times(settings)
     store = Store.open(settings.database)
     try:
         await store.check()

@@ -16,7 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.caller import PERMISSIONS, Caller
-from app.errors import Forbidden, GatewayError, InternalError, InvalidRequest, NotFound
+from app.errors import (
+    Forbidden,
+    GatewayError,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+)
 from app.events.cursor import Cursor
 from app.events.fanout import Fanout
 from app.events.log import EventLog
@@ -81,6 +88,10 @@ class Visit:
         found = tightest(spent.standings)
         self.standing = tightest([found, self.standing]) if self.standing else found
         return found
+
+    def refuse(self, refusal: RateLimited) -> None:
+        """Remember the limit that refused a part of it, which is the tightest there is."""
+        self.standing = Standing(refusal.scope, refusal.limit, 0, refusal.reset_at, refusal.window)
 
 
 @dataclass(slots=True)
@@ -173,6 +184,9 @@ class Gateway:
             async with gate:
                 try:
                     return await self.run(raw, await self.admit(visit, operation), wished)
+                except RateLimited as refusal:
+                    visit.refuse(refusal)
+                    return refusal
                 except GatewayError as error:
                     return error
                 except Exception:
@@ -248,7 +262,7 @@ class Gateway:
         if wish.similar is None or ask is None or ask.cached is None or ask.once is not None:
             return None
         ranked = await self.similar.nearest(
-            making.caller.id, making.operation.name, making.frame, making.signature
+            making.caller.id, making.operation.name, making.frame, await making.signature()
         )
         for likeness, content_id in ranked[:NEAREST]:
             if likeness < wish.similar:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -28,6 +28,7 @@ from app.llm.storyteller import Storyteller
 from app.observe import logs
 from app.observe.health import Health
 from app.observe.traffic import Traffic
+from app.operations import OPERATIONS
 from app.policies.auth import Authenticator, key_source
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
@@ -147,7 +148,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         once=Once(redis),
         similar=Similar(redis),
         cache_ttl=settings.cache_ttl,
-        cache_times=settings.file.cache,
+        cache_times=cache_times(settings),
         health=Health(
             database=store.ping, redis=redis_answers, models=lambda: models.state, traffic=traffic
         ),
@@ -161,6 +162,16 @@ def redis_url(settings: Settings) -> str:
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL is needed, such as redis://localhost:6379/0")
     return settings.redis_url.get_secret_value()
+
+
+def cache_times(settings: Settings) -> Mapping[str, float]:
+    """Seconds for which answers are kept, by operation. Raises `SettingsError` for other names."""
+    if unknown := set(settings.file.cache) - set(OPERATIONS):
+        raise SettingsError(
+            f"LOREGATE_CONFIG: [cache] names {', '.join(sorted(unknown))}; "
+            f"it may name {', '.join(OPERATIONS)}"
+        )
+    return settings.file.cache
 
 
 def authenticator(settings: Settings) -> Authenticator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,8 +22,7 @@ from app.policies import similar
 from app.policies.cache import CacheStatus
 from app.policies.limiter import RateLimiter
 from app.policies.limits import Ask, Mode, Spent, Standing
-from app.policies.once import Made, Once, mark
-from app.redis import Call
+from app.policies.once import Calls, Made, Once, mark
 from app.storage.store import DuplicateContent, Record, Store
 
 EVERY_REQUEST = ("user", "global")  # the limits that each request counts for
@@ -62,6 +62,7 @@ class Making:
     idempotency_key: str | None
     told: str | None = None  # the text that the request continues
     called: bool = field(default=False, init=False)  # whether a model was
+    _signature: bytes | None = field(default=None, init=False)
     taken: list[tuple[tuple[str, ...], Spent]] = field(default_factory=list, init=False)
 
     @property
@@ -77,9 +78,11 @@ class Making:
     def model_target(self) -> str:
         return f"model:{self.models.first(self.model).name}"
 
-    @cached_property
-    def signature(self) -> bytes:
-        return similar.signature(self.operation.data(self.work.request))
+    async def signature(self) -> bytes:
+        if self._signature is None:
+            words = self.operation.data(self.work.request)
+            self._signature = await asyncio.to_thread(similar.signature, words)
+        return self._signature
 
     @cached_property
     def frame(self) -> str:
@@ -183,19 +186,19 @@ class Making:
     ) -> None:
         """Publish what is stored; what cannot be published now, the relay will."""
         try:
-            await self.log.publish(events, also=self._finish(body, drafted))
+            await self.log.publish(events, also=await self._finish(body, drafted))
         except DependencyUnavailable:
             return
         self.store.published(event.id for event in events)
 
-    def _finish(self, body: dict[str, Any], drafted: Drafted) -> list[Call]:
+    async def _finish(self, body: dict[str, Any], drafted: Drafted) -> Calls:
         if self.ask is None:
             return []
         # Only what the first configured link of the chain wrote is kept.
         first = drafted.model is self.models.first(self.model)
         calls = self.once.finish(self.ask, body, worth_keeping=first)
         if self.ask.keep is not None and first:
-            kept = similar.entry(body["content_id"], self.frame, self.signature)
+            kept = similar.entry(body["content_id"], self.frame, await self.signature())
             calls.append(similar.keeping(self.caller.id, self.operation.name, kept, self.ask.ttl))
         return calls
 

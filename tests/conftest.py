@@ -29,9 +29,7 @@ async def loregate(tmp_path: Path, redis_url: str) -> AsyncIterator[Service]:
 
 
 @pytest.fixture
-async def with_models(
-    tmp_path: Path, redis_url: str, provider: Upstream
-) -> AsyncIterator[Service]:
+async def with_models(tmp_path: Path, redis_url: str, provider: Upstream) -> AsyncIterator[Service]:
     """The service with models behind the fake OpenAI server."""
     given = service.settings(tmp_path, redis_url, openai_base_url=provider.url)
     async with service.running(given) as found:

@@ -13,6 +13,7 @@ from uuid_utils import uuid7
 
 from app.caller import Caller
 from app.errors import ModelError
+from app.policies import similar
 from app.policies.cache import CacheUse, Wish, fingerprint
 from app.policies.limiter import RateLimiter
 from app.policies.limits import Ask
@@ -20,6 +21,7 @@ from app.policies.once import Made, Once, mark
 from app.redis import Redis
 
 ANY = Wish()
+FRAME = "f" * similar.FRAME
 
 
 @dataclass
@@ -61,6 +63,8 @@ class FakeMaker:
             shelf.keys[self.user, self.key] = mark(self.ask, body), body["content_id"]
         with contextlib.suppress(Exception):
             calls = self.desk.once.finish(self.ask, body, worth_keeping=True)
+            kept = similar.entry(body["content_id"], FRAME, similar.signature({"x": self.what}))
+            calls.append(similar.keeping(self.user, "tale", kept, 60))
             await self.desk.redis.run_all(calls)
         return body
 
@@ -112,6 +116,12 @@ class Desk:
         spent = await self.limiter.spend(Caller(user), (), ask=ask)
         maker = FakeMaker(self, ask, user, what, wish.idempotency_key)
         return await self.once.answer(ask, spent, maker)
+
+    async def near(self, what: str, user: str) -> list[dict[str, Any]]:
+        """The answers that would be offered to a user who takes anything alike."""
+        wanted = similar.signature({"x": what})
+        found = await similar.Similar(self.redis).nearest(user, "tale", FRAME, wanted)
+        return [self.shelf.answers[content_id] for _, content_id in found]
 
 
 @contextlib.asynccontextmanager

@@ -134,12 +134,14 @@ SERVE = {"LOREGATE_JWT_SECRET": SECRET, "REDIS_URL": "redis://127.0.0.1:1/0"}
             "LOREGATE_JWT_PUBLIC_KEY",
         ),
         ({"DATABASE_URL": "mysql://x:y@z/w"}, "DATABASE_URL begins with mysql"),
+        ({"LOREGATE_CONFIG": "config.toml"}, "[cache] names themes; it may name character"),
         ({"LOREGATE_CONFIG": "nowhere.toml"}, "LOREGATE_CONFIG is 'nowhere.toml'"),
     ],
 )
 async def test_what_keeps_serve_from_starting_is_one_clear_line(
     tmp_path: Path, changed: dict[str, str], says: str
 ) -> None:
+    (tmp_path / "config.toml").write_text("[cache]\nthemes = 60\n")
     code, out, err = await commands.run(tmp_path, "serve", **(SERVE | changed))
     assert (code, out) == (1, "")
     assert says in err

@@ -48,6 +48,16 @@ def below(levels: str, times: int) -> str:
     )
 
 
+def differing(one: int, other: int) -> str:
+    """Children under one key, whose number depends on their parent's type."""
+    below = "{ contentId createdAt }"
+    return (
+        "{ contents(first: 50) { edges { node {"
+        f" ... on Story {{ x: children(first: {one}) {below} }}"
+        f" ... on GeneratedContent {{ x: children(first: {other}) {below} }} }} }} }} }}"
+    )
+
+
 TOO_COMPLEX = {
     "depth": nested(complexity.DEPTH),
     "depth past the parser": nested(3_000),
@@ -80,13 +90,12 @@ TOO_COMPLEX = {
     " fragment b on Content { children { contentId } }",
     "children whose number is a variable": "query ($n: Int) { contents(first: 50) { edges { node {"
     " children(first: $n) { contentId createdAt } } } } }",
-    "children whose numbers differ by type": "{ contents(first: 50) { edges { node {"
-    " ... on Story { x: children(first: 1) { contentId createdAt } }"
-    " ... on GeneratedContent { x: children(first: 50) { contentId createdAt } } } } } }",
-    "fields paid with a page below nothing": "{ a: contents(first: -99) { edges { node {"
-    " contentId } } } b: contents(first: 50) { edges { node { "
+    "children whose numbers differ by type": differing(1, 50),
+    "children whose numbers differ by type, the other way about": differing(50, 1),
+    "fields paid with a page below nothing": "{ a: contents(first: -9) { ...page }"
+    " b: contents(first: 50) { ...page } } fragment page on ContentConnection { edges { node { "
     + " ".join(f"a{i}: contentId" for i in range(60))
-    + " } } } }",
+    + " } } }",
     "ids of children of children": "{ contents(first: 50) { edges { node { children {"
     " ... on Story { childElements } } } } } }",
     "500 identical fields": "{ health {" + " status" * 500 + " } }",
@@ -132,6 +141,8 @@ SAYS = {
     "fields": "more than 3000 fields",
     "children of children": "more than 3000 fields",
     "children of children down to the deepest level": "more than 3000 fields",
+    "children whose numbers differ by type": "more than 3000 fields",
+    "fields paid with a page below nothing": "more than 3000 fields",
     "children whose number is a variable": "more than 3000 fields",
     "500 identical fields": "more than 400 selections",
     "11 identical fields": "status in one place more than 10 times",

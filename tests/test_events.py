@@ -128,9 +128,7 @@ async def joined(fanout: Fanout, count: int) -> None:
     """Until so many subscribers wait at the log's end."""
     async with asyncio.timeout(5):
         while sum(s.waiting for group in fanout._by_user.values() for s in group) < count:
-            if count > 1 and any(
-                s.waiting for group in fanout._by_user.values() for s in group
-            ):
+            if count > 1 and any(s.waiting for group in fanout._by_user.values() for s in group):
                 return
             await asyncio.sleep(0)
 

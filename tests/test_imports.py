@@ -17,7 +17,8 @@ Who may import whom. `errors` and `settings` import nothing of ours, and `settin
 | events     | errors caller redis                                                   |
 | storage    | errors events.types                                                   |
 | observe    | errors                                                                |
-| gateway    | operations policies llm events storage observe caller errors          |
+| making     | operations policies llm events storage caller errors                  |
+| gateway    | making operations policies llm events storage observe caller errors   |
 | rest       | gateway operations caller errors events.types http                    |
 | resolvers  | gateway operations caller errors events.types http                    |
 | embedded   | errors                                                                |
@@ -133,6 +134,8 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
         ("app.rest.v2", "from app.storage.store import Store"),
         ("app.rest.v2", "import app.policies.limits"),
         ("app.gateway", "from app.redis import Redis"),
+        ("app.making", "from app.gateway import Gateway"),
+        ("app.making", "from app.redis import Call"),
         ("app.gateway", "import starlette.requests"),
         ("app.storage.store", "from app.events.log import EventLog"),
         ("app.storage.store", "from app.events import log"),

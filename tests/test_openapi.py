@@ -74,13 +74,19 @@ def test_each_operation_and_every_route_of_the_contract_stands_in_it() -> None:
     assert paths.keys() == {
         *(o.path for o in OPERATIONS.values()),
         "/api/v2/content/{content_id}",
+        "/api/v2/batch",
         *("/health", "/health/live", "/health/ready"),
     }
     for operation in OPERATIONS.values():
         described = paths[operation.path]["post"]
         assert operation.permission in described["description"]
-        statuses = "200 400 401 403 413 415 429 500 502 503 504"
+        statuses = "200 400 401 403 409 413 415 429 500 502 503 504"
         assert described["responses"].keys() == set(statuses.split())
+        assert {p["name"] for p in described["parameters"]} == {"Idempotency-Key", "Cache-Control"}
+        assert {"X-Cache", "Age", "X-Similarity"} < described["responses"]["200"]["headers"].keys()
+    deleting = paths["/api/v2/content/{content_id}"]["delete"]["responses"]
+    assert deleting.keys() == {"204", "401", "403", "404", "429", "500", "503"}
+    assert "content" not in deleting["204"]
 
 
 async def test_the_document_is_served_without_a_token_as_it_was_made(loregate: Service) -> None:
@@ -114,7 +120,10 @@ def held(document: dict[str, Any], schema: dict[str, Any]) -> Any:
     return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
 
 
-MET = {**{name: {200, 400} for name in OPERATIONS}, "content": {404}, "health": {200}}
+MET = {
+    **{name: {200, 400} for name in OPERATIONS},
+    **{"batch": {200, 400}, "content": {404}, "delete": {404}, "health": {200}},
+}
 
 
 @pytest.mark.parametrize("name", MET)

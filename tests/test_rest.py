@@ -93,7 +93,7 @@ async def test_each_value_of_each_closed_set_is_answered_as_the_contract_says(
 
 
 async def test_a_story_tells_its_parent_and_has_no_children_yet(loregate: Service) -> None:
-    parent = str(uuid4())
+    parent = (await loregate.post(TEXT, GOOD[TEXT])).json()["content_id"]
     body = hold(STORY, await loregate.post(STORY, changed(STORY, parent_element_id=parent)))
     assert (body["parent_element_id"], body["child_elements"]) == (parent, [])
     text = hold(TEXT, await loregate.post(TEXT, changed(TEXT, parent_content_id=parent)))
@@ -391,7 +391,8 @@ async def test_routes_say_which_methods_they_take(loregate: Service) -> None:
     for method, path, allow in [
         ("GET", TEXT, "POST"),
         ("DELETE", THEME, "POST"),
-        ("POST", f"/api/v2/content/{uuid4()}", "GET, HEAD"),
+        ("POST", f"/api/v2/content/{uuid4()}", "DELETE, GET, HEAD"),
+        ("GET", "/api/v2/batch", "POST"),
         ("POST", "/health", "GET, HEAD"),
     ]:
         answer = await loregate.http.request(method, path, headers=loregate.headers())

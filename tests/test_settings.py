@@ -66,6 +66,7 @@ READ: list[tuple[str, str, str, Any]] = [
         ("gpt-3.5-turbo", "storyteller"),
     ),
     ("LOREGATE_MODEL_TIMEOUT", "7.5", "model_timeout", 7.5),
+    ("LOREGATE_CACHE_TTL", "0", "cache_ttl", 0.0),
     ("LOREGATE_EVENT_RETENTION", "3600", "event_retention", 3600.0),
     ("LOREGATE_EVENT_PARTITIONS", "8", "event_partitions", 8),
     ("LOREGATE_CORS_ORIGINS", "https://a,https://b", "cors_origins", ("https://a", "https://b")),
@@ -100,6 +101,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert [m.name for m in found.models] == ["gpt-4-turbo", "gpt-3.5-turbo"]
     assert (found.model_timeout, found.event_retention, found.event_partitions) == (60, 86_400, 1)
     assert found.database == f"sqlite+aiosqlite:///{Path.cwd()}/.loregate/loregate.db"
+    assert (found.cache_ttl, found.file.cache) == (3600, {})
     assert (found.introspection, found.graphiql) == (False, False)
     development = Settings.load(dev=True)
     assert (development.introspection, development.graphiql) == (True, True)

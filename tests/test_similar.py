@@ -138,6 +138,6 @@ def test_likeness_is_about_the_share_of_words_in_common(
 def test_the_end_of_a_long_text_counts_as_its_beginning_does() -> None:
     words = [f"word{n}" for n in range(6000)]
     whole = similar.signature({"content": " ".join(words)})
-    for changed in (words[:3000] + ["x"], ["y"] + words[3000:]):
+    for changed in (words[:3000], words[3000:]):
         half = similar.signature({"content": " ".join(changed)})
         assert similar.likeness(whole, half) < 0.8

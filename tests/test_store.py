@@ -253,6 +253,17 @@ async def test_children_are_their_parents_and_their_owners(store: Store) -> None
     assert found[other.content_id] == []
 
 
+async def test_one_parents_crowd_does_not_starve_anothers_child(store: Store) -> None:
+    crowded, other = a_record(), a_record()
+    crowd = [a_record(parent_id=crowded.content_id) for _ in range(130)]
+    child = a_record(parent_id=other.content_id)
+    await asyncio.gather(*(store.add(r, []) for r in (crowded, other, *crowd)))
+    await store.add(child, [])
+    found = await store.children("mira", [crowded.content_id, other.content_id])
+    assert [r.content_id for r in found[other.content_id]] == [child.content_id]
+    assert len(found[crowded.content_id]) == 100
+
+
 async def test_what_is_deleted_is_gone_with_its_key_and_only_for_its_owner(store: Store) -> None:
     record = a_record(idempotency_key="k")
     await store.add(record, [])

@@ -44,6 +44,7 @@ FINISH = Script(resources.files("app.policies").joinpath("finish.lua").read_text
 FORGET = Script(resources.files("app.policies").joinpath("forget.lua").read_text())
 
 Body = dict[str, Any]
+Calls = list[Call]
 Step = tuple[str, str, Any, int]  # a key, what is done, a value, a life in ms: see finish.lua
 
 
@@ -243,7 +244,7 @@ class Once:
         taken = await self._redis.call("SET", name, value, "NX", "PX", round(LEASE * 1000))
         return bool(taken)
 
-    def finish(self, ask: Ask, body: Body, *, worth_keeping: bool) -> list[Call]:
+    def finish(self, ask: Ask, body: Body, *, worth_keeping: bool) -> Calls:
         """What tells the others that the answer is there; goes with the publishing."""
         steps: list[Step] = []
         where = made_key(ask.slot, body["content_id"])
@@ -263,7 +264,7 @@ class Once:
         value, life = f"{mark(ask, body)}{body['content_id']}", KEY_LIFE * 1000
         return [(ask.once, "keep", value, life), (where, "note", ask.once, life)]
 
-    async def _tell(self, calls: list[Call]) -> None:
+    async def _tell(self, calls: Calls) -> None:
         if calls:
             with contextlib.suppress(DependencyUnavailable):  # leases lapse by themselves
                 await self._redis.run_all(calls)
@@ -312,7 +313,7 @@ def _running(ask: Ask) -> str:
     return f"r{ask.fingerprint}{ask.who}"
 
 
-def _calls(steps: Sequence[Step]) -> list[Call]:
+def _calls(steps: Sequence[Step]) -> Calls:
     """The steps as one script's call; none for no steps."""
     args = [x for _, what, value, life in steps for x in (what, value, life)]
     return [Call(FINISH, [key for key, *_ in steps], args)] if steps else []

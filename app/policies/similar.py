@@ -39,7 +39,10 @@ def index_key(user_id: str, operation: str) -> str:
 
 
 def signature(request: dict[str, Any]) -> bytes:
-    """The request's minima: about 1 ms for a text of 400 words, 5 ms for one of 9,000."""
+    """The request's minima. 400 words take about 1 ms, 9,000 of them 6: not for the event loop.
+
+    Of long texts of unlike length the likeness is told too small rather than too large.
+    """
     words = {word.encode() for word in _words("", request)} or {b""}
     if len(words) > MOST_WORDS:
         words = set(heapq.nsmallest(MOST_WORDS, words, key=zlib.crc32))
@@ -123,7 +126,7 @@ def _words(field: str, value: Any) -> Iterator[str]:
         for inner in value:
             yield from _words(field, inner)
     elif isinstance(value, str):
-        for match in WORD.finditer(value):
-            yield f"{field}={match[0].casefold()}"
+        for word in set(WORD.findall(value.casefold())):
+            yield f"{field}={word}"
     elif value is not None:
         yield f"{field}={value}"

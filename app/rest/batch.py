@@ -13,6 +13,7 @@ from app.gateway import Answer, Asked, Gateway, Visit, Wish
 from app.operations import OPERATIONS
 from app.rest.responses import error_body
 
+BATCH = "/api/v2/batch"
 MOST = 20  # requests
 LONGEST_ID = 128  # characters
 

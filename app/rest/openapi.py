@@ -10,6 +10,7 @@ from app.errors import (
     DependencyUnavailable,
     Forbidden,
     GatewayError,
+    IdempotencyConflict,
     InternalError,
     InvalidRequest,
     ModelError,
@@ -23,21 +24,33 @@ from app.errors import (
 )
 from app.operations import OPERATIONS, Operation
 from app.operations.schemas import component_schemas
+from app.rest.batch import BATCH, LONGEST_ID, MOST
 
 DOCS_PAGE = resources.files("app.rest").joinpath("docs.html").read_text()
 
-COMMON: tuple[type[GatewayError], ...] = (
+CONTENT_ID = {
+    "name": "content_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+}
+
+REFUSED: tuple[type[GatewayError], ...] = (
     Unauthenticated,
-    Forbidden,
     RateLimited,
     InternalError,
     DependencyUnavailable,
+)
+COMMON: tuple[type[GatewayError], ...] = (
+    Forbidden,
+    *REFUSED,
 )
 RUNS = (
     InvalidRequest,
     ContentRejected,
     PayloadTooLarge,
     UnsupportedMediaType,
+    IdempotencyConflict,
     *COMMON,
     ModelError,
     ModelUnavailable,
@@ -79,6 +92,63 @@ HEALTH_SCHEMA = {
         },
     },
 }
+BATCH_REQUEST = {
+    "type": "object",
+    "required": ["id", "path", "body"],
+    "properties": {
+        "id": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": LONGEST_ID,
+            "description": "The caller's name for it, another for each request.",
+        },
+        "path": {
+            "type": "string",
+            "description": "The route of an operation, such as "
+            f"`{next(iter(OPERATIONS.values())).path}`; for any other the result is a 404.",
+        },
+        "body": {"type": "object", "description": "What would be sent to that route."},
+    },
+}
+BATCH_RESULT = {
+    "type": "object",
+    "required": ["id", "status", "body"],
+    "properties": {
+        "id": {"type": "string"},
+        "status": {"type": "integer", "description": "As the route would have answered."},
+        "body": {"type": "object", "description": "Its answer, or its error."},
+    },
+}
+BATCH_RESULTS = {
+    "type": "object",
+    "required": ["results"],
+    "properties": {
+        "results": {"type": "array", "items": {"$ref": "#/components/schemas/BatchResult"}}
+    },
+}
+WISHES = [
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "1 to 255 visible ASCII characters. The same key from the same user within "
+        "24 hours gives the first answer again; with another request it is a 409.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    },
+    {
+        "name": "Cache-Control",
+        "in": "header",
+        "description": "`max-age=N`: an answer at most N seconds old will do; `no-cache`: a new "
+        "one, which is kept; `no-store`: a new one, which is not; `similar=0.85`: an earlier "
+        "answer to a request that is so alike (0 to 1) will do. Analyses and validations are "
+        "cached unless this says otherwise, generated text only where it asks for it.",
+        "schema": {"type": "string"},
+    },
+]
+CACHE_HEADERS = {
+    "X-Cache": "What the cache did: HIT, MISS, COALESCED or BYPASS.",
+    "Age": "On a HIT: for how many seconds the answer has been there.",
+    "X-Similarity": "How alike the request was that it was made for, where that was another.",
+}
 LIMIT_HEADERS = {
     "X-RateLimit-Limit": "What the tightest limit admits in its window.",
     "X-RateLimit-Remaining": "What is left of it.",
@@ -91,7 +161,12 @@ def openapi_document() -> dict[str, Any]:
     """The whole document; it names no server, so that it is right wherever it is served."""
     refs, definitions = component_schemas(OPERATIONS.values())
     paths: dict[str, Any] = {o.path: {"post": _post(o, *refs[o.name])} for o in OPERATIONS.values()}
-    paths["/api/v2/content/{content_id}"] = {"get": _content([a for _, a in refs.values()])}
+    paths[BATCH] = {"post": _batch()}
+    paths["/api/v2/content/{content_id}"] = {
+        "parameters": [CONTENT_ID],
+        "get": _content([a for _, a in refs.values()]),
+        "delete": _delete(),
+    }
     paths |= _health_paths()
     return {
         "openapi": "3.1.0",
@@ -103,7 +178,13 @@ def openapi_document() -> dict[str, Any]:
         "security": [{"bearer": []}],
         "paths": paths,
         "components": {
-            "schemas": {**definitions, "Error": ERROR_SCHEMA, "Health": HEALTH_SCHEMA},
+            "schemas": {
+                **definitions,
+                "BatchRequest": BATCH_REQUEST,
+                "BatchResult": BATCH_RESULT,
+                "Error": ERROR_SCHEMA,
+                "Health": HEALTH_SCHEMA,
+            },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
@@ -117,8 +198,35 @@ def _post(operation: Operation[Any, Any], request: Any, answer: Any) -> dict[str
         "summary": operation.title,
         "description": f"Needs the permission `{operation.permission}`; "
         f"counts for the limit `operation:{operation.limit}`.",
+        "parameters": WISHES,
         "requestBody": {"required": True, "content": _json(request)},
-        "responses": {"200": _answered("The answer.", answer), **_errors(RUNS)},
+        "responses": {
+            "200": _answered("The answer.", answer, LIMIT_HEADERS | CACHE_HEADERS),
+            **_errors(RUNS),
+        },
+    }
+
+
+def _batch() -> dict[str, Any]:
+    requests = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MOST,
+        "items": {"$ref": "#/components/schemas/BatchRequest"},
+    }
+    named = {"type": "object", "required": ["requests"], "properties": {"requests": requests}}
+    return {
+        "operationId": "batch",
+        "summary": "Several operations in one request",
+        "description": "Each is authorised and counted as if it had been sent alone, and what is "
+        "wrong with one does not touch the others. An `Idempotency-Key` is one for each of them, "
+        "and `Cache-Control` is meant for all.",
+        "parameters": WISHES,
+        "requestBody": {"required": True, "content": _json({"anyOf": [requests, named]})},
+        "responses": {
+            "200": _answered("The results, in the given order.", BATCH_RESULTS, LIMIT_HEADERS),
+            **_errors((InvalidRequest, PayloadTooLarge, UnsupportedMediaType, *REFUSED)),
+        },
     }
 
 
@@ -127,16 +235,20 @@ def _content(answers: list[Any]) -> dict[str, Any]:
         "operationId": "content",
         "summary": "A stored answer, as it was given",
         "description": "Needs the permission `content:read`.",
-        "parameters": [
-            {
-                "name": "content_id",
-                "in": "path",
-                "required": True,
-                "schema": {"type": "string"},
-            }
-        ],
         "responses": {
-            "200": _answered("The answer as it was given.", {"anyOf": answers}),
+            "200": _answered("The answer as it was given.", {"anyOf": answers}, LIMIT_HEADERS),
+            **_errors((*COMMON, NotFound)),
+        },
+    }
+
+
+def _delete() -> dict[str, Any]:
+    return {
+        "operationId": "delete",
+        "summary": "Delete a stored answer for good",
+        "description": "Needs the permission `content:write`. What continues it stays.",
+        "responses": {
+            "204": {"description": "It is gone.", "headers": _headers(LIMIT_HEADERS)},
             **_errors((*COMMON, NotFound)),
         },
     }
@@ -182,14 +294,17 @@ def _json(schema: Any) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-def _answered(description: str, schema: Any) -> dict[str, Any]:
+def _answered(description: str, schema: Any, headers: dict[str, str]) -> dict[str, Any]:
     return {
         "description": description,
-        "headers": {
-            name: {"description": said, "schema": {"type": "string"}}
-            for name, said in LIMIT_HEADERS.items()
-        },
+        "headers": _headers(headers),
         "content": _json(schema),
+    }
+
+
+def _headers(said: dict[str, str]) -> dict[str, Any]:
+    return {
+        name: {"description": what, "schema": {"type": "string"}} for name, what in said.items()
     }
 
 

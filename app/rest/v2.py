@@ -152,7 +152,7 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
             Route(o.path, authenticated(gateway, _operation(gateway, o)), methods=["POST"])
             for o in OPERATIONS.values()
         ),
-        Route("/api/v2/batch", authenticated(gateway, _batch(gateway)), methods=["POST"]),
+        Route(batch.BATCH, authenticated(gateway, _batch(gateway)), methods=["POST"]),
         Route(
             "/api/v2/content/{content_id}",
             authenticated(gateway, _content(gateway)),

@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     column,
     delete,
+    func,
     insert,
     inspect,
     make_url,
@@ -52,6 +53,23 @@ CONTENT = select(contents)
 BY_IDS = CONTENT.where(  # made once: building it anew costs 66 µs, nearly as much as running it
     contents.c.user_id == bindparam("user_id"),
     contents.c.content_id.in_(bindparam("ids", expanding=True)),
+)
+# Numbered within each parent: a crowd of one parent's children must not starve another's.
+_NUMBERED = (
+    select(
+        contents,
+        func.row_number()
+        .over(partition_by=contents.c.parent_id, order_by=contents.c.content_id)
+        .label("place"),
+    )
+    .where(
+        contents.c.user_id == bindparam("user_id"),
+        contents.c.parent_id.in_(bindparam("parents", expanding=True)),
+    )
+    .subquery()
+)
+CHILDREN = (
+    select(_NUMBERED).where(_NUMBERED.c.place <= MAX_CHILDREN).order_by(_NUMBERED.c.content_id)
 )
 FIRST_ANSWER = select(contents, idempotency.c.fingerprint).join(
     idempotency, idempotency.c.content_id == contents.c.content_id
@@ -207,17 +225,12 @@ class Store:
 
     async def children(self, user_id: str, parents: Sequence[str]) -> dict[str, list[Record]]:
         """The user's records that continue each of `parents`, the oldest first, 100 at most."""
-        wanted = [uuid for parent in parents if (uuid := _uuid(parent))]
-        query = (
-            CONTENT.where(contents.c.user_id == user_id, contents.c.parent_id.in_(wanted))
-            .order_by(contents.c.content_id)
-            .limit(MAX_CHILDREN * max(1, len(wanted)))
-        )
+        wanted = list(dict.fromkeys(uuid for p in parents if (uuid := _uuid(p))))
         of_parent: dict[str, list[Record]] = {parent: [] for parent in wanted}
-        for record in await _records(await self._database.read(_rows(query))) if wanted else []:
-            found = of_parent[record.parent_id or ""]
-            if len(found) < MAX_CHILDREN:
-                found.append(record)
+        if wanted:
+            rows = await self._database.read(_rows(CHILDREN, user_id=user_id, parents=wanted))
+            for record in await _records(rows):
+                of_parent[record.parent_id or ""].append(record)
         return of_parent
 
     async def delete(self, user_id: str, content_id: str) -> bool:
