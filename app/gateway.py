@@ -288,7 +288,8 @@ class Gateway:
         body = next(iter(found.values())).answer
         if "child_elements" in body:
             children = (await self.store.children(visit.caller.id, [content_id])).values()
-            body["child_elements"] = [c.content_id for of in children for c in of]
+            stories = (c for of in children for c in of if c.operation == "story")
+            body["child_elements"] = [c.content_id for c in stories]
         return body
 
     async def children(self, caller: Caller, ids: Sequence[str]) -> dict[str, list[Record]]:
