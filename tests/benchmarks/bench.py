@@ -299,7 +299,9 @@ def bench(names: list[str], connections: list[int], seconds: float) -> None:
     machine = f"{os.cpu_count()} CPUs, {model()}, Python {platform.python_version()}"
     print(f"{machine}; {seconds:g} s a cell\n")
     cells = " | ".join(f"req/s c{c} | p50 / p99 ms c{c}" for c in connections)
-    print(f"| row | {cells} | CPU ms/request | core busy | RSS MB | Redis trips | what |")
+    print(
+        f"| row | {cells} | CPU ms/request | core busy | RSS MB, rest / load | Redis trips | what |"
+    )
     print("|" + "---|" * (6 + 2 * len(connections)))
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -314,6 +316,7 @@ def bench(names: list[str], connections: list[int], seconds: float) -> None:
             with server(row.app, stack, valkey.url) as session:
                 if name == "query":
                     row = rows(one_content())[name]
+                rest = used(session)[1]
                 measure(row, session, 16, 2)  # warm
                 before = round_trips(valkey.url)
                 lone = measure(row, session, 1, 2)
@@ -323,7 +326,7 @@ def bench(names: list[str], connections: list[int], seconds: float) -> None:
             last = found[-1]
             print(
                 f"| {name} | {shown} | {last['cpu']:.2f} | {last['busy']:.0%} "
-                f"| {last['memory']:.0f} | {trips:.2f} | {row.says} |",
+                f"| {rest:.0f} / {last['memory']:.0f} | {trips:.2f} | {row.says} |",
                 flush=True,
             )
 
