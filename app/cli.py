@@ -7,7 +7,9 @@ import errno
 import socket
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +20,7 @@ from uvicorn.supervisors import Multiprocess
 from app.caller import PERMISSIONS
 from app.embedded import banner
 from app.embedded.defaults import data_directory, development_secret
+from app.embedded.faulty import serving
 from app.embedded.valkey import start_valkey
 from app.errors import DependencyUnavailable, SettingsError
 from app.observe import logs
@@ -25,6 +28,8 @@ from app.policies.keys import sign
 from app.settings import Settings
 
 DAY = 86_400  # s
+# s, with `--faulty`: two models that both take all of it leave an answer within 10.
+IMPATIENT = {"model_timeout": 4.5, "first_token_timeout": 1.5, "stall_timeout": 1.5}
 
 cli = typer.Typer(
     help="A GraphQL gateway that writes Dungeons & Dragons content with language models.",
@@ -44,37 +49,55 @@ def main() -> None:
 
 
 @cli.command()
-def dev() -> None:
+def dev(
+    faulty: Annotated[
+        bool, typer.Option("--faulty", help="Models that fail in every way, to see what follows.")
+    ] = False,
+) -> None:
     """Serve with everything embedded: Valkey, SQLite, the storyteller, and a token to try it."""
     from app.main import create_app  # imports the whole service, which `token` does not need
 
     settings = Settings.load(dev=True, env_file=Path(".env"))
+    if faulty:
+        settings = impatient(settings)
     logs.configure(settings.log_level, settings.log_format)
     directory = data_directory(settings.data_dir)
     given: dict[str, Any] = {"workers": 1}
     if not (settings.jwt_secret or settings.jwt_public_key or settings.jwt_jwks_url):
         given["jwt_secret"] = (SecretStr(development_secret(directory)),)
     listening = listen(settings)
-    valkey = None if settings.redis_url else start_valkey(directory / "valkey")
-    try:
-        if valkey is not None:
+    with ExitStack() as embedded:
+        if settings.redis_url is None:
+            valkey = start_valkey(directory / "valkey")
+            embedded.callback(valkey.stop)
             given["redis_url"] = SecretStr(valkey.url)
+        if faulty:
+            given["openai_base_url"] = embedded.enter_context(serving())
         settings = settings.model_copy(update=given)
         migrated(settings)
         app = create_app(settings)
-        _announce(settings, listening)
+        _announce(settings, listening, faulty=faulty)
         run(uvicorn.Config(app, **uvicorn_options(settings)), listening)
-    finally:
-        if valkey is not None:
-            valkey.stop()
 
 
-def _announce(settings: Settings, listening: socket.socket) -> None:
+def impatient(settings: Settings) -> Settings:
+    """Settings for models that fail: nobody waits long, unless the times were set.
+
+    Raises:
+        SettingsError: a provider is set, which `--faulty` would have to replace.
+    """
+    if settings.openai_base_url is not None:
+        raise SettingsError("OPENAI_BASE_URL is set; unset it for `--faulty`, which brings its own")
+    times = {n: s for n, s in IMPATIENT.items() if n not in settings.model_fields_set}
+    return settings.model_copy(update=times)
+
+
+def _announce(settings: Settings, listening: socket.socket, *, faulty: bool) -> None:
     token = None
     if settings.jwt_secret or settings.jwt_private_key:
         token = signed(settings, "developer", list(PERMISSIONS), "standard", DAY)
     host, port = listening.getsockname()[:2]
-    typer.echo(banner.text(f"http://{host}:{port}", token))
+    typer.echo(banner.text(f"http://{host}:{port}", token, faulty=faulty))
 
 
 @cli.command()
@@ -95,7 +118,10 @@ def serve(
     asyncio.run(preflight(settings))
     config = uvicorn.Config("app.main:create_app", factory=True, **uvicorn_options(settings))
     config.workers = settings.workers
-    run(config, listen(settings))
+    with TemporaryDirectory(prefix="loregate-metrics-") as directory:
+        if settings.workers > 1:  # through which a scrape of one worker sees all
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", directory)
+        run(config, listen(settings))
 
 
 async def preflight(settings: Settings) -> None:

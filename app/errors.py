@@ -12,6 +12,7 @@
     ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
     ├── UnsupportedMediaType    415  UNSUPPORTED_MEDIA_TYPE
     ├── RateLimited             429  RATE_LIMIT_EXCEEDED
+    ├── Left                    499  CANCELLED
     ├── InternalError           500  INTERNAL_ERROR
     ├── ModelError              502  MODEL_ERROR
     ├── ModelUnavailable        503  MODEL_UNAVAILABLE
@@ -210,6 +211,15 @@ class InternalError(GatewayError):
 
     def __init__(self) -> None:
         super().__init__("Internal error; quote the request id when you report it")
+
+
+class Left(GatewayError):
+    """The client went away, and wished that what it asked for is then given up."""
+
+    status, code = 499, "CANCELLED"
+
+    def __init__(self) -> None:
+        super().__init__("The client left, and the request was cancelled as it had wished")
 
 
 class ModelFailure(GatewayError):

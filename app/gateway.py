@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +20,7 @@ from app.errors import (
     GatewayError,
     InternalError,
     InvalidRequest,
+    Left,
     NotFound,
     RateLimited,
 )
@@ -28,79 +28,52 @@ from app.events.cursor import Cursor
 from app.events.fanout import Fanout
 from app.events.log import EventLog
 from app.events.types import EVENT_TYPES, Event
-from app.llm.base import Work
+from app.generations import kept, place
+from app.generations.generations import Generation, Generations
+from app.generations.log import generation_key
+from app.generations.transcript import Transcript
+from app.llm.base import Finish, Outcome
+from app.llm.breaker import BreakerState
 from app.llm.fallback import Model, Models
 from app.making import EVERY_REQUEST, Answer, Making
 from app.observe.health import Health
-from app.operations import OPERATIONS, ModelChoice, Operation
-from app.operations.fields import Request
+from app.observe.metrics import Metrics
+from app.operations import OPERATIONS, Operation
 from app.policies.auth import Authenticator, bearer
-from app.policies.cache import CacheStatus, CacheUse, Wish, age, fingerprint
+from app.policies.cache import CacheStatus, CacheUse, Wish
 from app.policies.limiter import RateLimiter
-from app.policies.limits import Spent, Standing, tightest
+from app.policies.limits import Spent, Standing
 from app.policies.once import Made, Once
 from app.policies.similar import Similar
+from app.preparing import nearest, prepared
 from app.storage.store import Record, Store
+from app.visit import Admission, Visit
 
 __all__ = [
     "Admission",
     "Answer",
     "Asked",
+    "BreakerState",
     "CacheStatus",
     "CacheUse",
+    "Finish",
     "Gateway",
+    "Generation",
     "Model",
+    "Outcome",
     "Record",
     "Standing",
+    "Transcript",
     "Visit",
     "Wish",
 ]
 
-PARENT_TEXT = 4_000  # characters, about 1,000 tokens
-NEAREST = 5  # similar answers that are looked at; what expired stands among them
 BATCH_AT_ONCE = 5  # operations of one batch side by side
 
 # An operation, its raw input, and how to find out how it wants to be answered.
 Asked = tuple[Operation[Any, Any], bytes | dict[str, Any], Callable[[], Wish]]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Visit:
-    """One request or document of a caller, and the tightest limit that it touched so far."""
-
-    caller: Caller
-    request_id: str
-    standing: Standing | None = None
-    counted: bool = False
-
-    @property
-    def counted_standing(self) -> Standing:
-        """The tightest limit, of a visit that has been counted."""
-        if self.standing is None:
-            raise RuntimeError("nothing was counted yet")
-        return self.standing
-
-    def note(self, spent: Spent) -> Standing:
-        """Remember what was spent; returns the tightest limit of it."""
-        self.counted = True
-        found = tightest(spent.standings)
-        self.standing = tightest([found, self.standing]) if self.standing else found
-        return found
-
-    def refuse(self, refusal: RateLimited) -> None:
-        """Remember the limit that refused a part of it, which is the tightest there is."""
-        self.standing = Standing(refusal.scope, refusal.limit, 0, refusal.reset_at, refusal.window)
-
-
-@dataclass(slots=True)
-class Admission:
-    """The proof that a visit may run an operation, once. `Gateway.run` alone spends it."""
-
-    visit: Visit
-    operation: Operation[Any, Any]
-    spent: bool = field(default=False, init=False)
 
 
 @dataclass(slots=True)
@@ -116,6 +89,8 @@ class Gateway:
     health: Health
     once: Once
     similar: Similar
+    generations: Generations
+    metrics: Metrics
     cache_ttl: float = 3600.0  # s; 0: no cache
     cache_times: Mapping[str, float] = field(default_factory=dict)  # s, by operation
     unspent: int = field(default=0, init=False)  # admissions opened and not run; 0 at rest
@@ -157,23 +132,83 @@ class Gateway:
             InvalidRequest, RateLimited, Unauthenticated, IdempotencyConflict, ContentRejected,
             ModelError, ModelTimeout, ModelUnavailable, DependencyUnavailable
         """
-        visit, operation = admission.visit, admission.operation
-        self._use(admission)
-        try:
-            wish, request = wished(), operation.read(raw)
-            model, choice = self.models.choose(operation, request)
-            parent = await self._parent(visit.caller, operation, request)
-        except InvalidRequest:
-            await self.count(visit)
-            raise
-        making = self._making(visit, operation, request, model, choice, parent, wish)
-        if (near := await self._near(making, wish)) is not None:
+        visit = admission.visit
+        making = await self._prepared(raw, admission, wished)
+        if (near := await nearest(self, making)) is not None:
             made, likeness = near
             standing = visit.note(await self.limiter.spend(visit.caller, making.own_targets))
             return making.answer(made, standing, likeness)
         spent = await making.spend()
         standing = visit.note(spent)
-        return making.answer(await self._made(making, spent), standing)
+        task = self.generations.spawn(self._made(making, spent))
+        return making.answer(await self._awaited(task, making, visit), standing)
+
+    async def start(
+        self,
+        raw: bytes | dict[str, Any],
+        admission: Admission,
+        wished: Callable[[], Wish] = Wish,
+    ) -> Generation:
+        """The same as a job of its own, which is read and cancelled by its id.
+
+        Raises:
+            InvalidRequest, RateLimited, Unauthenticated: what comes later is the job's to tell.
+        """
+        making = await self._prepared(raw, admission, wished)
+        near = await nearest(self, making)
+        if near is not None:
+            spent = await self.limiter.spend(making.caller, making.own_targets)
+        else:
+            spent = await making.spend()
+        admission.visit.note(spent)
+
+        async def work(generation: Generation) -> dict[str, Any]:
+            making.listener = generation.telling
+            made = near[0] if near is not None else await self._made(making, spent)
+            generation.telling.whole(made.body.get("content", ""))
+            return kept.completed(made.body, made.status.value)
+
+        operation = making.operation
+        started = {
+            "operation": operation.name,
+            "on_disconnect": "continue" if making.wish.stay else "cancel",
+        }
+        return await self.generations.begin(
+            making.caller.id, making.content_id, started,
+            streams=operation.streams, field=operation.prose_field, work=work,
+        )  # fmt: skip
+
+    async def _prepared(
+        self, raw: bytes | dict[str, Any], admission: Admission, wished: Callable[[], Wish]
+    ) -> Making:
+        if admission.spent:
+            raise RuntimeError("an admission runs one operation, once")
+        admission.spent = True
+        self.unspent -= 1
+        try:
+            return await prepared(self, raw, admission, wished)
+        except InvalidRequest:
+            await self.count(admission.visit)
+            raise
+
+    @staticmethod
+    async def _awaited(task: asyncio.Task[Made], making: Making, visit: Visit) -> Made:
+        """What the task makes; it goes on when its caller leaves, unless that was not wished."""
+        try:
+            if making.wish.stay or visit.left is None:
+                return await asyncio.shield(task)
+            left = asyncio.ensure_future(visit.left())
+            try:
+                await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                left.cancel()
+            if not task.done():
+                raise Left
+            return task.result()
+        except (asyncio.CancelledError, Left):
+            if not making.wish.stay:
+                task.cancel()
+            raise
 
     async def batch(self, visit: Visit, requests: Sequence[Asked]) -> list[Answer | GatewayError]:
         """Each operation's answer or error, in the given order; each as if it had come alone."""
@@ -197,81 +232,14 @@ class Gateway:
 
     async def _made(self, making: Making, spent: Spent) -> Made:
         if making.ask is None:
-            return Made(await making.make(), CacheStatus.BYPASS)
-        try:
-            made = await self.once.answer(making.ask, spent, making)
-        except GatewayError:
-            await making.spare()
-            raise
-        await making.spare()
+            made = Made(await making.make(), CacheStatus.BYPASS)
+        else:
+            try:
+                made = await self.once.answer(making.ask, spent, making)
+            finally:
+                await making.settle()
+        self.metrics.operation(making.operation.name, made.status.value)
         return made
-
-    def _use(self, admission: Admission) -> None:
-        if admission.spent:
-            raise RuntimeError("an admission runs one operation, once")
-        admission.spent = True
-        self.unspent -= 1
-
-    def _making(
-        self,
-        visit: Visit,
-        operation: Operation[Any, Any],
-        request: Request,
-        model: Model,
-        choice: ModelChoice,
-        parent: Record | None,
-        wish: Wish,
-    ) -> Making:
-        told = operation_text(parent) if parent else None
-        work = Work(operation, request, operation.prompt(request, choice, told))
-        ttl = self.cache_times.get(operation.name, self.cache_ttl)
-        default = CacheUse.USE if operation.cached else CacheUse.BYPASS
-        use = (wish.cache or default) if ttl > 0 else CacheUse.BYPASS
-        ask = None
-        if use is not CacheUse.BYPASS or wish.idempotency_key:
-            said = request.model_dump(mode="json")
-            writer = self.models.first(model).name
-            known = fingerprint(
-                operation.name, operation.version, said, model.name, writer, visit.caller.id, told
-            )
-            ask = self.once.ask(visit.caller.id, known, wish, use, ttl)
-        return Making(
-            self.limiter, self.models, self.store, self.log, self.once,
-            caller=visit.caller, request_id=visit.request_id, model=model, work=work,
-            ask=ask, idempotency_key=wish.idempotency_key, told=told,
-        )  # fmt: skip
-
-    async def _parent(
-        self, caller: Caller, operation: Operation[Any, Any], request: Request
-    ) -> Record | None:
-        """The content that the request continues. Raises `InvalidRequest` unless it is there."""
-        wanted = operation.parent(request)
-        if wanted is None:
-            return None
-        found = await self.store.get_many(caller.id, [str(wanted)])
-        if not found:
-            raise InvalidRequest.at((operation.parent_field,), "no content of yours has this id")
-        return found[str(wanted)]
-
-    async def _near(self, making: Making, wish: Wish) -> tuple[Made, float] | None:
-        """An earlier answer to a request that is alike enough, and how alike.
-
-        A request with an idempotency key gets none: its key stands for an answer of its own.
-        """
-        ask = making.ask
-        if wish.similar is None or ask is None or ask.cached is None or ask.once is not None:
-            return None
-        ranked = await self.similar.nearest(
-            making.caller.id, making.operation.name, making.frame, await making.signature()
-        )
-        for likeness, content_id in ranked[:NEAREST]:
-            if likeness < wish.similar:
-                return None
-            body = await making.load(content_id)
-            if body is not None and (old := age(body, time.time())) <= ask.max_age:
-                body["metadata"]["cached"] = True
-                return Made(body, CacheStatus.HIT, old), likeness
-        return None
 
     # -- what was made
     async def contents(self, caller: Caller, ids: Sequence[str]) -> dict[str, Record]:
@@ -324,6 +292,48 @@ class Gateway:
             caller.id, first=first, after=after, content_types=content_types
         )
 
+    # -- what is being made
+    async def transcript(self, caller: Caller, generation_id: str) -> Transcript:
+        """A generation of the caller's; long after its end, what its content tells of it.
+
+        Raises:
+            NotFound, DependencyUnavailable
+        """
+        try:
+            return await self.generations.find(caller.id, generation_id)
+        except NotFound:
+            found = await self.store.get_many(caller.id, [generation_id])
+            if not found:
+                raise
+        record = next(iter(found.values()))
+        operation = OPERATIONS[record.operation]
+        text = record.answer["content"] if operation.streams else None
+        key = generation_key(caller.id, generation_id)
+        return kept.transcript(key, generation_id, operation.name, record.answer, text)
+
+    async def follow(
+        self, caller: Caller, generation_id: str, after: str | None = None
+    ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+        """A generation's events with their cursors: those behind `after`, then live, to the last.
+
+        Raises:
+            InvalidRequest: `after` is no cursor of this generation.
+            NotFound, DependencyUnavailable
+        """
+        begin = 0 if after is None else place.decode(generation_id, after)
+        found = await self.transcript(caller, generation_id)
+        return self.generations.follow(found, generation_id, begin)
+
+    async def cancel(self, visit: Visit, generation_id: str) -> Transcript:
+        """Cancel a generation of the caller's; its transcript, with its end.
+
+        Raises:
+            RateLimited, NotFound, DependencyUnavailable
+        """
+        await self.count(visit)
+        found = await self.transcript(visit.caller, generation_id)
+        return await self.generations.cancel(found)
+
     # -- what happened
     async def event_cursor(self, caller: Caller) -> str:
         """The log's end now. Raises `DependencyUnavailable`."""
@@ -362,12 +372,3 @@ class Gateway:
     @staticmethod
     def permissions(caller: Caller) -> list[str]:
         return [p for p in PERMISSIONS if caller.may(p)]
-
-
-def operation_text(record: Record) -> str:
-    """As much of a stored text as a model gets of it: its end, which is what is continued."""
-    text = OPERATIONS[record.operation].text(record.answer)
-    if len(text) <= PARENT_TEXT:
-        return text
-    cut = text[-PARENT_TEXT:]
-    return cut[cut.find(" ") + 1 :]

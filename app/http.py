@@ -44,6 +44,12 @@ async def read_body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
+async def disconnected(request: Request) -> None:
+    """Returns when the client has left; the body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
 async def read_json(request: Request) -> bytes:
     """A body that says that it is JSON. Raises `UnsupportedMediaType` for any other."""
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()

@@ -23,10 +23,17 @@ from app.events.fanout import Fanout
 from app.events.log import EventLog
 from app.events.relay import Relay
 from app.gateway import Gateway
+from app.generations.generations import Generations
+from app.generations.log import GenerationLog
+from app.llm.base import Outcome
+from app.llm.breaker import Breakers, Rules
+from app.llm.bulkhead import Bulkhead
+from app.llm.calling import Policy
 from app.llm.fallback import Model, Models
 from app.llm.storyteller import Storyteller
 from app.observe import logs
 from app.observe.health import Health
+from app.observe.metrics import Metrics
 from app.observe.traffic import Traffic
 from app.operations import OPERATIONS
 from app.policies.auth import Authenticator, key_source
@@ -49,6 +56,7 @@ from resolvers.socket import Socket
 GC_THRESHOLD = 5_000
 # The storyteller reads long texts in a thread, which may hold the loop for one such interval.
 SWITCH_INTERVAL = 0.001  # s
+PROBED = 15.0  # s behind a call's time after which the prober of a model is given up for dead
 EXPOSED = [
     "X-Request-ID",
     "X-RateLimit-Limit",
@@ -71,6 +79,7 @@ class Parts:
     settings: Settings
     redis: Redis
     relay: Relay
+    breakers: Breakers
     gateway: Gateway
 
 
@@ -96,7 +105,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *v2.routes(gateway),
         ],
         middleware=[
-            Middleware(RequestLine, traffic=traffic),
+            Middleware(RequestLine, traffic=traffic, metrics=gateway.metrics),
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
@@ -126,8 +135,26 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     events = EventLog(
         redis, partitions=settings.event_partitions, retention=settings.event_retention
     )
+    names = [m.name for m in settings.models]
+    breakers = Breakers(redis, names, rules=Rules(lease=settings.model_timeout + PROBED))
+    generations = Generations(GenerationLog(redis))
+    found = limits(settings)
+    metrics = Metrics(
+        models=[*names, STORYTELLER],
+        outcomes=[o.value for o in Outcome],
+        operations=list(OPERATIONS),
+        scopes=[limit.scope for limit in found],
+        breakers=lambda: {n: breakers[n].state.value for n in names},
+        running=lambda: {m.name: m.bulkhead.running for m in models},
+        waiting=lambda: {m.name: m.bulkhead.waiting for m in models},
+        generations=lambda: generations.running,
+        redis_up=lambda: redis.up,
+    )
     models = Models(
-        [*(_model(m) for m in settings.models), _storyteller()], chain=settings.fallback
+        [*(_model(m, breakers) for m in settings.models), _storyteller()],
+        chain=settings.fallback,
+        policy=Policy(timeout=settings.model_timeout),
+        watcher=metrics,
     )
 
     async def redis_answers() -> None:
@@ -137,9 +164,10 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         authenticator=authenticator(settings),
         limiter=RateLimiter(
             redis,
-            limits=limits(settings),
+            limits=found,
             tiers={**DEFAULT_TIERS, **settings.file.tiers},
             processes=settings.replicas * settings.workers,
+            refused=metrics.refused,
         ),
         models=models,
         store=store,
@@ -147,6 +175,8 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         fanout=Fanout(events),
         once=Once(redis),
         similar=Similar(redis),
+        generations=generations,
+        metrics=metrics,
         cache_ttl=settings.cache_ttl,
         cache_times=cache_times(settings),
         health=Health(
@@ -154,7 +184,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         ),
     )
     relay = Relay(store, events, redis, retention=settings.event_retention)
-    return Parts(settings, redis, relay, gateway)
+    return Parts(settings, redis, relay, breakers, gateway)
 
 
 def redis_url(settings: Settings) -> str:
@@ -192,14 +222,17 @@ def limits(settings: Settings) -> list[Limit]:
     return list(found.values())
 
 
-def _model(table: ModelTable) -> Model:
+def _model(table: ModelTable, breakers: Breakers) -> Model:
     return Model(
         table.name,
         writer=None,
         input_price=table.input_price,
         output_price=table.output_price,
+        cached_price=table.cached_price,
         context_size=table.context_size,
         max_tokens=table.max_tokens,
+        breaker=breakers[table.name],
+        bulkhead=Bulkhead(table.concurrency, table.queue),
     )
 
 
@@ -227,13 +260,19 @@ async def connect_models(settings: Settings, models: Models) -> None:
                 clients[account],
                 name=table.name,
                 upstream=table.upstream or table.name,
-                timeout=settings.model_timeout,
+                first_token=settings.first_token_timeout,
+                stall=settings.stall_timeout,
             )
 
 
 def _key(settings: Settings, table: ModelTable) -> str | None:
     found = settings.model_keys.get(table.key_variable)
     return found.get_secret_value() if found else None
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
 
 
 def lifespan(parts: Parts) -> Callable[[Starlette], Any]:
@@ -262,7 +301,13 @@ async def running(parts: Parts) -> AsyncIterator[None]:
             )
         await connect_models(parts.settings, gateway.models)
         stack.push_async_callback(gateway.models.close)
+        parts.breakers.start()
+        stack.push_async_callback(parts.breakers.stop)
         stack.push_async_callback(gateway.once.close)
+        gateway.generations.start()
+        stack.push_async_callback(gateway.generations.stop)
+        watching = asyncio.create_task(gateway.metrics.watch(), name="metrics")
+        stack.push_async_callback(_ended, watching)
         gateway.fanout.start()
         stack.push_async_callback(gateway.fanout.stop)
         parts.relay.start()

@@ -15,16 +15,17 @@ from app.caller import Caller
 from app.errors import DependencyUnavailable
 from app.events.log import EventLog
 from app.events.types import SOURCE, Event
-from app.llm.base import Work
+from app.llm.base import Finish, Listener, Work
 from app.llm.fallback import Drafted, Model, Models
 from app.operations import Operation
 from app.policies import similar
-from app.policies.cache import CacheStatus
+from app.policies.cache import CacheStatus, Wish
 from app.policies.limiter import RateLimiter
 from app.policies.limits import Ask, Mode, Spent, Standing
 from app.policies.once import Calls, Made, Once, mark
 from app.storage.store import DuplicateContent, Record, Store
 
+COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")  # what events tell of tokens
 EVERY_REQUEST = ("user", "global")  # the limits that each request counts for
 
 
@@ -56,14 +57,17 @@ class Making:
     once: Once
     caller: Caller
     request_id: str
-    model: Model
+    links: tuple[Model, ...]  # the model that was asked for, and who follows it
     work: Work
     ask: Ask | None
-    idempotency_key: str | None
+    wish: Wish
     told: str | None = None  # the text that the request continues
-    called: bool = field(default=False, init=False)  # whether a model was
+    content_id: str = field(default_factory=lambda: str(uuid7()))
+    listener: Listener | None = None  # hears the text while it is written
     _signature: bytes | None = field(default=None, init=False)
-    taken: list[tuple[tuple[str, ...], Spent]] = field(default_factory=list, init=False)
+    # Which model's limit was taken, if one's, and what with it.
+    taken: list[tuple[str | None, tuple[str, ...], Spent]] = field(default_factory=list, init=False)
+    billed: dict[str, int] = field(default_factory=dict, init=False)  # tokens, by model called
 
     @property
     def operation(self) -> Operation[Any, Any]:
@@ -75,8 +79,9 @@ class Making:
         return (f"operation:{self.operation.limit}", *EVERY_REQUEST)
 
     @property
-    def model_target(self) -> str:
-        return f"model:{self.models.first(self.model).name}"
+    def first(self) -> Model:
+        """Who is called first."""
+        return self.models.first(self.links)
 
     async def signature(self) -> bytes:
         if self._signature is None:
@@ -87,9 +92,8 @@ class Making:
     @cached_property
     def frame(self) -> str:
         """What a request must share with this one for their answers to be alike."""
-        model = self.models.first(self.model).name
         return similar.frame(
-            self.work.request.model_dump(), self.operation.version, model, self.told
+            self.work.request.model_dump(), self.operation.version, self.first.name, self.told
         )
 
     # -- limits
@@ -100,40 +104,56 @@ class Making:
             RateLimited, Unauthenticated
         """
         operation, *others = self.own_targets
-        targets = (operation, self.model_target, *others)
+        targets = (operation, _target(self.first), *others)
         tokens = self.work.tokens
         spent = await self.limiter.spend(self.caller, targets, tokens=tokens, ask=self.ask)
-        if spent.mode is not Mode.LEAD:
-            targets = self.own_targets
-        self.taken.append((targets, spent))
+        led = spent.mode is Mode.LEAD
+        name = self.first.name if led else None
+        self.taken.append((name, targets if led else self.own_targets, spent))
         return spent
 
     async def take_model(self) -> None:
         """Spend the model's limit, for a request that only now turns out to need it."""
-        target, tokens = (self.model_target,), self.work.tokens
-        self.taken.append((target, await self.limiter.spend(self.caller, target, tokens=tokens)))
+        await self._charge(self.first)
 
-    async def _settle(self, used: int) -> None:
-        """Give back the tokens that were reserved and not used."""
-        unused = self.work.tokens - used
-        for targets, spent in self.taken:
-            await self.limiter.settle(self.caller, targets, spent, unused_tokens=unused)
+    async def _charge(self, model: Model) -> None:
+        targets = (_target(model),)
+        spent = await self.limiter.spend(self.caller, targets, tokens=self.work.tokens)
+        self.taken.append((model.name, targets, spent))
 
-    async def spare(self) -> None:
-        """Give back what was taken for a model, unless one was called for this request."""
-        if self.called:
-            return
-        await self._settle(0)
-        for targets, spent in self.taken:
-            if self.model_target in targets:
-                await self.limiter.spare(self.caller, self.model_target, spent)
+    async def settle(self) -> None:
+        """Give back reserved tokens that were not used, and requests of uncalled models."""
+        reserved = self.work.tokens
+        used = sum(self.billed.values())
+        for name, targets, spent in self.taken:
+            own = self.billed.get(name, 0) if name else 0
+            for target in targets:
+                unused = reserved - (own if target.startswith("model:") else used)
+                await self.limiter.settle(self.caller, (target,), spent, unused_tokens=unused)
+            if name is not None and name not in self.billed:
+                await self.limiter.spare(self.caller, f"model:{name}", spent)
+        self.taken.clear()
 
     # -- the answer
     async def make(self) -> dict[str, Any]:
-        """A new answer: written, checked, stored, published."""
+        """A new answer: written, checked, stored, published.
+
+        Cancelled while it is written, nothing is left; once it is being stored it is stored, and
+        the cancellation came too late.
+        """
         drafted = await self._draft()
+        keeping = asyncio.create_task(self._keep(drafted), name="keep")
+        try:
+            return await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            found = await keeping
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            return found
+
+    async def _keep(self, drafted: Drafted) -> dict[str, Any]:
         own = self.operation.answer(self.work.request, drafted.draft)
-        body = {"content_id": str(uuid7()), **own, "metadata": self._metadata(drafted)}
+        body = {"content_id": self.content_id, **own, "metadata": self._metadata(drafted)}
         events = self._events(body)
         try:
             await self.store.add(self._record(body), events)
@@ -146,15 +166,19 @@ class Making:
         return body
 
     async def _draft(self) -> Drafted:
-        called, used = self.models.first(self.model), 0
-        self.called = True
         try:
-            drafted = await self.models.draft(self.model, self.work)
-            if drafted.model is called:
-                used = drafted.usage.total
+            drafted = await self.models.draft(
+                self.links,
+                self.work,
+                charge=self._charge,
+                degrade=self.wish.degrade,
+                listener=self.listener,
+                called=self.billed,
+            )
+            self.billed[drafted.model.name] = drafted.usage.total
             return drafted
         finally:
-            await self._settle(used)
+            await self.settle()
 
     def _metadata(self, drafted: Drafted) -> dict[str, Any]:
         return {
@@ -165,6 +189,9 @@ class Making:
             "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "cached": False,
             "degraded": drafted.degraded,
+            "finish_reason": drafted.finish.value,
+            "attempts": [a.as_dict() for a in drafted.attempts],
+            "cost": drafted.cost,
         }
 
     def _record(self, body: dict[str, Any]) -> Record:
@@ -177,7 +204,7 @@ class Making:
             answer=body,
             created_at=datetime.fromisoformat(body["metadata"]["created_at"]),
             parent_id=str(parent) if parent else None,
-            idempotency_key=self.idempotency_key,
+            idempotency_key=self.wish.idempotency_key,
             fingerprint=mark(self.ask, body) if self.ask else "",
         )
 
@@ -194,8 +221,8 @@ class Making:
     async def _finish(self, body: dict[str, Any], drafted: Drafted) -> Calls:
         if self.ask is None:
             return []
-        # Only what the first configured link of the chain wrote is kept.
-        first = drafted.model is self.models.first(self.model)
+        # Only what the first configured link of the chain wrote, and whole, is kept.
+        first = drafted.model is self.first and drafted.finish is Finish.STOP
         calls = self.once.finish(self.ask, body, worth_keeping=first)
         if self.ask.keep is not None and first:
             kept = similar.entry(body["content_id"], self.frame, await self.signature())
@@ -207,7 +234,10 @@ class Making:
         common = {
             "content_id": body["content_id"],
             "content_type": self.operation.content_type,
-            "metadata": {k: metadata[k] for k in ("model_used", "token_usage")},
+            "metadata": {
+                "model_used": metadata["model_used"],
+                "token_usage": {k: metadata["token_usage"][k] for k in COUNTED},
+            },
             "user_id": self.caller.id,
             "request_id": self.request_id,
             "source": SOURCE,
@@ -223,16 +253,20 @@ class Making:
         return found[content_id].answer if content_id in found else None
 
     async def first_answer(self) -> tuple[str, dict[str, Any]] | None:
-        if self.idempotency_key is None:
+        if self.wish.idempotency_key is None:
             return None
-        found = await self.store.first_answer(self.caller.id, self.idempotency_key)
+        found = await self.store.first_answer(self.caller.id, self.wish.idempotency_key)
         return (found[0], found[1].answer) if found else None
 
     async def remember(self, known: str, content_id: str) -> None:
-        if self.idempotency_key is not None:
-            await self.store.remember(self.caller.id, self.idempotency_key, known, content_id)
+        if self.wish.idempotency_key is not None:
+            await self.store.remember(self.caller.id, self.wish.idempotency_key, known, content_id)
 
     def answer(self, made: Made, standing: Standing, similarity: float | None = None) -> Answer:
         return Answer(
             self.operation, made.body, standing, self.request_id, made.status, made.age, similarity
         )
+
+
+def _target(model: Model) -> str:
+    return f"model:{model.name}"

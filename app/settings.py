@@ -76,8 +76,11 @@ class ModelTable(_Table):
     upstream: str | None = None
     input_price: Annotated[float, Field(ge=0)] | None = None
     output_price: Annotated[float, Field(ge=0)] | None = None
+    cached_price: Annotated[float, Field(ge=0)] | None = None  # of prompt tokens; else input_price
     context_size: Annotated[int, Field(ge=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] = 4096
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 200  # calls at once, of one process
+    queue: Annotated[int, Field(ge=0, le=100_000)] = 400  # calls that wait for one of those
 
     @field_validator("name")
     @classmethod
@@ -144,6 +147,8 @@ class Settings(BaseSettings):
         ("gpt-4-turbo", "gpt-3.5-turbo", STORYTELLER), alias="LOREGATE_FALLBACK"
     )
     model_timeout: Seconds = Field(60.0, alias="LOREGATE_MODEL_TIMEOUT")
+    first_token_timeout: Seconds = Field(10.0, alias="LOREGATE_FIRST_TOKEN_TIMEOUT")
+    stall_timeout: Seconds = Field(10.0, alias="LOREGATE_STALL_TIMEOUT")
 
     cache_ttl: Annotated[float, Field(ge=0, le=2_592_000)] = Field(
         3600.0, alias="LOREGATE_CACHE_TTL"

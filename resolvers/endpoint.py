@@ -21,7 +21,7 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.gateway import Gateway, Visit
-from app.http import error_headers, limit_headers, read_body
+from app.http import disconnected, error_headers, limit_headers, read_body
 from resolvers.errors import InvalidDocument
 from resolvers.execution import Executor, Question, Reply, refusal
 
@@ -87,6 +87,8 @@ class Endpoint:
             raise NotAcceptable(said)
         if request.method == "GET" and kind is not OperationType.QUERY:
             raise MethodNotAllowed("POST")
+        if visit is not None:
+            visit.left = lambda: disconnected(request)
         context = self._executor.prepare(document, question.operation_name, visit, request_id)
         reply = await self._executor.run(document, question, context)
         request.state.failed = any(e.status >= 500 for e in reply.errors)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import strawberry
 
-from app.gateway import CacheStatus, CacheUse
+from app.gateway import BreakerState, CacheStatus, CacheUse, Finish, Outcome
 from app.operations.campaign import CampaignContentType
 from app.operations.character import CharacterContentType
 from app.operations.fields import Category
@@ -226,5 +226,86 @@ described_enum(
         "MISS": "It was not there; it was made and may be kept.",
         "COALESCED": "The same request was being answered; this is its answer.",
         "BYPASS": "The cache was not asked.",
+    },
+)
+
+
+class TokenSource(Enum):
+    """Who counted the tokens of an answer."""
+
+    PROVIDER = "provider"
+    GATEWAY = "gateway"
+
+
+class OnDisconnect(Enum):
+    """What becomes of a request whose client leaves."""
+
+    CONTINUE = "continue"
+    CANCEL = "cancel"
+
+
+described_enum(
+    TokenSource,
+    "TokenSource",
+    "Who counted the tokens of an answer.",
+    {
+        "PROVIDER": "The provider, as it bills them.",
+        "GATEWAY": "The gateway, because the provider did not say; an estimate.",
+    },
+)
+described_enum(
+    OnDisconnect,
+    "OnDisconnect",
+    "What becomes of a request whose client leaves.",
+    {
+        "CONTINUE": "It is answered to its end and stored, and can be read later.",
+        "CANCEL": "It is given up, and the model is told to stop.",
+    },
+)
+described_enum(
+    Finish,
+    "FinishReason",
+    "Why a model stopped.",
+    {
+        "STOP": "The text came to its own end.",
+        "LENGTH": "`maxTokens` were reached: the text is not whole.",
+    },
+)
+described_enum(
+    BreakerState,
+    "BreakerState",
+    "A model's circuit breaker.",
+    {
+        "CLOSED": "The model is called.",
+        "OPEN": "It has failed too often and is left alone for a while.",
+        "HALF_OPEN": "One call finds out whether it is back.",
+    },
+)
+described_enum(
+    Outcome,
+    "AttemptOutcome",
+    "How one attempt on a model ended.",
+    {
+        "OK": "It answered.",
+        "LIMITED": "Not called: its rate limit was full.",
+        "OPEN": "Not called: its circuit breaker was open.",
+        "BUSY": "Not called: too many calls were running and waiting.",
+        "UNCONFIGURED": "Not called: it has no key here.",
+        "UNREACHABLE": "The connection was refused, or reset before any answer.",
+        "OVERLOADED": "It refused, being overloaded.",
+        "FAILED": "It said that it had failed.",
+        "FORBIDDEN": "The gateway may not use it.",
+        "REFUSED": "It did not accept the request.",
+        "TOO_LONG": "The prompt did not fit its context.",
+        "REJECTED": "Its safety system refused.",
+        "SILENT": "No first token came in time.",
+        "STALLED": "No next token came in time.",
+        "TIMEOUT": "It was not done in time.",
+        "CUT": "Its answer broke off.",
+        "MALFORMED": "What it sent was no answer.",
+        "EMPTY": "Its answer was empty.",
+        "TRUNCATED": "Its answer ended at `maxTokens` and is of no use in part.",
+        "INVALID": "Its answer does not fit the request.",
+        "CANCELLED": "The client wished it to stop.",
     },
 )

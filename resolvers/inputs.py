@@ -19,6 +19,7 @@ from app.operations.npc import NpcRole
 from app.operations.story import StoryElementType
 from app.operations.theme import ThemeElement
 from app.operations.validation import RuleCategory
+from resolvers.enums import OnDisconnect
 from resolvers.types import described
 
 
@@ -37,6 +38,12 @@ class Asking:
     )
     idempotency_key: str | None = optional(
         "1 to 255 visible ASCII characters: the same key within 24 hours gives the first answer."
+    )
+    allow_degraded: bool = strawberry.field(
+        description="Whether a simpler model than the one asked for will do.", default=True
+    )
+    on_disconnect: OnDisconnect = strawberry.field(
+        description="What becomes of it when you leave.", default=OnDisconnect.CONTINUE
     )
 
 
@@ -190,7 +197,13 @@ def wish(given: Asking) -> Wish:
     if similar is not None and not 0 < similar <= 1:
         raise InvalidRequest.at(("similar",), "a number from 0 to 1 is wanted")
     use = given.cache or (CacheUse.USE if similar else None)
-    return Wish(use, similar=similar, idempotency_key=key)
+    return Wish(
+        use,
+        similar=similar,
+        idempotency_key=key,
+        degrade=given.allow_degraded,
+        stay=given.on_disconnect is OnDisconnect.CONTINUE,
+    )
 
 
 def _given(value: str | None) -> str | None:

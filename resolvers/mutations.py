@@ -9,6 +9,12 @@ import strawberry
 from app.errors import InvalidRequest
 from resolvers.batch import MOST, BatchRequest, chosen, refusing
 from resolvers.context import ID, Info
+from resolvers.generations import (
+    CancelGenerationPayload,
+    StartGenerationInput,
+    StartGenerationPayload,
+    generation_of,
+)
 from resolvers.inputs import (
     AnalyzeThemeInput,
     GenerateCampaignContentInput,
@@ -57,6 +63,10 @@ ValidationInput = Annotated[
 BatchRequests = Annotated[
     list[BatchRequest], strawberry.argument(description=f"1 to {MOST} operations.")
 ]
+GenerationInput = Annotated[
+    StartGenerationInput, strawberry.argument(description="What to generate.")
+]
+CancelledID = Annotated[ID, strawberry.argument(description="The generation's id.")]
 DeletedID = Annotated[ID, strawberry.argument(description="The content's id.")]
 
 
@@ -131,6 +141,33 @@ class Mutation:
             request_id=visit.request_id,
             rate_limit=rate_limit(visit.counted_standing),
             results=[batch_result(outcome, visit.request_id) for outcome in outcomes],
+        )
+
+    @strawberry.mutation(
+        description="Start a generation and answer at once; watch it with `generation(id)`."
+    )
+    async def start_generation(
+        self, info: Info, input: GenerationInput
+    ) -> StartGenerationPayload | None:
+        visit, gateway = info.context.caller_visit, info.context.gateway
+        operation, given, wished = chosen(input)
+        started = await gateway.start(given, await gateway.admit(visit, operation), wished)
+        return StartGenerationPayload(
+            request_id=visit.request_id,
+            rate_limit=rate_limit(visit.counted_standing),
+            generation=generation_of(started.id, started.transcript),
+        )
+
+    @strawberry.mutation(description="Cancel one of your generations and tell how it ended.")
+    async def cancel_generation(
+        self, info: Info, id: CancelledID
+    ) -> CancelGenerationPayload | None:
+        visit = info.context.caller_visit
+        found = await info.context.gateway.cancel(visit, str(id))
+        return CancelGenerationPayload(
+            request_id=visit.request_id,
+            rate_limit=rate_limit(visit.counted_standing),
+            generation=generation_of(str(id), found),
         )
 
     @strawberry.mutation(description="Delete one of your contents, for good.")

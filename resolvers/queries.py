@@ -9,11 +9,13 @@ from typing import Annotated
 
 import strawberry
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, NotFound
+from app.gateway import BreakerState
 from app.gateway import Model as ConfiguredModel
 from resolvers.complexity import MOST, PAGE
 from resolvers.context import ID, Info
 from resolvers.enums import ContentType, HealthState
+from resolvers.generations import Generation, generation_of
 from resolvers.payloads import rate_limit
 from resolvers.types import Content, RateLimit, content_of, described
 
@@ -24,6 +26,7 @@ AfterEdge = Annotated[
 ContentTypes = Annotated[
     list[ContentType] | None, strawberry.argument(description="Only these kinds.")
 ]
+GenerationID = Annotated[ID, strawberry.argument(description="The generation's id.")]
 ContentID = Annotated[ID, strawberry.argument(description="The content's id.")]
 
 
@@ -61,7 +64,8 @@ class Viewer:
 class Model:
     name: str = described("Its name in `ModelInput.name`.")
     provider: str = described("Who runs it.")
-    state: HealthState = described("How real calls found it last.")
+    state: HealthState = described("How real calls found it.")
+    breaker: BreakerState = described("Its circuit breaker, shared by all processes.")
     configured: bool = described("Whether it can be called from here, or others answer for it.")
     context_size: int | None = described("Tokens of prompt and answer together.")
     max_tokens: int = described("The most that an answer may have.")
@@ -112,6 +116,7 @@ def _model(model: ConfiguredModel, chain: tuple[str, ...]) -> Model:
         name=model.name,
         provider=model.provider,
         state=HealthState(model.state),
+        breaker=model.breaker_state,
         configured=model.writer is not None,
         context_size=model.context_size,
         max_tokens=model.max_tokens,
@@ -171,6 +176,14 @@ class Query:
     async def rate_limits(self, info: Info) -> list[RateLimit]:
         caller = info.context.caller_visit.caller
         return [rate_limit(s) for s in await info.context.gateway.rate_limits(caller)]
+
+    @strawberry.field(description="One of your generations, as it is now.")
+    async def generation(self, info: Info, id: GenerationID) -> Generation | None:
+        caller, gateway = info.context.caller_visit.caller, info.context.gateway
+        try:
+            return generation_of(str(id), await gateway.transcript(caller, str(id)))
+        except NotFound:
+            return None
 
     @strawberry.field(description="The models, with their prices and states.")
     async def models(self, info: Info) -> list[Model]:

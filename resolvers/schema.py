@@ -10,6 +10,7 @@ from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
 
 from app.operations import CAMPAIGN, CHARACTER, LOCATION, NPC, STORY, THEME, VALIDATION
+from resolvers.generations import EVENTS as GENERATION_EVENTS
 from resolvers.guard import Access, Guard, Itself, Rule
 from resolvers.mutations import Mutation
 from resolvers.queries import Query
@@ -23,6 +24,7 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "contents": "content:read",
         "viewer": Access.AUTHENTICATED,
         "rate_limits": Access.AUTHENTICATED,
+        "generation": Access.AUTHENTICATED,
         "models": Access.AUTHENTICATED,
         "health": Access.PUBLIC,
         "event_cursor": "events:subscribe",
@@ -36,6 +38,8 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "analyze_theme": THEME,
         "validate_content": VALIDATION,
         "generate_batch": Itself(),
+        "start_generation": Itself(),
+        "cancel_generation": Itself(),
         "delete_content": Itself("content:write"),
     },
     Subscription: {
@@ -44,6 +48,7 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "theme_analyzed": "events:subscribe",
         "validation_completed": "events:subscribe",
         "events": "events:subscribe",
+        "generation": Access.AUTHENTICATED,
     },
 }
 
@@ -71,7 +76,7 @@ def build() -> strawberry.Schema:
         query=query,
         mutation=mutation,
         subscription=subscription,
-        types=[*RESULTS.values(), *EVENTS],
+        types=[*RESULTS.values(), *EVENTS, *GENERATION_EVENTS],
         config=StrawberryConfig(disable_field_suggestions=True),
     )
     _mark_one_of(schema)

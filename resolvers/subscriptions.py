@@ -14,12 +14,15 @@ from app.operations.fields import Category
 from app.operations.story import StoryElementType
 from resolvers.context import ID, Info
 from resolvers.enums import ContentType, EventType
+from resolvers.generations import GenerationEvent
+from resolvers.generations import event_of as generation_event
 from resolvers.types import Content, TokenUsage, described
 
 After = Annotated[
     str | None,
     strawberry.argument(description="A cursor: what stands behind it comes first, then live."),
 ]
+GenerationID = Annotated[ID, strawberry.argument(description="The generation's id.")]
 OnlyContentTypes = Annotated[
     list[ContentType] | None, strawberry.argument(description="Only these kinds of content.")
 ]
@@ -170,6 +173,18 @@ class Subscription:
     ) -> AsyncGenerator[ValidationCompletedEvent, None]:
         async for event in _watch(info, [EventType.VALIDATION_COMPLETED], after):
             yield event
+
+    @strawberry.subscription(
+        description="One of your generations, its text as it is written; from the beginning, "
+        "or from behind `after`. It completes with the generation."
+    )
+    async def generation(
+        self, info: Info, id: GenerationID, after: After = None
+    ) -> AsyncGenerator[GenerationEvent, None]:
+        caller, gateway = info.context.caller_visit.caller, info.context.gateway
+        async with aclosing(await gateway.follow(caller, str(id), after)) as events:
+            async for cursor, event in events:
+                yield generation_event(str(id), cursor, event)
 
     @strawberry.subscription(description="Every event of yours, of all types or of some.")
     async def events(

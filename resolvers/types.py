@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import strawberry
 
 from app.errors import InvalidRequest
+from app.gateway import Finish, Outcome
 from app.operations.fields import Category
 from app.operations.location import LocationType
 from app.operations.npc import NpcRole
@@ -15,7 +16,7 @@ from app.operations.story import StoryElementType
 from app.operations.theme import ThemeElement
 from app.operations.validation import Severity
 from resolvers.complexity import MOST, PAGE
-from resolvers.enums import ContentType
+from resolvers.enums import ContentType, TokenSource
 
 
 def described(text: str) -> Any:
@@ -28,10 +29,32 @@ class TokenUsage:
     prompt_tokens: int = described("Tokens of what the model was asked.")
     completion_tokens: int = described("Tokens of what the model wrote.")
     total_tokens: int = described("Both together.")
+    cached_tokens: int = described("Prompt tokens that the provider had in its own cache.")
+    reasoning_tokens: int = described("Answer tokens that the model spent on thinking.")
+    source: TokenSource = described("Who counted them.")
 
     @classmethod
     def of(cls, usage: dict[str, Any]) -> TokenUsage:
-        return cls(**usage)
+        # Answers that were stored by earlier versions say less.
+        return cls(
+            prompt_tokens=usage["prompt_tokens"],
+            completion_tokens=usage["completion_tokens"],
+            total_tokens=usage["total_tokens"],
+            cached_tokens=usage.get("cached_tokens", 0),
+            reasoning_tokens=usage.get("reasoning_tokens", 0),
+            source=TokenSource(usage.get("source", "provider")),
+        )
+
+
+@strawberry.type(description="What became of one attempt on a model.")
+class Attempt:
+    model: str = described("The model.")
+    outcome: Outcome = described("How it ended.")
+    ms: int = described("How long it took, in milliseconds; 0 when the model was not called.")
+
+    @classmethod
+    def of(cls, attempt: dict[str, Any]) -> Attempt:
+        return cls(model=attempt["model"], outcome=Outcome(attempt["outcome"]), ms=attempt["ms"])
 
 
 @strawberry.type(description="What an answer tells about itself.")
@@ -43,6 +66,9 @@ class Metadata:
     created_at: datetime = described("When it was made.")
     cached: bool = described("Whether it was an earlier answer, given again.")
     degraded: bool = described("Whether a simpler model than the one asked for wrote it.")
+    finish_reason: Finish = described("Whether the text came to its own end.")
+    attempts: list[Attempt] = described("What was tried for it, in order.")
+    cost: float | None = described("US dollars for its own tokens; null where no price is known.")
 
     @classmethod
     def of(cls, metadata: dict[str, Any]) -> Metadata:
@@ -54,6 +80,9 @@ class Metadata:
             created_at=datetime.fromisoformat(metadata["created_at"]),
             cached=metadata["cached"],
             degraded=metadata["degraded"],
+            finish_reason=Finish(metadata.get("finish_reason", "stop")),
+            attempts=[Attempt.of(a) for a in metadata.get("attempts", [])],
+            cost=metadata.get("cost"),
         )
 
 

@@ -152,7 +152,7 @@ async def test_a_damaged_entry_is_a_miss_and_is_replaced(
 async def test_a_simpler_models_answer_is_not_kept(
     with_models: Service, provider: Upstream
 ) -> None:
-    provider.always = refusal(503, "overloaded")
+    provider.always = refusal(400, "unsupported")
     for _ in range(2):
         answer = await ask(with_models, THEME)
         assert told(answer)[0] == "MISS"

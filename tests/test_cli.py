@@ -14,7 +14,10 @@ import orjson
 import pytest
 from websockets.asyncio.client import connect
 
+from app.cli import impatient
+from app.embedded.faults import FAULTS
 from app.embedded.valkey import EmbeddedValkey
+from app.settings import Settings
 from tests import commands
 from tests.service import CHARACTER, CHARACTER_INPUT, GENERATE, PROTOCOL, SECRET
 
@@ -79,6 +82,47 @@ async def test_what_dev_prints_works_when_it_is_pasted(tmp_path: Path) -> None:
         ]
         await write(running)
         assert (await listen(running, start, 1))[0]["type"] == "CONTENT_GENERATED"
+
+
+async def test_dev_with_faulty_models_says_so_and_names_each_fault_in_the_log(
+    tmp_path: Path,
+) -> None:
+    name = "Vexis of the Hollow Reed"
+    asked = {**CHARACTER, "character_context": {"name": name}}
+    async with commands.serving(tmp_path, "dev", "--faulty") as running:
+        assert "FAULTY ON PURPOSE" in running.said
+        async with httpx2.AsyncClient(timeout=20) as http:
+            for _ in range(6):
+                response = await http.post(
+                    f"{running.url}/api/v2/text/character",
+                    json=asked,
+                    headers={"Authorization": f"Bearer {running.token}"},
+                )
+                assert response.status_code == 200 or response.json()["code"], response.text
+    lines = [json.loads(x) for x in running.said.splitlines() if x.startswith('{"')]
+    served = [x["fault"] for x in lines if "fault" in x]
+    assert served, "no model was asked"
+    assert set(served) <= {"good", *FAULTS}
+    assert name not in running.said
+
+
+async def test_faulty_models_do_not_replace_a_provider_that_was_set(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9/v1"
+    code, _, err = await commands.run(tmp_path, "dev", "--faulty", OPENAI_BASE_URL=url)
+    assert code == 1
+    assert err.startswith("loregate: OPENAI_BASE_URL is set; unset it for `--faulty`")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("given", [{}, {"LOREGATE_MODEL_TIMEOUT": "7"}])
+def test_faulty_models_get_little_time_unless_it_was_set(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    for variable in ("OPENAI_BASE_URL", "LOREGATE_MODEL_TIMEOUT"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    assert impatient(Settings.load()).model_timeout == (7 if given else 4.5)
 
 
 async def test_a_killed_gateway_loses_no_content_and_no_event(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests import service
 from tests.postgres import Postgres
 from tests.service import Service
 from tests.upstream import Behaviour, Upstream, refusal
-from tests.wishes import GOOD, TEXT
+from tests.wishes import GOOD, STORY, TEXT, strictly
 
 AT_ONCE = 0.2  # s: the contract's bound
 SOON = 10.0  # s in which a change must be seen
@@ -93,8 +93,8 @@ async def test_failed_requests_are_errors_and_refused_ones_are_not(
 ) -> None:
     for _ in range(3):
         await with_models.post(TEXT, {})
-    provider.always = Behaviour(body={"choices": []})
-    assert (await with_models.post(TEXT, GOOD[TEXT])).status_code == 502
+    provider.always = Behaviour(text="not JSON")
+    assert (await strictly(with_models, STORY)).status_code == 502
     assert (await report(with_models))[1]["metrics"]["error_rate"] == 0.25
 
 
@@ -108,15 +108,19 @@ async def test_failing_models_degrade_it_and_health_asks_none(
     with_models: Service, provider: Upstream
 ) -> None:
     provider.always = refusal(503, "overloaded")
-    for _ in range(3):
-        assert (await with_models.post(TEXT, GOOD[TEXT])).json()["metadata"]["degraded"]
+    assert (await strictly(with_models, TEXT)).status_code == 503
     asked = len(provider.requests)
     code, body = await report(with_models)
     assert (code, body["status"], body["components"]["openai"]) == (200, "degraded", "degraded")
+    states = (await with_models.data("{ models { name state breaker } }"))["models"]
+    assert [(m["state"], m["breaker"]) for m in states] == [
+        ("UNHEALTHY", "OPEN"),
+        ("HEALTHY", "CLOSED"),
+        ("HEALTHY", "CLOSED"),
+    ]
     assert len(provider.requests) == asked
-    provider.always = Behaviour()
-    await with_models.post(TEXT, GOOD[TEXT])
-    assert (await report(with_models))[1]["status"] == "healthy"
+    assert (await with_models.post(TEXT, GOOD[TEXT])).json()["metadata"]["degraded"]
+    assert (await report(with_models))[1]["components"]["openai"] == "unhealthy"
 
 
 async def test_a_paused_redis_degrades_it_and_it_heals(

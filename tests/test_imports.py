@@ -17,9 +17,13 @@ Who may import whom. `errors` and `settings` import nothing of ours, and `settin
 | events     | errors caller redis                                                   |
 | storage    | errors events.types                                                   |
 | observe    | errors                                                                |
+| generations | errors redis                                                         |
+| visit      | operations policies caller errors                                     |
 | making     | operations policies llm events storage caller errors                  |
-| gateway    | making operations policies llm events storage observe caller errors   |
-| rest       | gateway operations caller errors events.types http                    |
+| preparing  | making visit operations policies llm events storage caller errors     |
+| gateway    | preparing making visit operations policies llm generations events storage observe caller errors |
+| sse        |                                                                       |
+| rest       | gateway operations caller errors events.types http sse                |
 | resolvers  | gateway operations caller errors events.types http                    |
 | embedded   | errors                                                                |
 | console    |                                                                       |
@@ -40,7 +44,9 @@ Where an outside library may be imported; any that is not listed is the standard
 | alembic           | storage                                 |
 | asyncpg           | storage                                 |
 | structlog         | observe                                 |
-| starlette         | rest resolvers http main                |
+| starlette         | rest resolvers http sse main            |
+| tenacity          | llm                                     |
+| prometheus_client | observe                                 |
 | strawberry        | resolvers                               |
 | graphql           | resolvers                               |
 | aiodataloader     | resolvers                               |

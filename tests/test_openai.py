@@ -1,79 +1,96 @@
-"""OpenAIWriter against a fake OpenAI server: what it sends, and how it reads answers."""
+"""OpenAIWriter over a real socket: what it sends, how it reads statuses, and when it gives up."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import math
+import socket
+import time
 from collections.abc import AsyncIterator
-from typing import Any
+from email.utils import formatdate
 
+import httpx2
 import pytest
 
-from app.errors import (
-    ContentRejected,
-    GatewayError,
-    ModelError,
-    ModelTimeout,
-    ModelUnavailable,
+from app.llm import openai
+from app.llm.base import Completion, Failed, Finish, Outcome, Usage
+from app.llm.openai import OpenAIWriter, Watchdog
+from app.operations import STORY
+from tests.test_sse import (
+    CLOSE,
+    DONE,
+    HANG,
+    HEAD,
+    KEY,
+    LAST,
+    NO_OPTIONS,
+    NO_SCHEMAS,
+    RESET,
+    ROLE,
+    SECRET_WORDS,
+    STOP,
+    TEXT,
+    TOLD,
+    Ear,
+    Step,
+    Wire,
+    chunked,
+    fails,
+    listening,
+    piece,
+    refusal,
+    streamed,
+    whole,
+    work,
+    write,
+    writing,
 )
-from app.llm.base import Usage, Work
-from app.llm.openai import OpenAIWriter, connect
-from app.operations import CHARACTER, STORY, Operation
-from tests.upstream import PROSE, Behaviour, Upstream, refusal
-from tests.wishes import GOOD
-
-KEY = "sk-never-to-be-seen"
-SECRET_WORDS = "Vexis of the Hollow Reed"
-
-
-def work(operation: Operation[Any, Any] = CHARACTER, **model: Any) -> Work:
-    body = GOOD[operation.path] | {"model": model}
-    if operation is CHARACTER:
-        body |= {"character_context": {"name": SECRET_WORDS}}
-    request = operation.read(body)
-    return Work(operation, request, operation.prompt(request))
-
-
-@contextlib.asynccontextmanager
-async def writing(url: str, timeout: float = 5.0) -> AsyncIterator[OpenAIWriter]:
-    writer = OpenAIWriter(
-        connect(KEY, url), name="gpt-4-turbo", upstream="tenant/gpt-4", timeout=timeout
-    )
-    try:
-        yield writer
-    finally:
-        await writer.close()
 
 
 @pytest.fixture
-async def writer(provider: Upstream) -> AsyncIterator[OpenAIWriter]:
-    async with writing(provider.url) as found:
+async def wire() -> AsyncIterator[Wire]:
+    async with listening() as found:
         yield found
 
 
+@pytest.fixture
+async def writer(wire: Wire) -> AsyncIterator[OpenAIWriter]:
+    async with writing(wire.url) as found:
+        yield found
+
+
+# -- what is asked
 async def test_a_request_carries_what_was_chosen_and_an_answer_its_usage(
-    writer: OpenAIWriter, provider: Upstream
+    writer: OpenAIWriter, wire: Wire
 ) -> None:
-    asked = work(temperature=0.3, max_tokens=77, seed=5)
-    answer = await writer.write(asked)
-    assert (answer.text, answer.usage, answer.finish_reason) == (PROSE, Usage(120, 40), "stop")
-    assert provider.requests == [
+    asked, ear = work(temperature=0.3, max_tokens=77, seed=5), Ear()
+    answer = await write(writer, asked, ear=ear)
+    assert answer == Completion(TEXT, Usage(120, 40), Finish.STOP)
+    assert ear.text == TEXT
+    assert wire.requests == [
         {
             "model": "tenant/gpt-4",
             "messages": list(asked.prompt.messages),
             "temperature": 0.3,
             "max_tokens": 77,
             "seed": 5,
+            "stream": True,
+            "stream_options": {"include_usage": True},
         }
     ]
-    assert provider.headers[0]["authorization"] == f"Bearer {KEY}"
+    (head,) = wire.heads
+    assert head.startswith("POST /v1/chat/completions ")
+    assert f"authorization: bearer {KEY}" in head.lower()
+    assert "content-type: application/json\r\n" in head.lower()
 
 
 async def test_an_operation_with_fields_asks_for_its_schema(
-    writer: OpenAIWriter, provider: Upstream
+    writer: OpenAIWriter, wire: Wire
 ) -> None:
-    await writer.write(work(STORY))
-    (asked,) = provider.requests
+    await write(writer, work(STORY))
+    (asked,) = wire.requests
     assert "seed" not in asked
     assert asked["response_format"] == {
         "type": "json_schema",
@@ -82,121 +99,278 @@ async def test_an_operation_with_fields_asks_for_its_schema(
 
 
 async def test_a_model_without_schemas_gets_them_in_words_from_then_on(
-    writer: OpenAIWriter, provider: Upstream
+    writer: OpenAIWriter, wire: Wire
 ) -> None:
-    provider.takes_schemas = False
-    for _ in range(2):
-        answer = await writer.write(work(STORY))
-        assert STORY.check(STORY.read(GOOD[STORY.path]), answer.text).content == PROSE
-    forms = [r["response_format"]["type"] for r in provider.requests]
-    assert forms == ["json_schema", "json_object", "json_object"]
-    said = provider.requests[-1]["messages"][-1]
+    wire.takes_schemas = False
+    await asyncio.gather(write(writer, work(STORY)), write(writer, work(STORY)))
+    await write(writer, work(STORY))
+    forms = sorted(r["response_format"]["type"] for r in wire.requests)
+    assert forms == ["json_object"] * 3 + ["json_schema"] * 2
+    said = wire.requests[-1]["messages"][-1]
     assert said["role"] == "system"
     assert '"summary"' in said["content"]
     assert "JSON" in said["content"]
 
 
-async def test_another_fault_of_the_request_does_not_end_schemas(
-    writer: OpenAIWriter, provider: Upstream
+async def test_a_model_without_stream_options_is_asked_without_them_from_then_on(
+    writer: OpenAIWriter, wire: Wire
 ) -> None:
-    provider.then(refusal(400, "context_length_exceeded"))
-    with pytest.raises(ModelError):
-        await writer.write(work(STORY))
-    await writer.write(work(STORY))
-    assert provider.requests[-1]["response_format"]["type"] == "json_schema"
+    wire.takes_options = False
+    wire.then(*[streamed(piece(TEXT), STOP, DONE)] * 3)
+    answer, _ = await asyncio.gather(write(writer), write(writer))
+    assert answer.usage.counted
+    assert answer.usage.completion_tokens == 5
+    assert answer.usage.prompt_tokens > 100
+    await write(writer)
+    assert sorted("stream_options" in r for r in wire.requests) == [False] * 3 + [True] * 2
 
 
-def message(**fields: Any) -> Behaviour:
-    return Behaviour(body={"choices": [{"finish_reason": "stop", "message": fields}]})
+async def test_each_refused_parameter_costs_one_more_call_and_no_more(
+    writer: OpenAIWriter, wire: Wire
+) -> None:
+    wire.then(NO_OPTIONS, NO_SCHEMAS, NO_OPTIONS)
+    with pytest.raises(Failed) as failed:
+        await write(writer, work(STORY))
+    assert failed.value.outcome is Outcome.REFUSED
+    assert len(wire.requests) == 3
 
 
-FAULTS: dict[str, tuple[Behaviour, type[GatewayError], dict[str, Any]]] = {
-    "400": (refusal(400, "bad", SECRET_WORDS), ModelError, {}),
-    "400 safety": (refusal(400, "content_filter"), ContentRejected, {"reason": "content_filter"}),
-    "401": (refusal(401, "invalid_api_key", KEY), ModelUnavailable, {}),
-    "403": (refusal(403, "region"), ModelUnavailable, {}),
-    "404": (refusal(404, "model_not_found"), ModelUnavailable, {}),
-    "408": (refusal(408, "timeout"), ModelTimeout, {}),
-    "409": (refusal(409, "conflict"), ModelUnavailable, {}),
-    "422": (refusal(422, "unprocessable"), ModelError, {}),
-    "429": (refusal(429, "rate_limit_exceeded"), ModelUnavailable, {}),
-    "500": (refusal(500, "server_error"), ModelUnavailable, {}),
-    "502": (Behaviour(status=502, body=["no object"]), ModelUnavailable, {}),
-    "503": (refusal(503, "overloaded"), ModelUnavailable, {}),
-    "reset": (Behaviour(reset=True), ModelUnavailable, {}),
-    "cut": (Behaviour(cut=20), ModelUnavailable, {}),
-    "not an object": (Behaviour(body=[1]), ModelError, {}),
-    "no choices": (Behaviour(body={"choices": []}), ModelError, {}),
-    "odd usage": (Behaviour(body={"choices": [{"message": {}}], "usage": 5}), ModelError, {}),
-    "null content": (message(content=None), ModelError, {}),
-    "refusal": (message(content=None, refusal="I won't"), ContentRejected, {"reason": "refusal"}),
-    "filtered": (
-        Behaviour(finish_reason="content_filter"),
-        ContentRejected,
-        {"reason": "content_filter"},
+async def test_another_fault_of_the_request_does_not_end_schemas(
+    writer: OpenAIWriter, wire: Wire
+) -> None:
+    wire.then(refusal(400, "context_length_exceeded", "json_schema and all"))
+    with pytest.raises(Failed):
+        await write(writer, work(STORY))
+    await write(writer, work(STORY))
+    assert wire.requests[-1]["response_format"]["type"] == "json_schema"
+
+
+# -- statuses
+STATUSES: dict[str, tuple[list[Step], Outcome]] = {
+    "300": (refusal(300, "choose"), Outcome.MALFORMED),
+    "400": (refusal(400, "bad", SECRET_WORDS), Outcome.REFUSED),
+    "400 filter": (refusal(400, "content_filter", SECRET_WORDS), Outcome.REJECTED),
+    "400 policy": (refusal(400, "content_policy_violation"), Outcome.REJECTED),
+    "400 long": (refusal(400, "context_length_exceeded"), Outcome.TOO_LONG),
+    "400 says long": (
+        refusal(400, None, "This model's maximum context length is 8192 tokens."),
+        Outcome.TOO_LONG,
     ),
+    "400 words as code": (refusal(400, SECRET_WORDS), Outcome.REFUSED),
+    "401": (refusal(401, "invalid_api_key", KEY), Outcome.FORBIDDEN),
+    "403": (refusal(403, "region"), Outcome.FORBIDDEN),
+    "404": (refusal(404, "model_not_found"), Outcome.FORBIDDEN),
+    "408": (refusal(408, "timeout"), Outcome.FAILED),
+    "409": (refusal(409, "conflict"), Outcome.FAILED),
+    "413": (refusal(413, 413), Outcome.REFUSED),
+    "422": (refusal(422, "unprocessable"), Outcome.REFUSED),
+    "429": (refusal(429, "rate_limit_exceeded"), Outcome.OVERLOADED),
+    "500": (refusal(500, "server_error"), Outcome.FAILED),
+    "502": (whole(["no object"], status=502), Outcome.FAILED),
+    "503 page": (whole(b"<html>", status=503, content_type="text/html"), Outcome.FAILED),
+    "500 cut": ([*whole(b"{}", status=500, content_length="99"), CLOSE], Outcome.FAILED),
+    "500 endless": (whole(b"x" * 300_000, status=500, content_length="9999999"), Outcome.FAILED),
+    "500 hanging": ([HEAD.replace(b"200 OK", b"500 No"), HANG], Outcome.FAILED),
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-async def test_each_fault_leaves_as_an_error_of_ours_without_anybodys_words(
-    name: str, writer: OpenAIWriter, provider: Upstream, caplog: pytest.LogCaptureFixture
+def shown(error: Failed, caplog: pytest.LogCaptureFixture) -> str:
+    return f"{error} {error.reason} {caplog.text} {[r.__dict__ for r in caplog.records]}"
+
+
+@pytest.mark.parametrize("name", STATUSES)
+async def test_each_status_is_an_outcome_without_anybodys_words(
+    name: str,
+    writer: OpenAIWriter,
+    wire: Wire,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(openai, "ERROR_BODY", 0.1 if name == "500 hanging" else 60.0)
     caplog.set_level(logging.DEBUG, "app")
-    behaviour, kind, details = FAULTS[name]
-    provider.then(behaviour)
-    with pytest.raises(kind) as failed:
-        await writer.write(work())
-    error = failed.value
-    assert type(error) is kind
-    assert error.details["model"] == "gpt-4-turbo"
-    assert error.details.items() >= details.items()
-    assert (error.retry_after is not None) == (kind is ModelUnavailable)
-    shown = f"{error} {error.details} {caplog.text} {[r.__dict__ for r in caplog.records]}"
-    for private in (KEY, SECRET_WORDS, provider.url):
-        assert private not in shown
-    assert len(provider.requests) == 1, "retries are not the writer's to make"
+    script, outcome = STATUSES[name]
+    wire.then(script)
+    error = await fails(writer)
+    assert (error.outcome, error.partial, error.retry_after) == (outcome, False, None)
+    assert (error.reason != "") == (outcome is Outcome.REJECTED)
+    assert any(r.levelno == logging.WARNING and "status" in r.__dict__ for r in caplog.records)
+    for private in (KEY, SECRET_WORDS, wire.url, "gpt-4-turbo "):
+        assert private not in shown(error, caplog)
+    assert len(wire.requests) == 1, "retries are not the writer's to make"
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("7", 7.0), ("0.25", 0.25), ("900", 60.0), ("-3", 0.0), ("soon", 5.0), (None, 5.0)],
+    ("headers", "seconds"),
+    [
+        ({"retry_after": "7"}, 7.0),
+        ({"retry_after": "0.25"}, 0.25),
+        ({"retry_after": "90000"}, 3600.0),
+        ({"retry_after": "-3"}, 0.0),
+        ({"retry_after": "7", "retry_after_ms": "1500"}, 1.5),
+        ({"retry_after": "7", "retry_after_ms": "soon"}, 7.0),
+        ({"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry_after": "Wed, 21 Oct 2115 07:28:00 -0000"}, 3600.0),
+        ({"retry_after": "soon"}, None),
+        ({"retry_after": "nan"}, None),
+        ({"retry_after": "Wed, 99 Oct 2015 07:28:00 GMT"}, None),
+        ({}, None),
+    ],
 )
-async def test_the_providers_wait_is_passed_on_within_a_minute(
-    writer: OpenAIWriter, provider: Upstream, header: str | None, seconds: float
+async def test_the_providers_wait_is_passed_on_within_an_hour(
+    writer: OpenAIWriter, wire: Wire, headers: dict[str, str], seconds: float | None
 ) -> None:
-    headers = {} if header is None else {"retry_after": header}
-    provider.then(refusal(429, "rate_limit_exceeded", **headers))
-    with pytest.raises(ModelUnavailable) as failed:
-        await writer.write(work())
-    assert failed.value.retry_after == seconds
+    for status in (429, 503):
+        wire.then(refusal(status, "rate_limit_exceeded", **headers))
+        assert (await fails(writer)).retry_after == seconds
 
 
-async def test_silence_ends_with_the_time_out(provider: Upstream) -> None:
-    provider.then(Behaviour(silent=True))
-    async with writing(provider.url, timeout=0.1) as writer:
-        with pytest.raises(ModelTimeout):
-            await writer.write(work())
-        assert (await writer.write(work())).text == PROSE
+async def test_a_wait_until_a_date_is_counted_from_now(writer: OpenAIWriter, wire: Wire) -> None:
+    date = formatdate(time.time() + 100, usegmt=True)
+    wire.then(refusal(429, "rate_limit_exceeded", retry_after=date))
+    wait = (await fails(writer)).retry_after
+    assert wait is not None
+    assert 90 < wait <= 100
 
 
-async def test_an_answer_that_is_no_json_is_the_models_error(
-    writer: OpenAIWriter, provider: Upstream
+async def test_an_answer_that_max_tokens_ended_says_so(writer: OpenAIWriter, wire: Wire) -> None:
+    wire.then(streamed(piece("A lamp"), piece(finish="length"), TOLD, DONE))
+    assert await write(writer) == Completion("A lamp", Usage(120, 40), Finish.LENGTH)
+
+
+# -- connections
+async def test_two_calls_use_one_connection(writer: OpenAIWriter, wire: Wire) -> None:
+    for _ in range(2):
+        assert (await write(writer)).text == TEXT
+    assert wire.accepted == 1
+
+
+async def test_a_provider_that_is_not_there_is_unreachable() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        async with writing(f"http://127.0.0.1:{free.getsockname()[1]}/v1") as writer:
+            error = await fails(writer)
+    assert (error.outcome, error.again) == (Outcome.UNREACHABLE, True)
+
+
+@pytest.mark.parametrize("ending", [RESET, CLOSE])
+async def test_an_end_before_any_answer_is_unreachable(
+    ending: str, writer: OpenAIWriter, wire: Wire
 ) -> None:
-    provider.then(Behaviour(raw=b"<html>a proxy's page</html>"))
-    with pytest.raises(ModelError):
-        await writer.write(work())
+    wire.then([ending])
+    assert (await fails(writer)).outcome is Outcome.UNREACHABLE
 
 
-async def test_a_provider_that_is_not_there_is_unavailable() -> None:
-    async with writing("http://127.0.0.1:9/v1") as writer:
-        with pytest.raises(ModelUnavailable):
-            await writer.write(work(STORY))
+async def test_a_connection_that_is_not_accepted_is_unreachable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(openai, "TIMEOUT", httpx2.Timeout(None, connect=0.2))
+    with contextlib.ExitStack() as sockets:
+        full = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # more than wait in its queue: further ones get no answer
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        async with writing(f"http://127.0.0.1:{full.getsockname()[1]}/v1") as writer:
+            assert (await fails(writer)).outcome is Outcome.UNREACHABLE
 
 
-async def test_a_closed_writer_holds_no_connection(provider: Upstream) -> None:
-    async with writing(provider.url) as writer:
-        await writer.write(work())
-        assert provider.connections == 1
-    await provider.all_left()
-    assert provider.connections == 0
+async def test_what_is_no_http_is_malformed(writer: OpenAIWriter, wire: Wire) -> None:
+    wire.then([b"SSH-2.0-OpenSSH_9.2\r\n\r\n", HANG])
+    assert (await fails(writer)).outcome is Outcome.MALFORMED
+
+
+@pytest.mark.parametrize("script", [[HANG], [HEAD, HANG], streamed(ROLE, piece("A"), HANG)])
+async def test_a_cancelled_call_leaves_no_connection(
+    script: list[Step], writer: OpenAIWriter, wire: Wire
+) -> None:
+    wire.then(script)
+    call = asyncio.create_task(write(writer))
+    await wire.asked.wait()
+    await asyncio.sleep(0.02)  # the head and the pieces are on their way
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await wire.all_left()
+
+
+# -- deadlines
+COMMENTS: list[Step] = [s for _ in range(40) for s in (chunked(b": ping\n\n"), 0.02)]
+EMPTY: list[Step] = [s for _ in range(40) for s in (chunked(piece("")), 0.02)]
+STEADY: list[Step] = [s for _ in range(60) for s in (chunked(piece("word ")), 0.02)]
+PIECE = streamed(piece("A"), end=False)
+HALF_AN_ERROR = whole({}, status=500, content_length="99")
+LATE: dict[str, tuple[list[Step], dict[str, float], Outcome]] = {
+    "no head": ([HANG], {"first_token": 0.15}, Outcome.SILENT),
+    "a head": ([HEAD, HANG], {"first_token": 0.15}, Outcome.SILENT),
+    "a role": ([HEAD, chunked(ROLE), *EMPTY, HANG], {"first_token": 0.15}, Outcome.SILENT),
+    "comments": ([HEAD, *COMMENTS, HANG], {"first_token": 0.15}, Outcome.SILENT),
+    "a piece": (streamed(piece("A"), HANG), {"stall": 0.15}, Outcome.STALLED),
+    "a piece, comments": ([*PIECE, *COMMENTS, HANG], {"stall": 0.15}, Outcome.STALLED),
+    "a piece, empty ones": ([*PIECE, *EMPTY, HANG], {"stall": 0.15}, Outcome.STALLED),
+    "steady pieces": ([HEAD, *STEADY, HANG], {"stall": 0.15, "until": 0.3}, Outcome.TIMEOUT),
+    "no head at all": ([HANG], {"until": 0.15}, Outcome.TIMEOUT),
+    "half a body": ([*whole({}, content_length="99"), HANG], {"until": 0.15}, Outcome.TIMEOUT),
+    "half an error": ([*HALF_AN_ERROR, HANG], {"until": 0.15}, Outcome.TIMEOUT),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+async def test_each_deadline_ends_the_call_and_its_connection(name: str, wire: Wire) -> None:
+    script, given, outcome = LATE[name]
+    seconds = dict(given)
+    until = seconds.pop("until", 5.0)
+    wire.then(script)
+    begun = time.monotonic()
+    async with writing(wire.url, **seconds) as writer:
+        error = await fails(writer, until)
+        assert 0.14 < time.monotonic() - begun < 1.0
+        await wire.all_left()
+    assert (error.outcome, error.partial) == (outcome, "piece" in name)
+
+
+async def test_steady_pieces_outlast_the_deadlines_between_them(wire: Wire) -> None:
+    wire.then([HEAD, *STEADY[:20], chunked(STOP + DONE), LAST])
+    async with writing(wire.url, first_token=0.15, stall=0.1) as writer:
+        assert (await write(writer)).text == "word " * 10
+
+
+async def test_a_call_without_time_is_not_made(writer: OpenAIWriter, wire: Wire) -> None:
+    await write(writer)  # leaves a connection, which could be written to at once
+    assert (await fails(writer, seconds=0.0)).outcome is Outcome.TIMEOUT
+    await write(writer)
+    assert len(wire.requests) == 2
+
+
+async def test_a_usage_is_not_waited_for_past_the_end(writer: OpenAIWriter, wire: Wire) -> None:
+    wire.then(streamed(piece(TEXT), STOP, HANG))
+    begun = time.monotonic()
+    answer = await write(writer, seconds=0.2)
+    assert (answer.text, answer.usage.counted) == (TEXT, True)
+    assert time.monotonic() - begun < 1.0
+    await wire.all_left()
+
+
+async def test_a_usage_is_waited_for_a_while_and_pieces_do_not_prolong_it(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai, "AFTER_FINISH", 0.2)
+    wire.then(streamed(piece(TEXT), STOP, 0.1, TOLD, DONE), [HEAD, chunked(STOP), *STEADY, HANG])
+    async with writing(wire.url, stall=0.05) as writer:
+        assert (await write(writer)).usage == Usage(120, 40)
+        begun = time.monotonic()
+        assert (await write(writer)).usage.counted
+        assert time.monotonic() - begun < 1.0
+
+
+async def test_what_arrived_while_the_loop_was_busy_is_read_before_the_deadline_counts() -> None:
+    ours, theirs = socket.socketpair()
+    reader, stream = await asyncio.open_connection(sock=ours)
+    async with Watchdog(math.inf, 0.05) as watch:
+        theirs.send(b"x")
+        time.sleep(0.1)  # the loop is busy
+        assert await reader.read(1) == b"x"
+        watch.expect(5.0)
+        await asyncio.sleep(0.05)
+    stream.close()
+    theirs.close()
+    await stream.wait_closed()

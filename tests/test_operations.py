@@ -23,7 +23,7 @@ from app.operations.fields import Request
 from tests import wishes
 from tests.service import Service
 from tests.upstream import PROSE, USAGE, Behaviour, Upstream
-from tests.wishes import GOOD, RULE, TEXT, changed, context, rules, send
+from tests.wishes import GOOD, RULE, TEXT, changed, context, rules, send, strictly
 
 BAD: list[tuple[str, Any, str]] = [
     (TEXT, {"type": "backstory"}, "character_context"),
@@ -179,7 +179,9 @@ async def test_a_wrong_answer_is_asked_for_once_more_with_its_problems(
     assert second[-1]["role"] == "user"
     for problem in ("summary: Field required", "tone: Extra inputs are not permitted"):
         assert problem in second[-1]["content"]
-    assert body["metadata"]["token_usage"] == {k: 2 * v for k, v in USAGE.items()}
+    metadata = body["metadata"]
+    assert {k: metadata["token_usage"][k] for k in USAGE} == {k: 2 * v for k, v in USAGE.items()}
+    assert [a["outcome"] for a in metadata["attempts"]] == ["invalid", "ok"]
 
 
 async def test_a_wrong_answer_twice_is_an_error_and_leaves_nothing_behind(
@@ -187,7 +189,7 @@ async def test_a_wrong_answer_twice_is_an_error_and_leaves_nothing_behind(
 ) -> None:
     provider.then(Behaviour(text="Once upon"), Behaviour(text="{}"))
     end = (await with_models.data("{ eventCursor }"))["eventCursor"]
-    answer = await with_models.post(wishes.STORY, GOOD[wishes.STORY])
+    answer = await strictly(with_models, wishes.STORY)
     assert (answer.status_code, answer.json()["code"]) == (502, "MODEL_ERROR")
     details = answer.json()["details"]
     assert (details["model"], details["attempts"]) == ("gpt-4-turbo", 2)
@@ -196,12 +198,16 @@ async def test_a_wrong_answer_twice_is_an_error_and_leaves_nothing_behind(
     assert found == {"contents": {"edges": []}, "eventCursor": end}
 
 
-async def test_an_empty_text_is_asked_for_once_more(
+async def test_an_empty_text_is_no_answer_and_the_next_models_turn_comes(
     with_models: Service, provider: Upstream
 ) -> None:
     provider.then(Behaviour(text="  \n"))
     body = (await with_models.post(TEXT, GOOD[TEXT])).json()
-    assert (body["content"], len(provider.requests)) == (PROSE, 2)
+    assert body["content"] == PROSE
+    assert [(a["model"], a["outcome"]) for a in body["metadata"]["attempts"]] == [
+        ("gpt-4-turbo", "empty"),
+        ("gpt-3.5-turbo", "ok"),
+    ]
 
 
 @pytest.mark.parametrize("fence", ["```json\n{}\n```", "```\n{}\n```", "\n {} \n"])

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from app.embedded.valkey import start_valkey
-from app.gateway import PARENT_TEXT
+from app.preparing import PARENT_TEXT
 from tests import service
 from tests.asking import ask, looking, told
 from tests.service import Service

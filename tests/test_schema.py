@@ -51,6 +51,7 @@ def test_everything_has_a_description() -> None:
 def test_every_mutation_is_nullable_and_named_by_the_rule() -> None:
     """One refusal does not empty the others; inputs and payloads are named after the field."""
     others = {"generateBatch": {"requests": "[BatchRequest!]!"}, "deleteContent": {"id": "ID!"}}
+    others["cancelGeneration"] = {"id": "ID!"}
     mutation = BUILT.mutation_type
     assert mutation is not None
     for name, field in mutation.fields.items():
@@ -67,18 +68,31 @@ def test_a_batch_takes_each_operation_and_one_of_them_at_a_time() -> None:
     assert "input BatchRequest @oneOf {" in PRINTED.read_text()
     mutation = BUILT.mutation_type
     assert mutation is not None
-    inputs = [str(f.args["input"].type) for f in mutation.fields.values() if "input" in f.args]
-    assert sorted(f"{f.type}!" for f in request.fields.values()) == sorted(inputs)
+    inputs = {str(f.args["input"].type) for f in mutation.fields.values() if "input" in f.args}
+    started = BUILT.type_map["StartGenerationInput"]
+    assert isinstance(started, GraphQLInputObjectType)
+    assert started.is_one_of
+    for kind in (request, started):
+        assert {f"{f.type}!" for f in kind.fields.values()} == inputs - {"StartGenerationInput!"}
 
 
 def test_every_operations_input_says_how_it_wants_to_be_answered() -> None:
     for name, kind in BUILT.type_map.items():
-        if isinstance(kind, GraphQLInputObjectType) and f"{name[:-5]}Payload" in BUILT.type_map:
-            assert {"cache", "similar", "idempotencyKey"} <= kind.fields.keys(), name
+        if name == "StartGenerationInput" or f"{name[:-5]}Payload" not in BUILT.type_map:
+            continue
+        if isinstance(kind, GraphQLInputObjectType):
+            wished = {"cache", "similar", "idempotencyKey", "allowDegraded", "onDisconnect"}
+            assert wished <= kind.fields.keys(), name
 
 
 def test_every_result_and_payload_has_what_all_have() -> None:
-    expected = {"Content": 6, "Payload": 9, "OperationPayload": 7, "Event": 4}
+    expected = {
+        "Content": 6,
+        "Payload": 11,
+        "OperationPayload": 7,
+        "Event": 4,
+        "GenerationEvent": 6,
+    }
     for interface, count in expected.items():
         kind = BUILT.type_map[interface]
         assert isinstance(kind, GraphQLInterfaceType)

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ModelError
-from app.llm.base import Completion, Work
+from app.llm.base import Completion, Failed, Work
 from app.llm.storyteller import Storyteller
 from app.llm.telling.english import tokens
 from app.operations import CHARACTER, STORY, THEME, VALIDATION
@@ -281,7 +280,7 @@ async def test_usage_counts_words_and_marks() -> None:
     request = CHARACTER.read({"type": "combat", "character_context": {"character_class": "monk"}})
     prompt = CHARACTER.prompt(request)
     done: Completion = await STORYTELLER.write(Work(CHARACTER, request, prompt))
-    assert done.finish_reason == "stop"
+    assert done.finish == "stop"
     assert done.usage.completion_tokens == len(re.findall(r"\w+|[^\w\s]", done.text))
     asked = "\n".join(message["content"] for message in prompt.messages)
     assert done.usage.prompt_tokens == len(re.findall(r"\w+|[^\w\s]", asked))
@@ -321,7 +320,7 @@ async def test_an_unknown_operation_is_the_writers_error() -> None:
         name = "prophecy"
 
     request = CHARACTER.read({"type": "combat", "character_context": {}})
-    with pytest.raises(ModelError):
+    with pytest.raises(Failed):
         await STORYTELLER.write(Work(Other(), request, CHARACTER.prompt(request)))  # type: ignore[arg-type]  # stands for an operation to come
     await STORYTELLER.close()
 

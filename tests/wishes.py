@@ -53,6 +53,12 @@ def rules(count: int) -> list[Any]:
     return [{"category": "quality", "name": f"rule {n}"} for n in range(count)]
 
 
+async def strictly(found: Service, path: str) -> httpx2.Response:
+    """A good request whose caller takes no simpler model's answer."""
+    headers = {**found.headers(), "X-Allow-Degraded": "false"}
+    return await found.http.post(path, json=GOOD[path], headers=headers)
+
+
 async def send(found: Service, path: str, body: Any, **claims: Any) -> httpx2.Response:
     headers = {**found.headers(**claims), "Content-Type": "application/json"}
     return await found.http.post(path, content=body, headers=headers)

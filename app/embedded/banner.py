@@ -48,10 +48,16 @@ Events, as they happen (websocat; any graphql-transport-ws client will do):
   cat) | websocat --protocol graphql-transport-ws {socket}/graphql
 """
 
+FAULTY = """
+The models' answers are FAULTY ON PURPOSE (--faulty): about two in five are good; the others come
+late, cut, wrong, refused or not at all, each kind some time. `metadata.attempts` of an answer says
+which models were asked and how each attempt ended; the log names the fault that was served.
+"""
 
-def text(url: str, token: str | None) -> str:
+
+def text(url: str, token: str | None, *, faulty: bool = False) -> str:
     """The whole of it; without a token (somebody else signs them) only where it is."""
-    shown = TEXT.format(url=url)
+    shown = TEXT.format(url=url) + (FAULTY if faulty else "")
     if token is None:
         return shown
     return shown + REQUESTS.format(

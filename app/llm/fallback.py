@@ -1,75 +1,76 @@
-"""Models: which model writes, what follows when it cannot, and one repair of a wrong answer."""
+"""Models: which model writes, and who follows when it cannot."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import (
     ContentRejected,
+    GatewayError,
     InvalidRequest,
     ModelError,
-    ModelFailure,
     ModelTimeout,
     ModelUnavailable,
+    RateLimited,
 )
-from app.llm.base import CONFIGURATION, Completion, Usage, Work, Writer
-from app.operations import DraftRejected, ModelChoice, Operation
+from app.llm.base import BROKEN, UNCALLED, Failed, Finish, Listener, Outcome, Usage, Work
+from app.llm.calling import Attempt, Calling, Policy, Watcher
+from app.llm.model import STORYTELLER, Model
+from app.llm.tokens import cost
+from app.operations import ModelChoice, Operation
 from app.operations.fields import Request
 
-STORYTELLER = "storyteller"
+__all__ = ["DEFAULT", "STORYTELLER", "Drafted", "Model", "Models"]
+
 DEFAULT = "gpt-4-turbo"
-FAILING = 3  # failures in a row that make a model unhealthy
+SOON = 5.0  # s until another try makes sense, where nobody said when
+CONFIGURATION = 60.0  # s, where a person must mend something first
 
-log = logging.getLogger(__name__)
+LATE = frozenset({Outcome.SILENT, Outcome.STALLED, Outcome.TIMEOUT})
+AWAY = UNCALLED | {Outcome.UNREACHABLE, Outcome.OVERLOADED, Outcome.FAILED, Outcome.FORBIDDEN}
+MISCONFIGURED = frozenset({Outcome.UNCONFIGURED, Outcome.FORBIDDEN})
 
-
-@dataclass(slots=True)
-class Model:
-    """A model that can be asked for. Prices are US dollars for a million tokens, None: unknown.
-
-    Without a writer it is known but not reachable from here: no key was configured for it.
-    """
-
-    name: str
-    writer: Writer | None
-    provider: str = "openai"
-    input_price: float | None = None
-    output_price: float | None = None
-    context_size: int | None = None
-    max_tokens: int = 4096
-    failures: int = field(default=0, init=False)  # in a row, as real calls saw it
-
-    @property
-    def state(self) -> str:
-        """healthy, degraded or unhealthy, by what real calls saw last."""
-        if self.failures == 0:
-            return "healthy"
-        return "unhealthy" if self.failures >= FAILING else "degraded"
+Charge = Callable[[Model], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """A checked draft, who wrote it, and the tokens that the answer took."""
+    """A checked draft, who wrote it, the tokens that the answer took, and how it came."""
 
     draft: Any
     model: Model
     usage: Usage
     degraded: bool
+    finish: Finish
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for the answer's own tokens; None when a price is not known."""
+        model = self.model
+        return cost(self.usage, model.input_price, model.output_price, model.cached_price)
 
 
 class Models:
     """The configured models and their fallback chain."""
 
-    def __init__(self, models: Sequence[Model], chain: Sequence[str]) -> None:
+    def __init__(
+        self,
+        models: Sequence[Model],
+        chain: Sequence[str],
+        *,
+        policy: Policy | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
         self._models: Mapping[str, Model] = {m.name: m for m in models}
         self._chain = tuple(name for name in chain if name in self._models)
         named = (DEFAULT, *(n for n in chain if n != STORYTELLER), models[0].name)
         self._default = next(self._models[n] for n in named if n in self._models)
+        self._policy, self._watcher = policy or Policy(), watcher
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
 
     @property
@@ -99,81 +100,148 @@ class Models:
             raise InvalidRequest.at(("model", field), f"unknown model; configured are: {known}")
         return self._models[name]
 
-    def first(self, asked: Model) -> Model:
-        """Who is really called first: the asked one, or the storyteller where that has no key."""
-        if asked.writer is None and self._storyteller_follows(asked):
-            return self._models[STORYTELLER]
-        return asked
+    # -- the chain
+    def links(self, asked: Model, fallback: str | None, *, degrade: bool) -> tuple[Model, ...]:
+        """Who is asked, in order: the model, the request's own fallback, then the chain behind.
 
-    def _storyteller_follows(self, model: Model) -> bool:
-        chain = self._chain
-        return (
-            STORYTELLER in chain
-            and model.name in chain
-            and chain.index(model.name) < chain.index(STORYTELLER)
-        )
+        A model that is not named in the chain has none behind it, and one whose caller takes no
+        simpler answer is asked alone.
+        """
+        if not degrade:
+            return (asked,)
+        names = [asked.name]
+        if fallback:
+            names.append(fallback)
+        for name in names[:]:
+            if name in self._chain:
+                names += self._chain[self._chain.index(name) + 1 :]
+                break
+        return tuple(self._models[n] for n in dict.fromkeys(names))
 
-    async def draft(self, asked: Model, work: Work) -> Drafted:
-        """A checked draft from the asked model, or a simpler one from the storyteller.
+    @staticmethod
+    def first(links: Sequence[Model]) -> Model:
+        """Who is really called first: the first that has a key here, or nobody but the asked."""
+        return next((m for m in links if m.writer is not None), links[0])
+
+    def _larger(self, model: Model, behind: Sequence[Model]) -> list[Model]:
+        """Who may take a prompt that was too long for the model; the smallest of them first."""
+        size = model.context_size or 0
+        named = {m.name: m for m in behind} | {n: self._models[n] for n in self._chain}
+        found = [m for m in named.values() if m.writer is not None and (m.context_size or 0) > size]
+        found.sort(key=lambda m: m.context_size or 0)
+        return [*found, *(m for m in behind if m.name == STORYTELLER)]
+
+    async def draft(
+        self,
+        links: Sequence[Model],
+        work: Work,
+        *,
+        charge: Charge,
+        degrade: bool = True,
+        listener: Listener | None = None,
+        called: dict[str, int] | None = None,
+    ) -> Drafted:
+        """A checked draft from the first link that gives one.
+
+        `charge` spends the limit of a later link's model and raises `RateLimited` when it is
+        full; the first one's was spent when the request was admitted. `called` gets the name of
+        each model that was really called.
 
         Raises:
-            ContentRejected, ModelError, ModelTimeout, ModelUnavailable
+            ContentRejected, ModelError, ModelTimeout, ModelUnavailable: what became of the first;
+                always the last of them where a simpler answer was at hand and is not wanted.
         """
-        model = self.first(asked)
-        try:
-            draft, usage = await self._checked(model, work)
-        except (ModelUnavailable, ModelTimeout):
-            if model.name == STORYTELLER or not self._storyteller_follows(model):
-                raise
-            model = self._models[STORYTELLER]
-            draft, usage = await self._checked(model, work)
-        return Drafted(draft, model, usage, degraded=model is not asked)
+        called = {} if called is None else called
+        calling = Calling(self._policy, listener, self._watcher, called)
+        failures: list[tuple[Model, Failed]] = []
+        first, left = self.first(links), list(links)
+        while left:
+            model = left.pop(0)
+            try:
+                if model is not first and model.writer is not None:
+                    await charge(model)
+                draft, completion = await calling.draft(model, _fitting(work, model))
+            except RateLimited as full:
+                calling.note(model, Outcome.LIMITED)
+                late = Failed(Outcome.LIMITED, "has no room left", retry_after=full.retry_after)
+                failures.append((model, late))
+            except Failed as failure:
+                if failure.outcome is Outcome.REJECTED:
+                    raise ContentRejected(model.name, failure.reason) from None
+                failures.append((model, failure))
+                if failure.outcome is Outcome.TOO_LONG and degrade:
+                    tried = {a.model for a in calling.attempts}
+                    left = [m for m in self._larger(model, left) if m.name not in tried]
+            else:
+                found = Drafted(
+                    draft,
+                    model,
+                    completion.usage,
+                    degraded=model is not links[0],
+                    finish=completion.finish,
+                    attempts=tuple(calling.attempts),
+                )
+                self._count(found)
+                return found
+        raise _refusal(failures, calling, strict=not degrade)
 
-    async def _checked(self, model: Model, work: Work) -> tuple[Any, Usage]:
-        """What the model wrote, checked; asked once more with the errors when it is wrong."""
-        completion = await self._write(model, work)
-        try:
-            return work.operation.check(work.request, completion.text), completion.usage
-        except DraftRejected as error:
-            log.info("asking again for a right answer", extra={"model": model.name})
-            again = replace(work, prompt=work.prompt.repaired(completion.text, error.problems))
-        try:
-            repaired = await self._write(model, again)
-        except ModelFailure as failure:
-            failure.details["attempts"] = 2
-            raise
-        usage = completion.usage + repaired.usage
-        try:
-            return work.operation.check(work.request, repaired.text), usage
-        except DraftRejected:
-            raise ModelError(
-                f"{model.name} gave no usable answer, also when asked again", model.name, attempts=2
-            ) from None
+    def _count(self, drafted: Drafted) -> None:
+        if self._watcher is not None:
+            usage = drafted.usage
+            self._watcher.answered(
+                drafted.model.name,
+                prompt=usage.prompt_tokens,
+                completion=usage.completion_tokens,
+                cached=usage.cached,
+                reasoning=usage.reasoning,
+                cost=drafted.cost,
+            )
 
-    async def _write(self, model: Model, work: Work) -> Completion:
-        if model.writer is None:
-            said = f"{model.name} is not configured here"
-            raise ModelUnavailable(said, model.name, retry_after=CONFIGURATION)
-        try:
-            completion = await model.writer.write(work)
-        except (ModelError, ModelTimeout, ModelUnavailable):
-            model.failures += 1
-            raise
-        except ContentRejected:
-            model.failures = 0  # it answered, if only to refuse
-            raise
-        model.failures = 0
-        return completion
-
+    # -- how they are
     @property
     def state(self) -> str:
-        """The worst that the configured models' real calls saw, unless another still answers."""
-        states = [m.state for m in self if m.writer is not None and m.name != STORYTELLER]
-        if not states or set(states) == {"healthy"}:
+        """The worst of the configured models, unless another of them still answers."""
+        states = {m.state for m in self if m.writer is not None and m.name != STORYTELLER}
+        if not states or states == {"healthy"}:
             return "healthy"
-        return "unhealthy" if set(states) == {"unhealthy"} else "degraded"
+        return "unhealthy" if states == {"unhealthy"} else "degraded"
 
     async def close(self) -> None:
         for model in self:
             if model.writer is not None:
                 await model.writer.close()
+
+
+def _fitting(work: Work, model: Model) -> Work:
+    """The work within what this model gives."""
+    choice = work.prompt.choice
+    if choice.max_tokens <= model.max_tokens:
+        return work
+    choice = choice.model_copy(update={"max_tokens": model.max_tokens})
+    return replace(work, prompt=replace(work.prompt, choice=choice))
+
+
+def _refusal(
+    failures: Sequence[tuple[Model, Failed]], calling: Calling, *, strict: bool
+) -> GatewayError:
+    """What became of the model that was asked for; how the others failed stands in `tried`."""
+    model, failure = failures[0]
+    told = {"attempts": calling.count}
+    said = f"{model.name} {failure.said}"
+    found: GatewayError
+    if strict and failure.outcome in BROKEN:
+        found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(failure))
+    elif failure.outcome in LATE:
+        found = ModelTimeout(said, model.name, **told)
+    elif failure.outcome in AWAY:
+        found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(failure))
+    else:
+        found = ModelError(said, model.name, **told)
+    found.details["tried"] = [a.as_dict() for a in calling.attempts]
+    return found
+
+
+def _retry_after(failure: Failed) -> float:
+    if failure.retry_after is not None:
+        return failure.retry_after
+    return CONFIGURATION if failure.outcome in MISCONFIGURED else SOON

@@ -1,33 +1,56 @@
 """OpenAIWriter: models behind the OpenAI API, or behind any server that speaks it.
 
-The SDK brings authentication, base URL, transport and errors; its typed parameters and answers
-are left out by `client.post(…, cast_to=Response)`, which costs less than half the CPU. Retries
-are off: they are the gateway's to make.
+The SDK brings authentication, base URL, transport and errors; its typed parameters, answers and
+event reader are left out, which costs less than half the CPU. Retries are off: they are the
+gateway's to make. Every answer is streamed, so that a silent model is known long before the end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from types import TracebackType
 from typing import Any
 
 import httpx2
 import openai
 import orjson
 
-from app.errors import (
-    ContentRejected,
-    GatewayError,
-    ModelError,
-    ModelTimeout,
-    ModelUnavailable,
+from app.llm.base import Completion, Failed, Listener, Outcome, Work
+from app.llm.sse import (
+    NO_COMPLETION,
+    REJECTED,
+    TOO_LONG,
+    Answer,
+    Events,
+    EventTooLong,
+    rejected,
+    told,
 )
-from app.llm.base import CONFIGURATION, Completion, Usage, Work
 from app.operations import Prompt
 
 CONNECTIONS = httpx2.Limits(max_connections=1000, max_keepalive_connections=200)
 CONNECT_TIMEOUT = 5.0  # s
-REJECTED = ("content_filter", "content_policy_violation")  # OpenAI's and Azure's codes
+# Only connecting is the transport's to time: the rest is the watchdog's.
+TIMEOUT = httpx2.Timeout(None, connect=CONNECT_TIMEOUT)
+# Uncompressed: a proxy that compresses an event stream holds its pieces back.
+HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
+
+LATE = 0.01  # s; what had arrived by a deadline is read within it, however busy the loop was
+AFTER_FINISH = 2.0  # s in which the usage may follow the finish reason
+DRAIN = 0.1  # s in which a stream may end after its last event, and its connection be used again
+SLICE = 16 * 1024  # bytes that the transport gives at once; a full one means that more waits
+MAX_BODY = 8_000_000  # bytes of an answer that is not streamed
+MAX_ERROR = 64 * 1024  # bytes of an error's body that are read
+ERROR_BODY = 2.0  # s that they may take
+LONGEST_WAIT = 3600.0  # s that a provider may ask for
+NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 
 log = logging.getLogger(__name__)
 
@@ -38,49 +61,161 @@ def connect(api_key: str, base_url: str | None) -> openai.AsyncOpenAI:
         api_key=api_key,
         base_url=base_url,
         max_retries=0,
-        http_client=openai.DefaultAioHttpClient(limits=CONNECTIONS),
+        http_client=openai.DefaultAioHttpClient(
+            limits=CONNECTIONS, event_hooks={"response": [_bound_error]}
+        ),
     )
 
 
+async def _bound_error(response: httpx2.Response) -> None:
+    if response.status_code >= 300 and isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = ErrorBody(response.stream)
+
+
+class ErrorBody(httpx2.AsyncByteStream):
+    """An error's body, which the SDK reads whole: bounded, and no error itself when it is cut."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        kept = bytearray()
+        with contextlib.suppress(TimeoutError, httpx2.HTTPError):
+            chunks: Any = aiter(self._stream)  # a generator, which httpx2 types as an iterator
+            async with asyncio.timeout(ERROR_BODY), contextlib.aclosing(chunks):
+                async for chunk in chunks:
+                    kept += chunk
+                    if len(kept) > MAX_ERROR:
+                        break
+        yield bytes(kept)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class Watchdog:
+    """`async with Watchdog(until, 10.0) as watch:` raises `TimeoutError` at `until`, or 10 s on.
+
+    `watch.expect(seconds)` moves the second deadline. That is an addition: the one timer looks
+    again when it fires. A timer that fires late may find that the loop was busy, not the model
+    silent: so it gives what has arrived `LATE` seconds to be read.
+    """
+
+    __slots__ = ("_armed", "_due", "_handle", "_loop", "_missed", "_timeout", "until")
+
+    def __init__(self, until: float, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.until, self._due = until, self._loop.time() + seconds
+        self._missed: float | None = None  # the deadline that has passed once
+        self._timeout = asyncio.timeout(None)
+
+    async def __aenter__(self) -> Watchdog:
+        await self._timeout.__aenter__()
+        self._arm(min(self.until, self._due))
+        return self
+
+    def expect(self, seconds: float) -> None:
+        self._due = self._loop.time() + seconds
+        if self._due < self._armed:
+            self._handle.cancel()
+            self._arm(self._due)
+
+    def _arm(self, when: float) -> None:
+        self._armed = when
+        self._handle = self._loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if now < min(self.until, self._due):
+            self._arm(min(self.until, self._due))
+        elif now < self.until and self._missed != self._due:
+            self._missed = self._due
+            self._arm(min(self.until, now + LATE))
+        else:
+            self._timeout.reschedule(now)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._handle.cancel()
+        await self._timeout.__aexit__(kind, error, trace)
+
+
 class OpenAIWriter:
-    """Writes with one upstream model. `timeout` bounds the whole call, in seconds."""
+    """Writes with one upstream model: one call, always streamed.
+
+    first_token: seconds from the call's begin to the first text. stall: seconds between texts.
+    """
 
     def __init__(
-        self, client: openai.AsyncOpenAI, *, name: str, upstream: str, timeout: float
+        self,
+        client: openai.AsyncOpenAI,
+        *,
+        name: str,
+        upstream: str,
+        first_token: float = 10.0,
+        stall: float = 10.0,
     ) -> None:
         self._client = client
-        self._name, self._upstream, self._timeout = name, upstream, timeout
-        self._takes_schema = True  # until the model says that it does not
+        self._name, self._upstream = name, upstream
+        self._first_token, self._stall = first_token, stall
+        # Until the model says that it does not:
+        self._takes_schema = True
+        self._takes_options = True
 
-    async def write(self, work: Work) -> Completion:
-        """Raises `ContentRejected`, `ModelError`, `ModelTimeout` or `ModelUnavailable`."""
+    async def write(
+        self, work: Work, *, until: float, listener: Listener | None = None
+    ) -> Completion:
+        """As `Writer.write` promises. A parameter that the model refuses costs one more call."""
+        answer = Answer(self._name, work.prompt.choice.max_tokens, listener)
+        watch = Watchdog(until, self._first_token)
         try:
-            return self._read(await self._ask(work.prompt))
-        except openai.BadRequestError as error:
-            if work.prompt.schema is None or not self._takes_schema or not _about_schema(error):
-                raise self._refusal(error) from None
-            # Older models know JSON but no schemas: they get the schema in words, from now on.
-            self._takes_schema = False
-            return await self.write(work)
-        except openai.OpenAIError as error:
-            raise self._refusal(error) from None
+            if asyncio.get_running_loop().time() >= until:
+                raise self._late(answer, until)
+            try:
+                async with watch:
+                    response = await self._ask(work.prompt)
+                    await self._hear(response, answer, watch)
+            except TimeoutError:
+                if answer.finish is None:
+                    raise self._late(answer, until) from None
+            return answer.completion(work.prompt)
+        except Failed as failure:
+            failure.partial = answer.begun
+            raise
 
-    async def _ask(self, prompt: Prompt) -> bytes:
-        response: Any = None
-        try:
-            async with asyncio.timeout(self._timeout):
-                response = await self._client.post(
-                    "/chat/completions",
-                    body=self._body(prompt),
-                    cast_to=httpx2.Response,
-                    options={"timeout": httpx2.Timeout(self._timeout, connect=CONNECT_TIMEOUT)},
+    async def _ask(self, prompt: Prompt) -> httpx2.Response:
+        while True:  # at most three times: each time with one parameter less
+            body = self._body(prompt)
+            try:
+                return await self._post(body)
+            except openai.APIStatusError as error:
+                if not self._without(error, body):
+                    raise _refused(self._name, error) from None
+            except openai.OpenAIError:
+                raise Failed(Outcome.UNREACHABLE, "cannot be reached") from None
+            except Exception as error:
+                # The transport lets its own errors through when an answer is no HTTP.
+                log.warning(
+                    "the provider's answer cannot be read",
+                    extra={"model": self._name, "kind": type(error).__name__},
                 )
-        except TimeoutError:
-            raise ModelTimeout(
-                f"{self._name} gave no answer within {self._timeout:g} seconds", self._name
-            ) from None
-        content: bytes = response.content
-        return content
+                raise Failed(Outcome.MALFORMED, NO_COMPLETION) from None
+
+    async def _post(self, body: dict[str, Any]) -> httpx2.Response:
+        response: Any = await self._client.post(
+            "/chat/completions",
+            content=orjson.dumps(body),
+            cast_to=httpx2.Response,
+            options={"timeout": TIMEOUT, "headers": HEADERS},
+            stream=True,
+            stream_cls=openai.AsyncStream[Any],
+        )
+        found: httpx2.Response = response
+        return found
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         choice = prompt.choice
@@ -89,82 +224,163 @@ class OpenAIWriter:
             "messages": prompt.messages,
             "temperature": choice.temperature,
             "max_tokens": choice.max_tokens,
+            "stream": True,
         }
+        if self._takes_options:
+            body["stream_options"] = {"include_usage": True}
         if choice.seed is not None:
             body["seed"] = choice.seed
-        if prompt.schema is not None and self._takes_schema:
-            body["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": prompt.schema_name,
-                    "schema": prompt.schema,
-                    "strict": True,
-                },
-            }
-        elif prompt.schema is not None:
-            schema = orjson.dumps(prompt.schema).decode()
-            said = f"Answer with one JSON object that fits this JSON schema:\n{schema}"
-            body["messages"] = (*prompt.messages, {"role": "system", "content": said})
-            body["response_format"] = {"type": "json_object"}
+        if prompt.schema is not None:
+            body |= _with_schema(prompt) if self._takes_schema else _with_schema_in_words(prompt)
         return body
 
-    def _read(self, content: bytes) -> Completion:
-        try:
-            answer = orjson.loads(content)
-            choice = answer["choices"][0]
-            message, reason = choice["message"], choice.get("finish_reason") or "stop"
-            text, usage = message.get("content"), answer.get("usage") or {}
-            counted = Usage(
-                int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-            )
-        except (orjson.JSONDecodeError, LookupError, AttributeError, TypeError, ValueError):
-            raise ModelError(f"{self._name} sent no chat completion", self._name) from None
-        if reason == "content_filter":
-            raise ContentRejected(self._name, "content_filter")
-        if message.get("refusal"):
-            raise ContentRejected(self._name, "refusal")
-        if not isinstance(text, str):
-            raise ModelError(f"{self._name} sent no text", self._name)
-        return Completion(text, counted, reason)
+    def _without(self, error: openai.APIStatusError, body: dict[str, Any]) -> bool:
+        """Whether the model refused a parameter of this body that it can do without."""
+        if error.status_code not in (400, 422) or error.code in (*REJECTED, TOO_LONG):
+            return False
+        said = f"{error.param} {error.message}"
+        if "stream_options" in body and "stream_options" in said:
+            self._takes_options = False
+            return True
+        form = body.get("response_format", {}).get("type")
+        # Older models know JSON but no schemas: they get the schema in words, from now on.
+        if form == "json_schema" and ("response_format" in said or "json_schema" in said):
+            self._takes_schema = False
+            return True
+        return False
 
-    def _refusal(self, error: openai.OpenAIError) -> GatewayError:
-        """The SDK's error as ours. What the provider says of its own inside stays in the log."""
-        name = self._name
-        # The SDK's aiohttp transport calls a refused and a reset connection a ConnectTimeout too.
-        unconnected = isinstance(error.__cause__, httpx2.ConnectTimeout)
-        if isinstance(error, openai.APITimeoutError) and not unconnected:
-            return ModelTimeout(f"{name} gave no answer in time", name)
-        if not isinstance(error, openai.APIStatusError):
-            return ModelUnavailable(f"{name} cannot be reached", name, retry_after=5.0)
-        status = error.status_code
-        log.warning(
-            "the provider refused",
-            extra={"model": name, "status": status, "provider_code": error.code},
-        )
-        if status == 400 and error.code in REJECTED:
-            return ContentRejected(name, error.code)
-        if status == 408:
-            return ModelTimeout(f"{name} gave no answer in time", name)
-        if status == 429:
-            return ModelUnavailable(f"{name} is overloaded", name, retry_after=_retry_after(error))
-        if status == 409 or status >= 500:
-            return ModelUnavailable(f"{name} failed", name, retry_after=_retry_after(error))
-        if status in (401, 403, 404):
-            said = f"{name} is not available to this gateway"
-            return ModelUnavailable(said, name, retry_after=CONFIGURATION)
-        return ModelError(f"{name} did not accept the request", name)
+    async def _hear(self, response: httpx2.Response, answer: Answer, watch: Watchdog) -> None:
+        """Reads to the answer's end; a stream that is read whole frees its connection."""
+        kind = response.headers.get("content-type", "")
+        try:
+            if "json" in kind:
+                answer.take([await _whole(response)])
+            else:
+                await self._follow(response, answer, watch, "event-stream" in kind)
+        except EventTooLong:
+            raise Failed(Outcome.MALFORMED, "sent far more than was asked for") from None
+        except Failed:
+            raise
+        except Exception as error:
+            # A connection that ends early is httpx2's error, aiohttp's or the system's.
+            if answer.finish is None:
+                log.warning(
+                    "the provider's answer broke off",
+                    extra={"model": self._name, "kind": type(error).__name__},
+                )
+
+    async def _follow(
+        self, response: httpx2.Response, answer: Answer, watch: Watchdog, streamed: bool
+    ) -> None:
+        events = Events()
+        async with _chunks(response) as chunks:
+            async for chunk in chunks:
+                if len(chunk) >= SLICE:
+                    await asyncio.sleep(0)  # what waits comes without a turn of the loop
+                if answer.done or not (found := events.feed(chunk)):
+                    continue
+                streamed, ended = True, answer.finish is not None
+                had_text = answer.take(found)
+                if answer.broken_off:
+                    return
+                if (wait := self._wait(answer, had_text, ended)) is not None:
+                    watch.expect(wait)
+        if not streamed:
+            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+
+    def _wait(self, answer: Answer, had_text: bool, ended: bool) -> float | None:
+        """Seconds that the next of a stream may take; None when nothing has changed."""
+        if answer.done:
+            return DRAIN
+        if answer.finish is not None:
+            return None if ended else AFTER_FINISH
+        return self._stall if had_text else None
+
+    def _late(self, answer: Answer, until: float) -> Failed:
+        if asyncio.get_running_loop().time() >= until:
+            return Failed(Outcome.TIMEOUT, "gave no whole answer in time")
+        if answer.begun:
+            return Failed(Outcome.STALLED, f"fell silent for {self._stall:g} seconds")
+        return Failed(Outcome.SILENT, f"said nothing within {self._first_token:g} seconds")
 
     async def close(self) -> None:
         await self._client.close()
 
 
-def _about_schema(error: openai.APIStatusError) -> bool:
-    return "response_format" in (error.param or "") or "json_schema" in error.message
+def _chunks(response: httpx2.Response) -> contextlib.aclosing[AsyncGenerator[bytes]]:
+    """The body's bytes; leaving the block closes the response, and its connection if it is not read
+    whole.
+    """
+    # Decoding what is not encoded costs a third of the reading.
+    plain = response.headers.get("content-encoding", "identity") == "identity"
+    return contextlib.aclosing(response.aiter_raw() if plain else response.aiter_bytes())
 
 
-def _retry_after(error: openai.APIStatusError) -> float:
-    """Seconds that the provider asks for, at most a minute; 5 when it names none."""
+async def _whole(response: httpx2.Response) -> bytes:
+    body = bytearray()
+    async with _chunks(response) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise EventTooLong
+    return bytes(body)
+
+
+def _with_schema(prompt: Prompt) -> dict[str, Any]:
+    described = {"name": prompt.schema_name, "schema": prompt.schema, "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": described}}
+
+
+def _with_schema_in_words(prompt: Prompt) -> dict[str, Any]:
+    schema = orjson.dumps(prompt.schema).decode()
+    said = f"Answer with one JSON object that fits this JSON schema:\n{schema}"
+    return {
+        "messages": (*prompt.messages, {"role": "system", "content": said}),
+        "response_format": {"type": "json_object"},
+    }
+
+
+def _refused(name: str, error: openai.APIStatusError) -> Failed:
+    """An error's status as an outcome. What the provider says of its own inside is left out."""
+    status, code = error.status_code, error.code
+    log.warning(
+        "the provider refused",
+        extra={"model": name, "status": status, "provider_code": told(code)},
+    )
+    wait = _retry_after(error.response.headers)
+    if status == 400 and code in REJECTED:
+        return rejected(str(code))
+    if status == 400 and (code == TOO_LONG or "maximum context length" in error.message):
+        return Failed(Outcome.TOO_LONG, "cannot take so long a request")
+    if status == 429:
+        return Failed(Outcome.OVERLOADED, "is overloaded", retry_after=wait)
+    if status in (401, 403, 404):
+        said = "is not available to this gateway"
+        return Failed(Outcome.FORBIDDEN, said, retry_after=wait)
+    if status in (408, 409) or status >= 500:
+        return Failed(Outcome.FAILED, "failed", retry_after=wait)
+    if status < 400:  # a redirection to nowhere
+        return Failed(Outcome.MALFORMED, NO_COMPLETION)
+    return Failed(Outcome.REFUSED, "did not accept the request", retry_after=wait)
+
+
+def _retry_after(headers: httpx2.Headers) -> float | None:
+    """Seconds that the provider asks for (RFC 9110, section 10.2.3), from 0 to `LONGEST_WAIT`."""
+    named = headers.get("retry-after", "")
+    for found in (_number(headers.get("retry-after-ms", ""), 1000), _number(named), _date(named)):
+        if found is not None:
+            return min(LONGEST_WAIT, max(0.0, found))
+    return None
+
+
+def _number(text: str, parts: int = 1) -> float | None:
+    # Not `float`: it also takes nan, inf and 1_0.
+    return float(text) / parts if NUMBER.fullmatch(text) else None
+
+
+def _date(text: str) -> float | None:
     try:
-        return min(60.0, max(0.0, float(error.response.headers.get("retry-after", ""))))
+        when = parsedate_to_datetime(text)
     except ValueError:
-        return 5.0
+        return None
+    return when.replace(tzinfo=when.tzinfo or UTC).timestamp() - time.time()

@@ -7,18 +7,20 @@ request gets the same answer, in every process.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
-from app.errors import ModelError
-from app.llm.base import Completion, Usage, Work
+from app.llm.base import Completion, Failed, Listener, Outcome, Usage, Work
 from app.llm.telling import campaign, character, location, npc, story
 from app.llm.telling.analysis import Analyst
 from app.llm.telling.english import tokens
 from app.llm.telling.judging import Judge
 from app.llm.telling.packs import Packs, seeded
 
-NAME = "storyteller"
+PACE = 0.02  # s between pieces: 150 words in half a second, as a fast model writes them
+PIECES = re.compile(r"(?:\s*\S+){1,6}\s*")
 LONG = 4_000  # characters of a prompt; up to there an answer takes under 5 ms of the event loop
 
 Composer = Callable[[Packs, Any], str]
@@ -71,21 +73,32 @@ def _rng(name: str, request: Any) -> Any:
 class Storyteller:
     """A `Writer` without a provider. It fails only for an operation that it has no composer for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pace: float = PACE) -> None:
+        """`pace`: seconds between the pieces of six words that a listener hears."""
         self._packs = Packs()
+        self._pace = pace
 
-    async def write(self, work: Work) -> Completion:
-        """The whole answer, at once.
-
-        Raises:
-            ModelError: when nothing here can write for the operation.
-        """
+    async def write(
+        self, work: Work, *, until: float = inf, listener: Listener | None = None
+    ) -> Completion:
+        """The whole answer; at once, unless somebody listens to it being written."""
         compose = COMPOSERS.get(work.operation.name)
         if compose is None:
-            raise ModelError(f"The storyteller cannot write for {work.operation.name}", NAME)
+            raise Failed(Outcome.REFUSED, f"cannot write for {work.operation.name}")
         if sum(len(m["content"]) for m in work.prompt.messages) > LONG:
-            return await asyncio.to_thread(self._complete, compose, work)
-        return self._complete(compose, work)
+            found = await asyncio.to_thread(self._complete, compose, work)
+        else:
+            found = self._complete(compose, work)
+        if listener is not None:
+            await self._tell(found.text, listener)
+        return found
+
+    async def _tell(self, text: str, listener: Listener) -> None:
+        pieces = PIECES.findall(text)
+        for piece in pieces[:-1]:
+            listener.heard(piece)
+            await asyncio.sleep(self._pace)
+        listener.heard(pieces[-1])
 
     async def close(self) -> None:
         """Nothing is held open."""
@@ -93,4 +106,4 @@ class Storyteller:
     def _complete(self, compose: Composer, work: Work) -> Completion:
         text = compose(self._packs, work.request)
         asked = sum(tokens(message["content"]) for message in work.prompt.messages)
-        return Completion(text=text, usage=Usage(asked, tokens(text)))
+        return Completion(text=text, usage=Usage(asked, tokens(text), counted=True))

@@ -96,6 +96,8 @@ class Operation(ABC, Generic[R, D]):
     version: ClassVar[int] = 1  # of the prompt: another one's cached answers are not given
     cached: ClassVar[bool] = False  # whether answers come from the cache unless told otherwise
     parent_field: ClassVar[str] = "parent_content_id"
+    streams: ClassVar[bool] = False  # whether it has prose that is shown while it is written
+    prose_field: ClassVar[str | None] = None  # where a JSON answer has it; else all is prose
     caller_chooses: ClassVar[bool] = True  # whether its requests name a model and its settings
     request_type: type[R]
     draft_type: type[D]

@@ -21,6 +21,7 @@ class ProseOperation(Operation[R, Prose]):
     """An operation whose model answers with prose."""
 
     draft_type = Prose
+    streams = True
 
     def check(self, request: R, text: str) -> Prose:
         text = text.strip()

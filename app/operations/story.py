@@ -87,6 +87,8 @@ class Story(Operation[StoryRequest, StoryDraft]):
     limit = "text_generation"
     content_type = "story"
     parent_field = "parent_element_id"
+    streams = True
+    prose_field = "content"
     request_type = StoryRequest
     draft_type = StoryDraft
     answer_type = StoryAnswer

@@ -42,13 +42,16 @@ class Wish:
     """How a request wants to be answered; None leaves it to the operation.
 
     max_age: seconds that a cached answer may be old. similar: from which likeness (0 to 1) an
-    earlier answer to another request will do; None: never.
+    earlier answer to another request will do; None: never. degrade: whether a simpler model than
+    the one asked for will do. stay: whether the answer is made to its end when its caller leaves.
     """
 
     cache: CacheUse | None = None
     max_age: float | None = None
     similar: float | None = None
     idempotency_key: str | None = None
+    degrade: bool = True
+    stay: bool = True
 
 
 def fingerprint(*parts: Any) -> str:

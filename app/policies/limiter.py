@@ -68,8 +68,13 @@ class RateLimiter:
         tiers: Mapping[str, float] = DEFAULT_TIERS,
         processes: int = 1,
         now: Callable[[], float] = time.time,
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`processes` is how many share the limits while Redis is away: replicas times workers."""
+        """`processes` is how many share the limits while Redis is away: replicas times workers.
+
+        `refused` hears the scope of each limit that refused.
+        """
+        self._refused = refused
         self._redis = redis
         self._tiers = dict(tiers)
         self._standard = self._tiers.get("standard", 1.0)
@@ -112,6 +117,15 @@ class RateLimiter:
         """
         limits = self._plan(self.tier(caller), targets)
         costs = [tokens if limit.counts == "tokens" else requests for limit in limits]
+        try:
+            return await self._spend(caller, limits, costs, ask)
+        except RateLimited as full:
+            self._refused(full.scope)
+            raise
+
+    async def _spend(
+        self, caller: Caller, limits: Sequence[Limit], costs: Sequence[int], ask: Ask | None
+    ) -> Spent:
         try:
             if self._redis.clustered:
                 return await self._spend_by_slot(caller, limits, costs, ask)

@@ -76,6 +76,39 @@ class Maker(Protocol):
         """Spend the model's limit, for a request that only now turns out to need it."""
 
 
+@dataclass(slots=True)
+class Flight:
+    """An answer that is being made, and how many wait for it."""
+
+    fingerprint: str
+    task: asyncio.Task[Made]
+    waiting: int = 0
+    given_up: bool = False  # nobody may join any more
+
+    async def landed(self) -> Made:
+        """Its answer. Whoever leaves lets it go on, unless nobody else waits for it.
+
+        Only those are cancelled here who wished to be: the others' work is never.
+        """
+        self.waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        except asyncio.CancelledError:
+            if self.waiting > 1 or self.task.done():
+                raise
+            self.given_up = True
+            self.task.cancel()
+            await asyncio.wait({self.task})
+            if self.task.cancelled():
+                raise
+            # It was being stored already: the cancellation came too late.
+            if (current := asyncio.current_task()) is not None:
+                current.uncancel()
+            return self.task.result()
+        finally:
+            self.waiting -= 1
+
+
 class Once:
     """One for the process; holds its flights."""
 
@@ -87,7 +120,7 @@ class Once:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._redis, self._patience, self._now = redis, patience, now
-        self._flights: dict[str, tuple[str, asyncio.Task[Made]]] = {}
+        self._flights: dict[str, Flight] = {}
 
     def ask(self, user_id: str, fingerprint: str, wish: Wish, use: CacheUse, ttl: float) -> Ask:
         """What to look for, and where to put the answer; `ttl` is how many seconds it is kept."""
@@ -134,19 +167,18 @@ class Once:
     async def _join(self, name: str, ask: Ask, spent: Spent, maker: Maker) -> Made:
         """Fly with those of this process that make the same answer, or set off."""
         flight = self._flights.get(name)
-        if flight is None:
+        if flight is None or flight.given_up:
             task = asyncio.create_task(self._fly(ask, spent, maker), name="answer")
-            self._flights[name] = ask.fingerprint, task
-            task.add_done_callback(lambda done: self._landed(name, done))
-            return await asyncio.shield(task)
-        fingerprint, task = flight
-        if fingerprint != ask.fingerprint:
+            flight = self._flights[name] = Flight(ask.fingerprint, task)
+            task.add_done_callback(lambda _: self._landed(name, task))
+            return await flight.landed()
+        if flight.fingerprint != ask.fingerprint:
             raise IdempotencyConflict
         if spent.mode is Mode.LEAD:
             # The flight may itself be waiting for what this request was just given to lead.
             await self._tell(_calls([s for s in _held(ask) if s[0] == name]))
         try:
-            made = await asyncio.shield(task)
+            made = await flight.landed()
         except GatewayError:
             await self._tell(_calls(_held(ask)))  # its key may be tried again
             raise
@@ -154,7 +186,8 @@ class Once:
         return Made(made.body, CacheStatus.COALESCED)
 
     def _landed(self, name: str, task: asyncio.Task[Made]) -> None:
-        self._flights.pop(name, None)
+        if (flight := self._flights.get(name)) is not None and flight.task is task:
+            del self._flights[name]
         if not task.cancelled():
             task.exception()  # whoever waited has it; if all have left, nobody needs it
 
@@ -287,7 +320,7 @@ class Once:
 
     async def close(self) -> None:
         """End what is still being made; nobody waits for it any more."""
-        tasks = [task for _, task in self._flights.values()]
+        tasks = [flight.task for flight in self._flights.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

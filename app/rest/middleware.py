@@ -17,6 +17,7 @@ from app.rest.responses import error_response
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
+OWN = ("/health", "/metrics")  # what operators ask is no traffic
 LONGEST_PATH = 200  # bytes of it that are logged
 
 log = logging.getLogger("loregate.request")
@@ -24,6 +25,10 @@ log = logging.getLogger("loregate.request")
 
 class Traffic(Protocol):
     def record(self, seconds: float, *, failed: bool) -> None: ...
+
+
+class Metrics(Protocol):
+    def request(self, edge: str, status: int, seconds: float) -> None: ...
 
 
 def request_id(scope: Scope) -> str:
@@ -37,8 +42,8 @@ def request_id(scope: Scope) -> str:
 class RequestLine:
     """Gives each request its id, times it, logs it, and answers what nobody caught with a 500."""
 
-    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
-        self._app, self._traffic = app, traffic
+    def __init__(self, app: ASGIApp, traffic: Traffic, metrics: Metrics) -> None:
+        self._app, self._traffic, self._metrics = app, traffic, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,8 +74,10 @@ class RequestLine:
             self._end(scope, status, time.perf_counter() - began)
 
     def _end(self, scope: Scope, status: int, seconds: float) -> None:
-        if scope["path"].startswith("/health"):
+        if scope["path"].startswith(OWN):
             return
+        edge = "graphql" if scope["path"] == "/graphql" else "rest"
+        self._metrics.request(edge, status, seconds)
         failed = status >= 500 or bool(scope["state"].get("failed"))
         self._traffic.record(seconds, failed=failed)
         log.info(

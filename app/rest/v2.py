@@ -19,9 +19,9 @@ from app.errors import (
     NotFound,
 )
 from app.gateway import Gateway, Visit
-from app.http import limit_headers, read_json
+from app.http import disconnected, limit_headers, read_json
 from app.operations import OPERATIONS, Operation
-from app.rest import batch
+from app.rest import batch, generations
 from app.rest.openapi import DOCS_PAGE, openapi_document
 from app.rest.responses import JSON, error_response
 from app.rest.wishes import told, wish
@@ -70,6 +70,11 @@ def _operation(gateway: Gateway, operation: Operation[Any, Any]) -> Handler:
     async def run(visit: Visit, request: Request) -> Response:
         body = await read_json(request)
         admission = await gateway.admit(visit, operation)
+        if generations.wants_stream(request):
+            started = await gateway.start(body, admission, lambda: wish(request))
+            events = await gateway.follow(visit.caller, started.id)
+            return generations.stream(visit, started.id, events)
+        visit.left = lambda: disconnected(request)
         answer = await gateway.run(body, admission, lambda: wish(request))
         return JSON(answer.body, headers=told(answer))
 
@@ -112,6 +117,10 @@ def _health(gateway: Gateway) -> list[Route]:
         report = gateway.health.report()
         return JSON(report, 503 if report["status"] == "unhealthy" else 200)
 
+    async def metrics(_: Request) -> Response:
+        text, kind = await gateway.metrics.scrape()
+        return Response(text, media_type=kind)
+
     async def live(_: Request) -> Response:
         return PlainTextResponse("alive")
 
@@ -122,6 +131,7 @@ def _health(gateway: Gateway) -> list[Route]:
 
     return [
         Route("/health", health),
+        Route("/metrics", metrics),
         Route("/health/live", live),
         Route("/health/ready", ready),
     ]
@@ -156,6 +166,11 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
         Route(
             "/api/v2/content/{content_id}",
             authenticated(gateway, _content(gateway)),
+            methods=["GET", "DELETE"],
+        ),
+        Route(
+            generations.PATH,
+            authenticated(gateway, generations.handler(gateway)),
             methods=["GET", "DELETE"],
         ),
         *_documents(),

@@ -13,7 +13,7 @@ KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def wish(request: Request) -> Wish:
-    """`Idempotency-Key` and `Cache-Control`.
+    """`Idempotency-Key`, `Cache-Control`, `X-Allow-Degraded` and `X-On-Disconnect`.
 
     `max-age=N` asks for a cached answer at most N seconds old, `no-cache` for a new one that is
     kept, `no-store` for one that is not; `similar=0.85` takes an earlier answer to a request that
@@ -37,7 +37,17 @@ def wish(request: Request) -> Wish:
         use, similar = CacheUse.REFRESH, None
     if "no-store" in given:
         use, similar = CacheUse.BYPASS, None
-    return Wish(use, age, similar, key)
+    degrade = _switch(request, "X-Allow-Degraded", ("false", "true"))
+    stay = _switch(request, "X-On-Disconnect", ("cancel", "continue"))
+    return Wish(use, age, similar, key, degrade=degrade, stay=stay)
+
+
+def _switch(request: Request, name: str, values: tuple[str, str]) -> bool:
+    """Whether the header has the second of its values, which is the default."""
+    given = request.headers.get(name, values[1]).strip().lower()
+    if given not in values:
+        raise InvalidRequest.at((name,), f"{' or '.join(values)} is wanted")
+    return given == values[1]
 
 
 def _number(given: dict[str, str], name: str, most: float) -> float | None:

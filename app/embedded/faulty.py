@@ -1,0 +1,75 @@
+"""The provider of `loregate dev --faulty`: good answers, and every fault there is, mixed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from app.embedded.faults import FAULTS, GOOD, Behaviour, fresh, now
+from app.embedded.provider import Provider
+
+SEED = 20
+GOOD_SHARE = 0.4
+PACE = 0.02  # s between tokens, about what a large model takes
+LONGEST = 4.0  # s an answer may take; two models' worth of waiting stays below 10
+START = 5.0  # s; a start takes a few milliseconds
+
+log = logging.getLogger(__name__)
+
+
+class Mix:
+    """What comes next, by name. The faults come as from a shuffled pack: all before one again."""
+
+    def __init__(self, seed: int = SEED) -> None:
+        self._random = random.Random(seed)
+        self._faults = {name: fresh(order) for name, order in FAULTS.items()}
+        self._pack: list[str] = []
+
+    def draw(self) -> tuple[str, Behaviour]:
+        if self._random.random() < GOOD_SHARE:
+            return "good", _hastened(GOOD)
+        if not self._pack:
+            self._pack = list(self._faults)
+            self._random.shuffle(self._pack)
+        name = self._pack.pop()
+        return name, _hastened(now(self._faults[name]))
+
+
+def _hastened(behaviour: Behaviour) -> Behaviour:
+    return replace(behaviour, pace=max(PACE, behaviour.pace), lasts=LONGEST)
+
+
+class FaultyProvider(Provider):
+    """Says in the log which fault it served, and nothing of the request."""
+
+    def __init__(self, seed: int = SEED) -> None:
+        super().__init__()
+        self._mix = Mix(seed)
+
+    def behaviour(self, asked: dict[str, Any], headers: dict[str, str]) -> Behaviour:
+        name, found = self._mix.draw()
+        log.info("served on purpose", extra={"fault": name})
+        return found
+
+
+@contextlib.contextmanager
+def serving(seed: int = SEED) -> Iterator[str]:
+    """The provider's URL while it serves, in a thread with an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="faulty-provider", daemon=True)
+    thread.start()
+    provider = FaultyProvider(seed)
+    try:
+        asyncio.run_coroutine_threadsafe(provider.start(), loop).result(START)
+        yield provider.url
+    finally:
+        asyncio.run_coroutine_threadsafe(provider.stop(), loop).result(START)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(START)
+        loop.close()

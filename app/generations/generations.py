@@ -1,0 +1,283 @@
+"""Generations: jobs with an id, apart from whoever asked for them.
+
+A generation runs in one process; its transcript is read there from memory and elsewhere from
+Redis. A process holds its generations by leases, and each looks for those whose process died and
+ends them: with `failed`, which may be tried again. So each generation has exactly one last event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from app.errors import DependencyUnavailable, GatewayError, InternalError, NotFound
+from app.generations import place
+from app.generations.log import LEASE, GenerationLog, generation_key
+from app.generations.telling import Telling
+from app.generations.transcript import Event, Transcript
+
+KEEP_EVERY = 0.4  # s between renewals, which also hear of cancellations: within a second
+REAP_EVERY = 2.0  # s
+POLL = 0.025  # s between looks at what other processes generate, while somebody reads it
+SILENCE = 2 * LEASE  # s after which a copy that says nothing is looked for
+GRACE = 10.0  # s for which a stop waits for what runs
+CANCELLING = 2.0  # s for which a wish to cancel is awaited; the promise is one
+RETRY_AFTER_MS = 1_000  # for what failed with its process
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+def interrupted() -> Event:
+    """How a generation ends whose process died or was stopped."""
+    return {
+        "type": "failed",
+        "code": "INTERRUPTED",
+        "message": "The process that wrote it has ended; start it again",
+        "retryable": True,
+        "retry_after_ms": RETRY_AFTER_MS,
+    }
+
+
+def failed(error: GatewayError) -> Event:
+    retry_after = error.retry_after
+    return {
+        "type": "failed",
+        "code": error.code,
+        "message": error.message,
+        "retryable": retry_after is not None or error.status in (502, 504),
+        "retry_after_ms": None if retry_after is None else round(retry_after * 1000),
+        "details": error.details,
+    }
+
+
+class Generation:
+    """A generation that this process runs."""
+
+    def __init__(self, generation_id: str, transcript: Transcript, telling: Telling) -> None:
+        self.id, self.transcript, self.telling = generation_id, transcript, telling
+        self.task: asyncio.Task[None] | None = None
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Stop the writing; what is being stored by now is stored."""
+        if self.task is not None and not self.cancelled:
+            self.cancelled = True
+            self.task.cancel()
+
+
+class Generations:
+    """One for the process, from `start()` to `stop()`."""
+
+    def __init__(
+        self, log: GenerationLog, *, grace: float = GRACE, reap_every: float = REAP_EVERY
+    ) -> None:
+        self.log = log
+        self._grace, self._reap_every = grace, reap_every
+        self._running: dict[str, Generation] = {}
+        self._copies: dict[str, tuple[Transcript, float]] = {}
+        self._polling: asyncio.Task[None] | None = None
+        self._work: set[asyncio.Task[Any]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def running(self) -> int:
+        """How many pieces of work run, those without an id too."""
+        return len(self._work)
+
+    def start(self) -> None:
+        self.log.start()
+        self._tasks = [
+            asyncio.create_task(self._forever(self._keep, KEEP_EVERY), name="generations-keep"),
+            asyncio.create_task(
+                self._forever(self._reap, self._reap_every), name="generations-reap"
+            ),
+        ]
+
+    async def stop(self) -> None:
+        """Let what runs come to its end within the grace; then end it."""
+        if self._work:
+            await asyncio.wait(self._work, timeout=self._grace)
+        for task in list(self._work):
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        beside = [*self._tasks, *([self._polling] if self._polling else [])]
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await self.log.stop()
+
+    async def _forever(self, step: Callable[[], Awaitable[None]], every: float) -> None:
+        while True:
+            with contextlib.suppress(DependencyUnavailable):  # the next round does it
+                await step()
+            await asyncio.sleep(every)
+
+    # -- work
+    def spawn(self, work: Coroutine[Any, Any, T], name: str = "answer") -> asyncio.Task[T]:
+        """Run it to its end, whoever leaves."""
+        task = asyncio.create_task(work, name=name)
+        self._work.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._work.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; if all have left, nobody needs it
+
+    async def begin(
+        self,
+        user_id: str,
+        generation_id: str,
+        started: Event,
+        *,
+        streams: bool,
+        field: str | None,
+        work: Callable[[Generation], Awaitable[Event]],
+    ) -> Generation:
+        """Start a generation; `work` gives its last event, or raises why there is none."""
+        transcript = Transcript(generation_key(user_id, generation_id))
+        telling = Telling(transcript, self.log.changed, streams=streams, field=field)
+        generation = Generation(generation_id, transcript, telling)
+        transcript.append({"type": "started", "generation_id": generation_id, **started})
+        self._running[transcript.key] = generation
+        with contextlib.suppress(DependencyUnavailable):
+            await self.log.keep([transcript.key])
+            await self.log.begin(transcript)
+        generation.task = self.spawn(self._run(generation, work), name="generation")
+        return generation
+
+    async def _run(
+        self, generation: Generation, work: Callable[[Generation], Awaitable[Event]]
+    ) -> None:
+        key = generation.transcript.key
+        try:
+            end = await self._outcome(generation, work)
+            generation.telling.close()
+            await self.log.end(generation.transcript, end)
+            await self.log.leave(key)
+        finally:
+            del self._running[key]
+
+    async def _outcome(
+        self, generation: Generation, work: Callable[[Generation], Awaitable[Event]]
+    ) -> Event:
+        try:
+            return await work(generation)
+        except GatewayError as error:
+            return failed(error)
+        except asyncio.CancelledError:
+            return {"type": "cancelled"} if generation.cancelled else interrupted()
+        except Exception:
+            log.exception("unexpected error", extra={"generation": generation.id})
+            return failed(InternalError())
+
+    # -- leases
+    async def _keep(self) -> None:
+        if self._running:
+            for key in await self.log.keep(list(self._running)):
+                if generation := self._running.get(key):
+                    generation.cancel()
+
+    async def _reap(self) -> None:
+        if found := await self.log.reap(interrupted()):
+            log.warning("ended generations whose process died", extra={"count": found})
+
+    # -- readers
+    async def find(self, user_id: str, generation_id: str) -> Transcript:
+        """A generation of the user's: its own transcript, or a copy as it is now.
+
+        Raises:
+            NotFound: there is none, or it ended longer ago than transcripts are kept.
+            DependencyUnavailable: it is not here, and Redis is away.
+        """
+        key = generation_key(user_id, generation_id)
+        if generation := self._running.get(key):
+            return generation.transcript
+        if key in self._copies:
+            return self._copies[key][0]
+        found = Transcript(key)
+        await self.log.read(found)
+        if not found.last:
+            raise NotFound("No generation of yours has this id")
+        return found
+
+    async def follow(
+        self, transcript: Transcript, generation_id: str, after: int = 0
+    ) -> AsyncGenerator[tuple[str, Event], None]:
+        """A transcript's events behind a place, to the last one, with their cursors."""
+        if transcript.key not in self._running and not transcript.ended:
+            transcript = self._copy(transcript)
+        stream = transcript.read(after)
+        try:
+            async for at, event in stream:
+                yield place.encode(generation_id, at), event
+        finally:
+            await stream.aclose()
+            if transcript.readers == 0:
+                self._copies.pop(transcript.key, None)
+                await self._left(transcript)
+
+    async def _left(self, transcript: Transcript) -> None:
+        """Nobody here reads it any more; that ends it where its request said so."""
+        if not transcript.ended and transcript.events[0].get("on_disconnect") == "cancel":
+            with contextlib.suppress(DependencyUnavailable):
+                await self._cancel(transcript)
+
+    def _copy(self, transcript: Transcript) -> Transcript:
+        """The one copy of it that is kept up to date here."""
+        now = asyncio.get_running_loop().time()
+        found, _ = self._copies.setdefault(transcript.key, (transcript, now))
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.create_task(self._poll(), name="generations-copies")
+        return found
+
+    async def _poll(self) -> None:
+        """Until nobody reads a copy."""
+        loop = asyncio.get_running_loop()
+        while self._copies:
+            await asyncio.sleep(POLL)
+            places = {key: t.last for key, (t, _) in self._copies.items()}
+            try:
+                await self.log.read_all([t for t, _ in self._copies.values()])
+            except DependencyUnavailable:
+                await asyncio.sleep(10 * POLL)
+                continue
+            for key, (transcript, heard) in list(self._copies.items()):
+                if transcript.ended:
+                    del self._copies[key]
+                elif transcript.last != places.get(key):
+                    self._copies[key] = transcript, loop.time()
+                elif loop.time() - heard > SILENCE:
+                    await self._look(transcript)
+
+    async def _look(self, transcript: Transcript) -> None:
+        """A copy that has been silent: Redis may have lost what it is a copy of."""
+        self._copies[transcript.key] = transcript, asyncio.get_running_loop().time()
+        with contextlib.suppress(DependencyUnavailable):
+            if not await self.log.exists(transcript):
+                transcript.append(interrupted())
+
+    # -- ending
+    async def cancel(self, transcript: Transcript) -> Transcript:
+        """Cancel a generation and wait for its last event, which may be another; its transcript.
+
+        Raises:
+            DependencyUnavailable: it runs elsewhere, and Redis is away.
+        """
+        await self._cancel(transcript)
+        if transcript.key not in self._running and not transcript.ended:
+            transcript = self._copy(transcript)
+        await transcript.over(CANCELLING)
+        return transcript
+
+    async def _cancel(self, transcript: Transcript) -> None:
+        if generation := self._running.get(transcript.key):
+            generation.cancel()
+        elif not transcript.ended:
+            await self.log.cancel(transcript.key)

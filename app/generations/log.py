@@ -1,0 +1,239 @@
+"""GenerationLog: transcripts in Redis, so that a reader on any process can join, leave and return.
+
+One stream for each generation, `loregate:{u:…}:generation:<id>`, which lives for ten minutes
+behind its last event. An entry's id is the event's place, so that whoever writes an event twice
+writes it once, and a place means the same in the stream and in memory. The generations that run
+stand in one sorted set with the time at which their lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import orjson
+
+from app.errors import DependencyUnavailable
+from app.generations.transcript import APART, Event, Transcript
+from app.redis import Call, Redis, Script, user_slot
+
+LIFE = 600.0  # s behind the last event
+LEASE = 8.0  # s; with a look every 2 s whoever died is followed within 10 s of its last renewal
+WISH = 60.0  # s for which a wish to cancel stands
+AGAIN = 0.2  # s between tries while Redis is away
+REAPED = 100  # at once
+PAGE = 500  # entries of one read
+MOST_UNWRITTEN = 1_000  # ended transcripts that wait for Redis; then the oldest are let go
+
+RUNNING = "loregate:{generations}:running"
+CANCELLING = "loregate:{generations}:cancelling"
+
+_source = resources.files("app.generations")
+APPEND, END, KEEP, LAPSED = (
+    Script(_source.joinpath(f"{name}.lua").read_text())
+    for name in ("append", "end", "keep", "lapsed")
+)
+
+log = logging.getLogger(__name__)
+
+
+def generation_key(user_id: str, generation_id: str) -> str:
+    """A generation's stream; only its owner's name leads to it."""
+    return f"{user_slot(user_id)}:generation:{generation_id}"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+class GenerationLog:
+    """Writes transcripts down, from `start()` to `stop()`, and reads those of other processes."""
+
+    def __init__(self, redis: Redis, *, life: float = LIFE, lease: float = LEASE) -> None:
+        """`life` and `lease` in seconds."""
+        self.redis = redis
+        self._life, self._lease = life, lease
+        self._written: dict[Transcript, int] = {}  # the last place that is written down
+        self._dirty: dict[Transcript, None] = {}  # in the order in which they became so
+        self._news = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._writing = asyncio.create_task(self._write(), name="generations-log")
+
+    async def stop(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+
+    # -- writing
+    def changed(self, transcript: Transcript) -> None:
+        """Have what is new written down soon, together with what others have."""
+        self._dirty.setdefault(transcript)
+        self._news.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            found, self._dirty = list(self._dirty), {}
+            try:
+                replies = await self.redis.run_all([self._append(t) for t in found])
+            except DependencyUnavailable:
+                await self._again(found)
+                continue
+            for transcript, reply in zip(found, replies, strict=True):
+                self._note(transcript, reply)
+
+    async def _again(self, found: Sequence[Transcript]) -> None:
+        """What is written twice stands there once, so nothing needs to be known of what arrived."""
+        for transcript in found:
+            self._written[transcript] = 0
+            self._dirty.setdefault(transcript)
+        ended = [t for t in self._dirty if t.ended]
+        for transcript in ended[: max(0, len(ended) - MOST_UNWRITTEN)]:
+            del self._dirty[transcript], self._written[transcript]
+        self._news.set()
+        await asyncio.sleep(AGAIN)
+
+    def _append(self, transcript: Transcript, end: bytes | None = None) -> Call:
+        entries = transcript.encoded(self._written.get(transcript, 0))
+        if end is not None:
+            entries.append((transcript.last + 1, end))
+        final = end is not None or transcript.ended
+        args: list[Any] = [_ms(self._life), int(final)]
+        for place, event in entries:
+            args += (place, event)
+        # What is on its way is not sent again; where it gets lost, the whole is.
+        self._written[transcript] = transcript.last
+        return Call(APPEND, [transcript.key], args)
+
+    def _note(self, transcript: Transcript, reply: Any) -> None:
+        if reply == b"lost":
+            self._written[transcript] = 0
+            self.changed(transcript)
+        elif transcript.ended:
+            self._written.pop(transcript, None)
+
+    async def begin(self, transcript: Transcript) -> None:
+        """Write down its first event. Redis away: it is written as soon as that is back."""
+        await self._tell(transcript, None)
+
+    async def end(self, transcript: Transcript, event: Event) -> None:
+        """Its last event, unless another process has ended it: then that one's."""
+        reply = await self._tell(transcript, orjson.dumps(event))
+        if isinstance(reply, list):
+            log.warning("a generation was ended by another process; this one was too slow")
+            place, encoded = reply
+            transcript.append(orjson.loads(encoded), int(place.partition(b"-")[0]), encoded)
+        else:
+            transcript.append(event)
+        if transcript not in self._dirty:
+            self._written.pop(transcript, None)
+
+    async def _tell(self, transcript: Transcript, end: bytes | None) -> Any:
+        self._dirty.pop(transcript, None)
+        before = self._written.get(transcript, 0)
+        try:
+            reply = await self.redis.run(*_parts(self._append(transcript, end)))
+            if reply == b"lost":
+                self._written[transcript] = 0
+                reply = await self.redis.run(*_parts(self._append(transcript, end)))
+        except DependencyUnavailable:
+            self._written[transcript] = before
+            self.changed(transcript)
+            return None
+        return reply
+
+    # -- reading
+    async def read(self, transcript: Transcript) -> None:
+        """Bring the copy of another process's transcript up to date.
+
+        Raises:
+            DependencyUnavailable: Redis is away; what came so far stands in it.
+        """
+        while True:
+            rows = await self.redis.call(
+                "XRANGE", transcript.key, f"({transcript.last}-0", "+", "COUNT", PAGE
+            )
+            _add(transcript, rows)
+            if len(rows) < PAGE:
+                return
+
+    async def read_all(self, transcripts: Sequence[Transcript]) -> None:
+        """The same for many, in one round trip (in a cluster one for each).
+
+        Raises:
+            DependencyUnavailable: Redis is away.
+        """
+        if self.redis.clustered:
+            await asyncio.gather(*map(self.read, transcripts))
+            return
+        by_key = {t.key: t for t in transcripts}
+        places = [f"{t.last}-0" for t in by_key.values()]
+        reply = await self.redis.call("XREAD", "COUNT", PAGE, "STREAMS", *by_key, *places)
+        pairs = reply.items() if isinstance(reply, Mapping) else reply or ()
+        for key, rows in pairs:
+            _add(by_key[key.decode()], _rows(rows))
+
+    async def exists(self, transcript: Transcript) -> bool:
+        return bool(await self.redis.call("EXISTS", transcript.key))
+
+    # -- leases
+    async def keep(self, keys: Iterable[str]) -> set[str]:
+        """Renew the leases of generations; those of them that are to be cancelled.
+
+        Raises:
+            DependencyUnavailable: Redis is away.
+        """
+        args = [_ms(self._lease), _ms(WISH), *keys]
+        found = await self.redis.run(KEEP, [RUNNING, CANCELLING], args)
+        return {key.decode() for key in found}
+
+    async def leave(self, key: str) -> None:
+        """The generation has ended. Redis away: its lease lapses."""
+        with contextlib.suppress(DependencyUnavailable):
+            await self.redis.call("ZREM", RUNNING, key)
+
+    async def cancel(self, key: str) -> None:
+        """Ask the process that runs it to cancel it. Raises `DependencyUnavailable`."""
+        seconds, micro = await self.redis.call("TIME")
+        now = int(seconds) * 1000 + int(micro) // 1000
+        await self.redis.call("ZADD", CANCELLING, now, key)
+
+    async def reap(self, event: Event) -> int:
+        """End the generations whose process died, with this event; how many there were.
+
+        Raises:
+            DependencyUnavailable: Redis is away.
+        """
+        found = await self.redis.run(LAPSED, [RUNNING], [REAPED, _ms(self._lease)])
+        ended = 0
+        for key in found:
+            args = [_ms(self._life), APART, orjson.dumps(event)]
+            ended += await self.redis.run(END, [key.decode()], args)
+            await self.redis.call("ZREM", RUNNING, key)
+        return ended
+
+
+def _parts(call: Call) -> tuple[Script, Sequence[str], Sequence[Any]]:
+    return call.script, call.keys, call.args
+
+
+def _rows(rows: Any) -> Any:
+    """RESP3 wraps one stream's rows in a list of its own."""
+    if len(rows) == 1 and rows[0] and isinstance(rows[0][0], tuple | list):
+        return rows[0]
+    return rows
+
+
+def _add(transcript: Transcript, rows: Any) -> None:
+    for name, fields in rows:
+        if not isinstance(fields, dict):
+            fields = dict(zip(fields[::2], fields[1::2], strict=True))
+        place = int(name.partition(b"-")[0])
+        transcript.append(orjson.loads(fields[b"e"]), place, fields[b"e"])

@@ -1,0 +1,114 @@
+"""Transcript: what a generation has said so far, each event at its place.
+
+It is the generation itself where this process runs it, and a copy, kept up from Redis, where
+another one does. Readers stand at a place in it; none has a queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from bisect import bisect_right
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import orjson
+
+from app.generations import place
+
+ENDS = ("completed", "failed", "cancelled")  # types of events behind which nothing comes
+# How far behind the last known place an event stands that the generation did not say itself: a
+# reader may have heard more than was written down when its process died.
+APART = 1_000_000
+
+Event = dict[str, Any]
+
+
+class Transcript:
+    """The events of one generation. Places begin at 1 and grow."""
+
+    __slots__ = ("_encoded", "_places", "_waiting", "events", "key", "readers")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.events: list[Event] = []
+        self.readers = 0
+        self._places: list[int] = []
+        self._encoded: list[bytes] = []
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.events) and self.events[-1]["type"] in ENDS
+
+    @property
+    def last(self) -> int:
+        """The last event's place; 0 before the first."""
+        return self._places[-1] if self._places else 0
+
+    def cursor(self, generation_id: str) -> str:
+        """The last event's place, as clients hold it."""
+        return place.encode(generation_id, self.last)
+
+    @property
+    def text(self) -> str | None:
+        """The text so far; None where nothing was told of it."""
+        found: list[str] | None = None
+        for event in self.events:
+            if event["type"] == "reset":
+                found = []
+            elif event["type"] == "delta":
+                found = found or []
+                found.append(event["text"])
+        return None if found is None else "".join(found)
+
+    def append(self, event: Event, at: int | None = None, encoded: bytes | None = None) -> None:
+        """The next event, at its place; behind the last one unless told otherwise."""
+        if self.ended:
+            return
+        self.events.append(event)
+        self._places.append(self.last + 1 if at is None else at)
+        self._encoded.append(orjson.dumps(event) if encoded is None else encoded)
+        self.wake()
+
+    def wake(self) -> None:
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()
+
+    def encoded(self, after: int) -> list[tuple[int, bytes]]:
+        """The events behind a place, as they are written down."""
+        at = bisect_right(self._places, after)
+        return list(zip(self._places[at:], self._encoded[at:], strict=True))
+
+    async def read(self, after: int = 0) -> AsyncGenerator[tuple[int, Event], None]:
+        """The events behind a place, those that are there and those to come, to the last one."""
+        self.readers += 1
+        try:
+            while True:
+                for at in range(bisect_right(self._places, after), len(self.events)):
+                    after = self._places[at]
+                    yield after, self.events[at]
+                if self.ended:
+                    return
+                if self.last <= after:
+                    await self.changed()
+        finally:
+            self.readers -= 1
+
+    async def changed(self) -> None:
+        """Returns when another event stands there."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        try:
+            await waiting
+        finally:
+            self._waiting.discard(waiting)
+
+    async def over(self, seconds: float) -> None:
+        """Returns when it has ended, or when the time is up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.ended:
+                    await self.changed()

@@ -1,0 +1,219 @@
+"""Calling: one call to a model, under one policy: its retries, its breaker, its bulkhead.
+
+All attempts share one time. Only what broke before any answer came is tried again, at most
+twice, after a growing and jittered wait or the one that the provider asked for; where that wait
+does not fit what is left of the time, the call has failed at once, and the next model's turn
+comes. What is called is decided anew for each attempt: an open breaker ends the retries too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+from tenacity.stop import stop_base
+
+from app.llm.base import (
+    BROKEN,
+    UNCALLED,
+    Completion,
+    Failed,
+    Finish,
+    Listener,
+    Outcome,
+    Work,
+)
+from app.llm.breaker import BreakerState, Ticket
+from app.llm.model import Model
+from app.operations import DraftRejected
+
+RETRIES = 2
+BACKOFF = 0.25  # s before the first retry; doubled for the next, and as much again of jitter
+MOST_BACKOFF = 4.0  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """timeout: seconds for a call, all of its attempts and waits included."""
+
+    timeout: float = 60.0
+    retries: int = RETRIES
+    backoff: float = BACKOFF
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one attempt; `ms` is how long it took, 0 when nothing was called."""
+
+    model: str
+    outcome: Outcome
+    ms: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"model": self.model, "outcome": self.outcome.value, "ms": self.ms}
+
+
+class Watcher(Protocol):
+    """Who counts attempts and answers, for metrics."""
+
+    def attempt(self, model: str, outcome: str, seconds: float) -> None: ...
+
+    def answered(
+        self,
+        model: str,
+        *,
+        prompt: int,
+        completion: int,
+        cached: int,
+        reasoning: int,
+        cost: float | None,
+    ) -> None: ...
+
+
+class Wrong(Failed):
+    """The model wrote what the operation cannot use, and may be told why."""
+
+    def __init__(self, completion: Completion, problems: list[str]) -> None:
+        super().__init__(Outcome.INVALID, "gave no usable answer, also when asked again")
+        self.completion, self.problems = completion, problems
+
+
+@dataclass(slots=True)
+class Calling:
+    """The calls that one request makes, on one model after the other."""
+
+    policy: Policy
+    listener: Listener | None = None
+    watcher: Watcher | None = None
+    called: dict[str, int] = field(default_factory=dict)  # the models that were, by name
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How often a model was really called."""
+        return sum(a.outcome not in UNCALLED for a in self.attempts)
+
+    async def draft(self, model: Model, work: Work) -> tuple[Any, Completion]:
+        """A checked draft; the model is asked once more, with the errors, when it is wrong.
+
+        Raises:
+            Failed: saying how the last attempt ended.
+        """
+        until = asyncio.get_running_loop().time() + self.policy.timeout
+        try:
+            return await self._call(model, work, until)
+        except Wrong as wrong:
+            first = wrong.completion
+            prompt = work.prompt.repaired(first.text, wrong.problems)
+        draft, second = await self._call(model, replace(work, prompt=prompt), until)
+        return draft, replace(second, usage=first.usage + second.usage)
+
+    async def _call(self, model: Model, work: Work, until: float) -> tuple[Any, Completion]:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(lambda error: _again(error, model)),
+            stop=stop_after_attempt(1 + self.policy.retries) | _Past(until),
+            wait=_wait(self.policy.backoff),
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        found: tuple[Any, Completion] = await retrying(self._attempt, model, work, until)
+        return found
+
+    async def _attempt(self, model: Model, work: Work, until: float) -> tuple[Any, Completion]:
+        if self.attempts and self.listener is not None:
+            self.listener.forget(self.attempts[-1].outcome.value)
+        loop = asyncio.get_running_loop()
+        began, outcome = loop.time(), Outcome.CANCELLED
+        try:
+            completion = await self._written(model, work, until)
+            draft = _checked(work, completion)
+            outcome = Outcome.OK
+        except Failed as failure:
+            outcome = failure.outcome
+            raise
+        finally:
+            self.note(model, outcome, loop.time() - began)
+        return draft, completion
+
+    def note(self, model: Model, outcome: Outcome, seconds: float = 0.0) -> None:
+        """Remember what became of an attempt."""
+        ms = 0 if outcome in UNCALLED else round(seconds * 1000)
+        self.attempts.append(Attempt(model.name, outcome, ms))
+        if self.watcher is not None:
+            self.watcher.attempt(model.name, outcome.value, seconds)
+
+    async def _written(self, model: Model, work: Work, until: float) -> Completion:
+        if model.writer is None:
+            raise Failed(Outcome.UNCONFIGURED, "is not configured here")
+        if model.breaker is not None and model.breaker_state is BreakerState.OPEN:
+            raise model.breaker.refusal()  # without a place in the queue first
+        async with model.bulkhead.slot(until):
+            if model.breaker is None:
+                self.called.setdefault(model.name, 0)
+                return await model.writer.write(work, until=until, listener=self.listener)
+            ticket = await model.breaker.admit()
+            self.called.setdefault(model.name, 0)
+            try:
+                completion = await model.writer.write(work, until=until, listener=self.listener)
+            except Failed as failure:
+                await _tell(ticket, failure)
+                raise
+            except BaseException:  # the caller's own doing, and no word about the model
+                await ticket.released()
+                raise
+            await ticket.succeeded()
+            return completion
+
+
+async def _tell(ticket: Ticket, failure: Failed) -> None:
+    if failure.outcome in BROKEN:
+        await ticket.failed(failure.retry_after)
+    else:
+        await ticket.succeeded()  # it answered, if only to refuse this request
+
+
+def _checked(work: Work, completion: Completion) -> Any:
+    try:
+        return work.operation.check(work.request, completion.text)
+    except DraftRejected as error:
+        if completion.finish is Finish.LENGTH:
+            # Asked again with the same `max_tokens` it would only end there again.
+            said = "reached max_tokens before its answer was whole"
+            raise Failed(Outcome.TRUNCATED, said) from None
+        raise Wrong(completion, error.problems) from None
+
+
+def _again(error: BaseException, model: Model) -> bool:
+    closed = model.breaker_state is BreakerState.CLOSED
+    return isinstance(error, Failed) and error.again and closed
+
+
+def _wait(backoff: float) -> Callable[[RetryCallState], float]:
+    growing = wait_exponential_jitter(multiplier=backoff, max=MOST_BACKOFF, jitter=backoff)
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, Failed) else None
+        return growing(state) if asked is None else asked
+
+    return wait
+
+
+class _Past(stop_base):
+    """Stops where the next wait would end past the call's time."""
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        now = asyncio.get_running_loop().time()
+        return now + retry_state.upcoming_sleep >= self._until

@@ -1,0 +1,243 @@
+"""A streamed answer: the data of its server-sent events, and the completion that they make."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from app.llm import tokens
+from app.llm.base import Completion, Failed, Finish, Listener, Outcome, Usage
+from app.operations import Prompt
+
+MAX_EVENT = 1_000_000  # bytes; a chunk of a chat completion has about 250
+BOM = b"\xef\xbb\xbf"
+PLAIN = b"data: "
+CHARACTERS_A_TOKEN = 32  # no tokenizer has longer ones but for runs of spaces
+SPARE = 4096  # characters
+
+REJECTED = ("content_filter", "content_policy_violation")  # OpenAI's and Azure's codes
+TOO_LONG = "context_length_exceeded"
+CODE = re.compile(r"[\w.-]{1,64}")  # as opposed to a sentence with somebody's words
+NO_COMPLETION = "sent no chat completion"
+
+log = logging.getLogger(__name__)
+
+
+class EventTooLong(Exception):
+    """An event over `MAX_EVENT` bytes, whole or not."""
+
+
+class Events:
+    """Reads a stream's bytes, cut anywhere, and gives the data of each event that is whole.
+
+    WHATWG HTML, section 9.2: lines end with LF, CR or CRLF; names, ids, retry times and comments
+    are left out, and so is an event that no blank line ends.
+    """
+
+    __slots__ = ("_begun", "_kept", "_returned", "_size")
+
+    def __init__(self) -> None:
+        self._kept: list[bytes] = []  # of the event that is not whole yet
+        self._size = 0
+        self._returned = False  # whether the last byte was a CR: an LF after it ends no other line
+        self._begun = False  # whether a byte order mark can no longer come
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of the events that this chunk ends.
+
+        Raises:
+            EventTooLong: one of them, or the one that is not whole yet.
+        """
+        if self._returned or b"\r" in chunk:
+            chunk = self._with_line_feeds(chunk)
+        if b"\n" not in chunk and self._begun:
+            # No event ends without one: joining each time would copy a long line over and over.
+            self._keep(chunk)
+            return []
+        whole = b"".join((*self._kept, chunk)) if self._kept else chunk
+        if not self._begun:
+            if len(whole) < len(BOM) and BOM.startswith(whole):
+                self._kept = [whole]
+                return []
+            self._begun = True
+            whole = whole.removeprefix(BOM)
+        return self._split(whole)
+
+    def _split(self, whole: bytes) -> list[bytes]:
+        events = whole.split(b"\n\n")
+        if len(whole) > MAX_EVENT and any(len(e) > MAX_EVENT for e in events):
+            raise EventTooLong
+        self._kept, self._size = [], 0
+        if rest := events.pop():
+            self._keep(rest)
+        found = []
+        for event in events:
+            if event.startswith(PLAIN) and b"\n" not in event:
+                found.append(event[6:])
+            elif (data := _data(event)) is not None:
+                found.append(data)
+        return found
+
+    def _keep(self, rest: bytes) -> None:
+        self._kept.append(rest)
+        self._size += len(rest)
+        if self._size > MAX_EVENT:
+            raise EventTooLong
+
+    def _with_line_feeds(self, chunk: bytes) -> bytes:
+        if self._returned and chunk:
+            chunk, self._returned = chunk.removeprefix(b"\n"), False
+        if chunk.endswith(b"\r"):
+            self._returned = True
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _data(event: bytes) -> bytes | None:
+    """The data lines of an event, joined; None where it has none."""
+    lines = [
+        value.removeprefix(b" ")
+        for name, _, value in (line.partition(b":") for line in event.split(b"\n"))
+        if name == b"data"
+    ]
+    return b"\n".join(lines) if lines else None
+
+
+class Answer:
+    """The model's first choice as it comes, chunk by chunk or whole."""
+
+    __slots__ = ("_bound", "_listener", "_name", "_pieces", "_size", "done", "finish", "usage")
+
+    def __init__(self, name: str, max_tokens: int, listener: Listener | None) -> None:
+        self._name, self._listener = name, listener
+        self._bound = CHARACTERS_A_TOKEN * max_tokens + SPARE
+        self._pieces: list[str] = []
+        self._size = 0
+        self.finish: Finish | None = None
+        self.usage: Usage | None = None
+        self.done = False  # nothing that is of use can follow
+
+    @property
+    def begun(self) -> bool:
+        return self._size > 0
+
+    @property
+    def broken_off(self) -> bool:
+        """Whether its stream said that it is over, and the model not that it has finished."""
+        return self.done and self.finish is None
+
+    def take(self, events: Sequence[bytes]) -> bool:
+        """Whether these events of the stream, or this one body, had text.
+
+        Raises:
+            Failed: they end the answer badly. What was before the fault has been heard.
+        """
+        before, first = self._size, len(self._pieces)
+        try:
+            for event in events:
+                if event.startswith(b"[DONE]"):
+                    self.done = True
+                    break
+                if event:
+                    self._read(event)
+        finally:
+            if self._listener is not None and self._size > before:
+                self._listener.heard("".join(self._pieces[first:]))
+        return self._size > before
+
+    def _read(self, event: bytes) -> None:
+        try:
+            chunk = orjson.loads(event)
+        except orjson.JSONDecodeError:
+            raise Failed(Outcome.MALFORMED, NO_COMPLETION) from None
+        if not isinstance(chunk, dict):
+            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+        if error := chunk.get("error"):
+            raise _complaint(self._name, error)
+        usage, choices = chunk.get("usage"), chunk.get("choices")
+        if choices:
+            if not isinstance(choices, list):
+                raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+            for choice in choices:
+                self._choose(choice)
+        elif choices is None and usage is None:
+            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+        if usage is not None:
+            self.usage = tokens.said(usage) or self.usage
+            # Some servers tell it with every chunk: the last of them is the whole.
+            self.done = self.finish is not None and self.usage is not None
+
+    def _choose(self, choice: Any) -> None:
+        if not isinstance(choice, dict):
+            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+        if choice.get("index"):
+            return  # another answer, which nobody asked for
+        delta = choice.get("delta") or choice.get("message") or {}
+        if not isinstance(delta, dict):
+            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+        if delta.get("refusal"):
+            raise rejected("refusal")
+        if content := delta.get("content"):
+            self._write(content)
+        if reason := choice.get("finish_reason"):
+            self._end(reason)
+
+    def _write(self, content: Any) -> None:
+        if not isinstance(content, str):
+            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+        if self._size + len(content) > self._bound:
+            raise Failed(Outcome.MALFORMED, "sent far more than was asked for")
+        self._pieces.append(content)
+        self._size += len(content)
+
+    def _end(self, reason: Any) -> None:
+        if reason == "content_filter":
+            raise rejected("content_filter")
+        if reason not in ("stop", "length"):
+            raise Failed(Outcome.MALFORMED, "ended in a way that was not asked for")
+        self.finish = Finish(reason)
+
+    def completion(self, prompt: Prompt) -> Completion:
+        """The answer, with the usage counted where the provider did not say it.
+
+        Raises:
+            Failed: it has no end, or no text.
+        """
+        if self.finish is None:
+            raise Failed(Outcome.CUT, "broke off in its answer")
+        text = "".join(self._pieces)
+        if not text or text.isspace():
+            if self.finish is Finish.LENGTH:
+                raise Failed(Outcome.TRUNCATED, "used up its tokens before the first word")
+            raise Failed(Outcome.EMPTY, "gave an empty answer")
+        return Completion(text, self.usage or _counted(prompt, text), self.finish)
+
+
+def _counted(prompt: Prompt, text: str) -> Usage:
+    asked = sum(tokens.count(m["content"]) for m in prompt.messages)
+    return Usage(asked, tokens.count(text), counted=True)
+
+
+def rejected(reason: str) -> Failed:
+    return Failed(Outcome.REJECTED, "refused this content", reason=reason)
+
+
+def told(code: object) -> str | None:
+    """A provider's code as the log may have it; None for what may be somebody's words."""
+    return str(code) if code is not None and CODE.fullmatch(str(code)) else None
+
+
+def _complaint(name: str, error: Any) -> Failed:
+    """An error in place of the next piece."""
+    code = error.get("code") if isinstance(error, dict) else None
+    log.warning(
+        "the provider failed in its answer", extra={"model": name, "provider_code": told(code)}
+    )
+    if code in REJECTED:
+        return rejected(code)
+    if code == TOO_LONG:
+        return Failed(Outcome.TOO_LONG, "cannot take so long a request")
+    return Failed(Outcome.FAILED, "failed in its answer")

@@ -1,0 +1,195 @@
+"""EventStream: a response of server-sent events.
+
+By https://html.spec.whatwg.org/multipage/server-sent-events.html, sections 9.2.5 and 9.2.6.
+Why it is our own stands in docs/decisions/0004-own-event-stream.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+HEARTBEAT = 15.0  # s; proxies cut what is silent for 30 to 60
+PATIENCE = 20.0  # s for a client to take what was written
+COMMENT = b":\n\n"
+LINE_END = re.compile(rb"\r\n|\r|\n")
+UNFIT = re.compile("[\r\n\0]")  # a line break would begin another field; an id with NUL is ignored
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event as it is sent. `data` is UTF-8; each kind of line break arrives as LF.
+
+    Without data nothing is dispatched; a browser only keeps the id as its `Last-Event-ID`.
+
+    Raises:
+        ValueError: `event` or `id` holds a line break or NUL.
+    """
+
+    data: bytes | None = None
+    event: str | None = None
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        if UNFIT.search(f"{self.event}{self.id}"):
+            raise ValueError("an event's name and id are one line")
+
+    def encode(self) -> bytes:
+        lines = []
+        if self.event is not None:
+            lines.append(b"event: " + self.event.encode())
+        if self.id is not None:
+            lines.append(b"id: " + self.id.encode())
+        if self.data is not None:
+            lines += [b"data: " + line for line in _lines(self.data)]
+        return b"\n".join((*lines, b"\n"))
+
+
+class EventStream(Response):
+    """Sends what an iterator gives, each event at once, until it ends or the client is gone.
+
+    The iterator is closed however the response ends, also while it waits. It is asked for the
+    next event when the client has taken the last one, or a buffer has. What it raises breaks the
+    response off and is raised on; an error that the client shall read is a frame of its own.
+
+    After `heartbeat` seconds without an event the client gets its position: the id behind which
+    it would go on, that of the last frame the iterator gave, never of one it will give. A client
+    that takes nothing for `patience` seconds is cut off: the response ends unfinished. ASGI
+    cannot abort a connection; uvicorn closes it when its last 64 KB are taken, or the kernel
+    gives the client up (`TCP_USER_TIMEOUT`).
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        events: AsyncIterator[Frame],
+        *,
+        headers: Mapping[str, str] | None = None,
+        heartbeat: float = HEARTBEAT,
+        position: Callable[[], str | None] = lambda: None,
+        patience: float = PATIENCE,
+    ) -> None:
+        # Not the base's own: it would promise a length.
+        self.status_code, self.background = 200, None
+        self.init_headers(headers)
+        self.headers["Content-Type"] = "text/event-stream; charset=utf-8"
+        self.headers["Cache-Control"] = "no-store"
+        self.headers["X-Accel-Buffering"] = "no"  # nginx would collect events
+        self._events, self._position = events, position
+        self._heartbeat, self._patience = heartbeat, patience
+        self._turn = asyncio.Lock()  # a heartbeat never comes between an event and its place
+        self._since: float | None = None  # when the write that goes on began
+        self._last = 0.0  # when the last one ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":  # nobody would read it, so it would never end
+            await _close(self._events)
+            await send(self._start())
+            await send({"type": "http.response.body"})
+            return
+        pump = asyncio.create_task(self._pump(send), name="event-stream")
+        gone = asyncio.create_task(_disconnected(receive), name="event-stream-client")
+        with contextlib.suppress(ClientDisconnect):
+            try:
+                await self._watch(send, {pump, gone})
+            finally:
+                pump.cancel()
+                gone.cancel()
+                await asyncio.wait((pump, gone))
+            if not pump.cancelled():
+                pump.result()
+
+    def _start(self) -> Message:
+        return {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+
+    async def _pump(self, send: Send) -> None:
+        """From the iterator to the client."""
+        try:
+            await self._write(send, self._start())
+            await self._write(send, _body(COMMENT))  # some proxies hold headers until a body
+            async for frame in self._events:
+                await self._write(send, _body(frame.encode()))
+            await self._write(send, {"type": "http.response.body"})
+        finally:
+            await _close(self._events)
+
+    async def _write(self, send: Send, message: Message) -> None:
+        """Raises `ClientDisconnect`, where the server says so."""
+        time = asyncio.get_running_loop().time
+        async with self._turn:
+            self._since = time()
+            try:
+                await send(message)
+            except OSError:
+                raise ClientDisconnect from None
+            self._since, self._last = None, time()
+
+    async def _watch(self, send: Send, tasks: set[asyncio.Task[None]]) -> None:
+        """Returns when a task has ended, or the client takes nothing; until then beats."""
+        time = asyncio.get_running_loop().time
+        self._last = time()
+        while True:
+            wait = min(self._due() - time(), self._patience)
+            done, _ = await asyncio.wait(tasks, timeout=wait, return_when="FIRST_COMPLETED")
+            if done:
+                return
+            if time() < self._due():
+                continue
+            if self._since is not None or not await self._beat(send):
+                log.info("a client that took nothing for %g s was cut off", self._patience)
+                return
+
+    def _due(self) -> float:
+        """When the client's patience ends, or the next heartbeat is to be sent."""
+        if self._since is not None:
+            return self._since + self._patience
+        return self._last + self._heartbeat
+
+    async def _beat(self, send: Send) -> bool:
+        """Whether the client took a heartbeat."""
+        place = self._position()
+        beat = COMMENT if place is None else Frame(id=place).encode()
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._write(send, _body(beat))
+        except TimeoutError:
+            return False
+        return True
+
+
+def _lines(data: bytes) -> list[bytes]:
+    if b"\n" in data or b"\r" in data:  # the pattern takes 3 µs for 500 bytes without
+        return LINE_END.split(data)
+    return [data]
+
+
+def _body(data: bytes) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": True}
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Returns when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _close(events: Any) -> None:
+    """Close an iterator that can be closed, as a generator can."""
+    if close := getattr(events, "aclose", None):
+        await close()
