@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: help dev test lint types schema check bench constraints clean
+.PHONY: help dev test lint types schema check bench bench-streams chaos soak constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
 	@echo "make test    set up and run all tests"
 	@echo "make check   lint, types, schema and tests, as CI runs them"
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
+	@echo "make bench-streams   the same for answers that are streamed"
+	@echo "make chaos   kill processes and connections under load for ten minutes, then check the promises"
+	@echo "make soak    ten minutes of steady load; memory, files and tasks must be given back"
 
 $(READY): pyproject.toml constraints.txt
 	@echo "== setting up $(VENV) with $$($(PYTHON) --version)"
@@ -49,6 +52,18 @@ check: lint types schema test
 bench: $(READY)
 	@echo "== measuring"
 	@$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+bench-streams: $(READY)
+	@echo "== measuring streams"
+	@$(BIN)/python -m tests.benchmarks.streams $(ARGS)
+
+chaos: $(READY)
+	@echo "== striking"
+	@$(BIN)/python -m tests.chaos.chaos $(ARGS)
+
+soak: $(READY)
+	@echo "== soaking"
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 # The set of versions that the tests ran with: names and versions, no addresses.
 constraints: $(READY)

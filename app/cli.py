@@ -28,6 +28,7 @@ from app.policies.keys import sign
 from app.settings import Settings
 
 DAY = 86_400  # s
+TAKES_NOTHING = 30_000  # ms
 # s, with `--faulty`: two models that both take all of it leave an answer within 10.
 IMPATIENT = {"model_timeout": 4.5, "first_token_timeout": 1.5, "stall_timeout": 1.5}
 
@@ -170,6 +171,9 @@ def listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     found = socket.socket(family)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        # ASGI cannot cut a connection off: the kernel does, when a client takes nothing.
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKES_NOTHING)
     try:
         found.bind((settings.host, settings.port))
     except OSError as error:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from app.caller import PERMISSIONS, Caller
 from app.errors import (
@@ -26,12 +26,16 @@ from app.errors import (
 )
 from app.events.cursor import Cursor
 from app.events.fanout import Fanout
+from app.events.follower import Follower
 from app.events.log import EventLog
-from app.events.types import EVENT_TYPES, Event
+from app.events.types import EVENT_TYPES
 from app.generations import kept, place
-from app.generations.generations import Generation, Generations
+from app.generations.following import Following
+from app.generations.generation import Generation
+from app.generations.generations import Generations
 from app.generations.log import generation_key
 from app.generations.transcript import Transcript
+from app.leases import Leases
 from app.llm.base import Finish, Outcome
 from app.llm.breaker import BreakerState
 from app.llm.fallback import Model, Models
@@ -57,6 +61,8 @@ __all__ = [
     "CacheStatus",
     "CacheUse",
     "Finish",
+    "Follower",
+    "Following",
     "Gateway",
     "Generation",
     "Model",
@@ -72,6 +78,8 @@ BATCH_AT_ONCE = 5  # operations of one batch side by side
 
 # An operation, its raw input, and how to find out how it wants to be answered.
 Asked = tuple[Operation[Any, Any], bytes | dict[str, Any], Callable[[], Wish]]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +99,7 @@ class Gateway:
     similar: Similar
     generations: Generations
     metrics: Metrics
+    leases: Leases
     cache_ttl: float = 3600.0  # s; 0: no cache
     cache_times: Mapping[str, float] = field(default_factory=dict)  # s, by operation
     unspent: int = field(default=0, init=False)  # admissions opened and not run; 0 at rest
@@ -138,10 +147,9 @@ class Gateway:
             made, likeness = near
             standing = visit.note(await self.limiter.spend(visit.caller, making.own_targets))
             return making.answer(made, standing, likeness)
-        spent = await making.spend()
-        standing = visit.note(spent)
-        task = self.generations.spawn(self._made(making, spent))
-        return making.answer(await self._awaited(task, making, visit), standing)
+        task = self.generations.spawn(self._spent_and_made(making, visit))
+        made, standing = await self._awaited(task, making, visit)
+        return making.answer(made, standing)
 
     async def start(
         self,
@@ -191,8 +199,13 @@ class Gateway:
             await self.count(admission.visit)
             raise
 
+    async def _spent_and_made(self, making: Making, visit: Visit) -> tuple[Made, Standing]:
+        spent = await making.spend()
+        standing = visit.note(spent)
+        return await self._made(making, spent), standing
+
     @staticmethod
-    async def _awaited(task: asyncio.Task[Made], making: Making, visit: Visit) -> Made:
+    async def _awaited(task: asyncio.Task[T], making: Making, visit: Visit) -> T:
         """What the task makes; it goes on when its caller leaves, unless that was not wished."""
         try:
             if making.wish.stay or visit.left is None:
@@ -313,7 +326,7 @@ class Gateway:
 
     async def follow(
         self, caller: Caller, generation_id: str, after: str | None = None
-    ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+    ) -> Following:
         """A generation's events with their cursors: those behind `after`, then live, to the last.
 
         Raises:
@@ -348,7 +361,7 @@ class Gateway:
         after: str | None = None,
         *,
         everybody: bool = False,
-    ) -> AsyncIterator[tuple[str, Event]]:
+    ) -> Follower:
         """The caller's events with their cursors: those behind `after`, then live.
 
         Raises:

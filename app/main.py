@@ -25,6 +25,7 @@ from app.events.relay import Relay
 from app.gateway import Gateway
 from app.generations.generations import Generations
 from app.generations.log import GenerationLog
+from app.leases import Leases
 from app.llm.base import Outcome
 from app.llm.breaker import Breakers, Rules
 from app.llm.bulkhead import Bulkhead
@@ -45,6 +46,7 @@ from app.redis import Redis, address
 from app.rest import v2
 from app.rest.middleware import RequestLine
 from app.settings import STORYTELLER, ModelTable, Settings
+from app.stopping import heeded
 from app.storage.store import Store
 from resolvers import schema
 from resolvers.endpoint import Endpoint
@@ -59,6 +61,7 @@ SWITCH_INTERVAL = 0.001  # s
 PROBED = 15.0  # s behind a call's time after which the prober of a model is given up for dead
 EXPOSED = [
     "X-Request-ID",
+    "X-Generation-ID",
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
@@ -95,7 +98,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
     traffic = Traffic()
     parts = wire(settings, traffic)
     gateway = parts.gateway
-    executor = Executor(schema.build(), gateway, introspection=bool(settings.introspection))
+    executor = Executor(
+        schema.build(),
+        gateway,
+        introspection=bool(settings.introspection),
+        subscriptions=settings.file.subscriptions,
+    )
     endpoint = Endpoint(executor, gateway, page=bool(settings.graphiql))
     socket = Socket(executor, gateway, origins=settings.cors_origins)
     app = Starlette(
@@ -115,6 +123,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
                     "Cache-Control",
                     "Content-Type",
                     "Idempotency-Key",
+                    "Last-Event-ID",
+                    "X-Allow-Degraded",
+                    "X-On-Disconnect",
                     "X-Request-ID",
                 ],
                 expose_headers=EXPOSED,
@@ -149,6 +160,8 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         waiting=lambda: {m.name: m.bulkhead.waiting for m in models},
         generations=lambda: generations.running,
         redis_up=lambda: redis.up,
+        streams=lambda: len(leases),
+        tasks=lambda: len(asyncio.all_tasks()),
     )
     models = Models(
         [*(_model(m, breakers) for m in settings.models), _storyteller()],
@@ -160,15 +173,17 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     async def redis_answers() -> None:
         await redis.call("PING", budget=1.0)
 
+    limiter = RateLimiter(
+        redis,
+        limits=found,
+        tiers={**DEFAULT_TIERS, **settings.file.tiers},
+        processes=settings.replicas * settings.workers,
+        refused=metrics.refused,
+    )
+    leases = Leases(limiter.revoked)
     gateway = Gateway(
         authenticator=authenticator(settings),
-        limiter=RateLimiter(
-            redis,
-            limits=found,
-            tiers={**DEFAULT_TIERS, **settings.file.tiers},
-            processes=settings.replicas * settings.workers,
-            refused=metrics.refused,
-        ),
+        limiter=limiter,
         models=models,
         store=store,
         log=events,
@@ -177,10 +192,15 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         similar=Similar(redis),
         generations=generations,
         metrics=metrics,
+        leases=leases,
         cache_ttl=settings.cache_ttl,
         cache_times=cache_times(settings),
         health=Health(
-            database=store.ping, redis=redis_answers, models=lambda: models.state, traffic=traffic
+            database=store.ping,
+            redis=redis_answers,
+            models=lambda: models.state,
+            traffic=traffic,
+            stopping=lambda: leases.stopping,
         ),
     )
     relay = Relay(store, events, redis, retention=settings.event_retention)
@@ -303,6 +323,8 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(gateway.models.close)
         parts.breakers.start()
         stack.push_async_callback(parts.breakers.stop)
+        parts.relay.start()  # before what makes events: it is stopped after that
+        stack.push_async_callback(parts.relay.stop)
         stack.push_async_callback(gateway.once.close)
         gateway.generations.start()
         stack.push_async_callback(gateway.generations.stop)
@@ -310,10 +332,11 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(_ended, watching)
         gateway.fanout.start()
         stack.push_async_callback(gateway.fanout.stop)
-        parts.relay.start()
-        stack.push_async_callback(parts.relay.stop)
+        gateway.leases.start()
+        stack.push_async_callback(gateway.leases.stop)
         await gateway.health.start()
         stack.push_async_callback(gateway.health.stop)
+        stack.enter_context(heeded(gateway.leases))
         sys.setswitchinterval(SWITCH_INTERVAL)
         gc.collect()
         gc.freeze()  # what lives until the end need not be looked at again

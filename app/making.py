@@ -46,6 +46,18 @@ class Answer:
     similarity: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An answer that is not stored yet.
+
+    whole: whether it is worth keeping for others. held: whether an earlier request had it written.
+    """
+
+    body: dict[str, Any]
+    whole: bool
+    held: bool = False
+
+
 @dataclass
 class Making:
     """What is needed to make one answer, and how far it came."""
@@ -141,8 +153,8 @@ class Making:
         Cancelled while it is written, nothing is left; once it is being stored it is stored, and
         the cancellation came too late.
         """
-        drafted = await self._draft()
-        keeping = asyncio.create_task(self._keep(drafted), name="keep")
+        draft = await self._held() or self._drawn(await self._draft())
+        keeping = asyncio.create_task(self._keep(draft), name="keep")
         try:
             return await asyncio.shield(keeping)
         except asyncio.CancelledError:
@@ -151,18 +163,39 @@ class Making:
                 task.uncancel()
             return found
 
-    async def _keep(self, drafted: Drafted) -> dict[str, Any]:
+    async def _held(self) -> Draft | None:
+        """What a model wrote for the same key before, and the database could not take."""
+        body = await self.once.drafts.find(self.ask) if self.ask is not None else None
+        if body is None:
+            return None
+        body["metadata"]["request_id"] = self.request_id
+        model, finish = body["metadata"]["model_used"], body["metadata"]["finish_reason"]
+        return Draft(body, whole=self._is_first(model, Finish(finish)), held=True)
+
+    def _drawn(self, drafted: Drafted) -> Draft:
         own = self.operation.answer(self.work.request, drafted.draft)
         body = {"content_id": self.content_id, **own, "metadata": self._metadata(drafted)}
+        return Draft(body, whole=self._is_first(drafted.model.name, drafted.finish))
+
+    def _is_first(self, model: str, finish: Finish) -> bool:
+        """Only what the first configured link of the chain wrote, and whole, is kept."""
+        return model == self.first.name and finish is Finish.STOP
+
+    async def _keep(self, draft: Draft) -> dict[str, Any]:
+        body = draft.body
         events = self._events(body)
         try:
             await self.store.add(self._record(body), events)
+        except DependencyUnavailable:
+            if self.ask is not None:
+                await self.once.drafts.hold(self.ask, body)
+            raise
         except DuplicateContent:
             # Another run of the same key was first; its answer is the answer.
             if self.ask is None or (first := await self.first_answer()) is None:
                 raise
             return await self.once.again(self.ask, *first)
-        await self._publish(body, events, drafted)
+        await self._publish(draft, events)
         return body
 
     async def _draft(self) -> Drafted:
@@ -208,23 +241,22 @@ class Making:
             fingerprint=mark(self.ask, body) if self.ask else "",
         )
 
-    async def _publish(
-        self, body: dict[str, Any], events: Sequence[Event], drafted: Drafted
-    ) -> None:
+    async def _publish(self, draft: Draft, events: Sequence[Event]) -> None:
         """Publish what is stored; what cannot be published now, the relay will."""
         try:
-            await self.log.publish(events, also=await self._finish(body, drafted))
+            await self.log.publish(events, also=await self._finish(draft))
+            self.store.published(event.id for event in events)
+            if draft.held and self.ask is not None:
+                await self.once.drafts.drop(self.ask)
         except DependencyUnavailable:
             return
-        self.store.published(event.id for event in events)
 
-    async def _finish(self, body: dict[str, Any], drafted: Drafted) -> Calls:
+    async def _finish(self, draft: Draft) -> Calls:
         if self.ask is None:
             return []
-        # Only what the first configured link of the chain wrote, and whole, is kept.
-        first = drafted.model is self.first and drafted.finish is Finish.STOP
-        calls = self.once.finish(self.ask, body, worth_keeping=first)
-        if self.ask.keep is not None and first:
+        body = draft.body
+        calls = self.once.finish(self.ask, body, worth_keeping=draft.whole)
+        if self.ask.keep is not None and draft.whole:
             kept = similar.entry(body["content_id"], self.frame, await self.signature())
             calls.append(similar.keeping(self.caller.id, self.operation.name, kept, self.ask.ttl))
         return calls

@@ -1,8 +1,10 @@
 """The only door to Redis: connections, a budget of silence, a breaker, its errors as ours.
 
 Every call ends within `BUDGET` seconds of Redis's silence. Five failures in a row open the
-breaker: calls then fail at once, and a probe looks until Redis takes writes again. Whoever calls
-decides what to do without Redis; the one error to catch is `DependencyUnavailable("redis")`.
+breaker: calls then fail at once, and a probe looks until Redis takes writes again. In a cluster
+each master has a breaker of its own, so that one that is away does not hold up the others' users.
+Whoever calls decides what to do without Redis; the one error to catch is
+`DependencyUnavailable("redis")`.
 """
 
 from __future__ import annotations
@@ -13,29 +15,25 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from types import TracebackType
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from redis import exceptions
 from redis.asyncio import Redis as Client
-from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
-from redis.maint_notifications import MaintNotificationsConfig
 
-from app.errors import DependencyUnavailable, SettingsError
+from app.address import address as address  # part of this door
+from app.address import connect as connect
+from app.cluster import Cluster, Keys
+from app.errors import DependencyUnavailable
+from app.silence import Silence
 
 BUDGET = 0.05  # s of silence in a request's path; past it the local limiter answers sooner
-SLICES = 20  # parts of the budget; see `Silence`
 FAILURES = 5  # in a row, until the breaker opens
 PROBE_EVERY = 1.0  # s; with PROBE_BUDGET it keeps "heals within 10 s of Redis's return"
 PROBE_BUDGET = 2.0  # s
 CONNECTIONS = 64  # at once for requests; more only queue in the server, which runs one by one
 SPARE = 8  # for the probe and the health check, which must not wait for requests
-SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
 
+KEYS = Keys()
 log = logging.getLogger(__name__)
 
 # What says that Redis cannot serve us now, as opposed to a command that it rejects.
@@ -55,45 +53,6 @@ AWAY = (
 )
 # The same, said by servers in codes that redis-py has no class for.
 AWAY_CODES = ("BUSY", "MISCONF", "NOREPLICAS")
-
-
-class Silence:
-    """`async with Silence(0.05):` raises `TimeoutError` after 50 ms in which Redis said nothing.
-
-    A plain time-out also counts the time in which this process was too busy to listen: with 64
-    requests in flight it calls a healthy server dead in 6.6 % of calls. So the budget is cut into
-    slices, each begun when the last one really fired: a late slice counts only its own length,
-    and between any two slices the loop has read what had arrived. On a busy loop a slice takes two
-    turns: twenty slices leave room for a new connection, which takes 16 to 23; five did not.
-    """
-
-    __slots__ = ("_handle", "_left", "_loop", "_slice", "_timeout")
-
-    def __init__(self, budget: float) -> None:
-        self._slice = budget / SLICES
-        self._left = SLICES
-        self._timeout = asyncio.timeout(None)
-
-    async def __aenter__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._timeout.__aenter__()
-        self._handle = self._loop.call_later(self._slice, self._tick)
-
-    def _tick(self) -> None:
-        self._left -= 1
-        if self._left > 0:
-            self._handle = self._loop.call_later(self._slice, self._tick)
-        else:
-            self._timeout.reschedule(self._loop.time())
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._handle.cancel()
-        await self._timeout.__aexit__(kind, error, trace)
 
 
 @lru_cache(10_000)
@@ -133,14 +92,18 @@ class Redis:
         self._client = connect(url, max_connections=CONNECTIONS + SPARE, socket_timeout=None)
         # Who waits here waits for this process, and starts to hear Redis's silence after it.
         self._free = asyncio.Semaphore(CONNECTIONS)
-        self._failed = 0
-        self._probing: asyncio.Task[None] | None = None
+        self._failed: dict[str, int] = {}  # in a row, by master; outside a cluster under no name
+        self._probing: dict[str, asyncio.Task[None]] = {}  # the open breakers
+        self._streams: Client | Cluster | None = None  # of a cluster, for all readers
         self._listeners: list[Callable[[bool], None]] = []
 
     @property
     def up(self) -> bool:
-        """Whether calls are tried; False while the breaker is open."""
-        return self._probing is None
+        """Whether calls are tried; False while the breaker is open, in a cluster every master's."""
+        if not self._probing:
+            return True
+        masters = self._client.masters if isinstance(self._client, Cluster) else set()
+        return bool(masters - self._probing.keys())
 
     def on_change(self, listener: Callable[[bool], None]) -> None:
         """Call `listener(up)` whenever the breaker opens or closes."""
@@ -152,7 +115,8 @@ class Redis:
         Raises:
             DependencyUnavailable: Redis is away, was silent for the budget, or refused.
         """
-        return await self._within(self._client.execute_command, *command, budget=budget)
+        keys = await KEYS.get_keys(*command) if self.clustered else ()
+        return await self._within(keys, self._client.execute_command, *command, budget=budget)
 
     async def run(
         self, script: Script, keys: Sequence[str], args: Iterable[Any], budget: float | None = None
@@ -162,7 +126,7 @@ class Redis:
         Raises:
             DependencyUnavailable: as `call` does.
         """
-        return await self._within(self._eval, script, keys, args, budget=budget)
+        return await self._within(keys, self._eval, script, keys, args, budget=budget)
 
     async def _eval(self, script: Script, keys: Sequence[str], args: Iterable[Any]) -> Any:
         args = list(args)
@@ -173,14 +137,30 @@ class Redis:
             return await execute("EVAL", script.source, len(keys), *keys, *args)
 
     async def run_all(self, calls: Sequence[Call]) -> list[Any]:
-        """The replies of several scripts, in one round trip (in a cluster one for each).
+        """The replies of several scripts, in one round trip (in a cluster beside each other).
 
         Raises:
             DependencyUnavailable: as `call` does; some of the scripts may have run.
         """
+        found = await self.run_each(calls)
+        for reply in found:
+            if isinstance(reply, DependencyUnavailable):
+                raise reply
+        return found
+
+    async def run_each(self, calls: Sequence[Call]) -> list[Any]:
+        """The same, with the error in the place of a reply: in a cluster a part may be away."""
         if len(calls) == 1 or self.clustered:
-            return [await self.run(c.script, c.keys, c.args) for c in calls]
-        found: list[Any] = await self._within(self._eval_all, calls, budget=None)
+            each = (self.run(c.script, c.keys, c.args) for c in calls)
+            found = await asyncio.gather(*each, return_exceptions=True)
+        else:
+            try:
+                found = await self._within((), self._eval_all, calls, budget=None)
+            except DependencyUnavailable as error:
+                found = [error] * len(calls)
+        for reply in found:
+            if isinstance(reply, BaseException) and not isinstance(reply, DependencyUnavailable):
+                raise reply
         return found
 
     async def _eval_all(self, calls: Sequence[Call]) -> list[Any]:
@@ -195,31 +175,44 @@ class Redis:
                 raise reply
         return replies
 
-    async def _within(self, work: Callable[..., Any], *args: Any, budget: float | None) -> Any:
+    async def _within(
+        self, keys: Sequence[Any], work: Callable[..., Any], *args: Any, budget: float | None
+    ) -> Any:
         async with self._free:
-            if self._probing is not None:
+            node = self._owner(keys)
+            if node in self._probing:
                 raise DependencyUnavailable("redis")
             try:
                 async with Silence(budget or self._budget):
                     reply = await work(*args)
             except (*AWAY, exceptions.RedisError) as error:
-                self._failure(error)
+                self._failure(error, node, keys)
                 raise DependencyUnavailable("redis") from None
-        self._failed = 0
+        if self._failed:
+            self._failed.pop(node, None)
         return reply
 
-    def _failure(self, error: Exception) -> None:
+    def _owner(self, keys: Sequence[Any]) -> str:
+        """Whose breaker it is; that of what has no key, or no known master, has no name."""
+        if not keys or not isinstance(self._client, Cluster):
+            return ""
+        return self._client.owner(_text(keys[0]))
+
+    def _failure(self, error: Exception, node: str, keys: Sequence[Any]) -> None:
         if not _away(error):
             # It answers, but not to this: ours to mend, and no reason to refuse the caller.
             log.error("redis refused a command", exc_info=error)
             return
-        self._failed += 1
-        if self._failed >= FAILURES and self._probing is None:
+        failed = self._failed[node] = self._failed.get(node, 0) + 1
+        if failed >= FAILURES and node not in self._probing:
             log.warning("redis is away", extra={"kind": type(error).__name__})
-            self._probing = asyncio.create_task(self._probe(), name="redis-probe")
-            self._tell(up=False)
+            was = self.up
+            key = f"loregate:probe:{{{_tag(keys)}}}" if node else "loregate:probe"
+            probe = asyncio.create_task(self._probe(node, key), name="redis-probe")
+            self._probing[node] = probe
+            self._tell(was)
 
-    async def _probe(self) -> None:
+    async def _probe(self, node: str, key: str) -> None:
         """Until Redis takes a write again: an answer to PING is no proof of that."""
         wait = self._probe_every / 16  # a server that only stumbled is taken back soon
         while True:
@@ -227,24 +220,35 @@ class Redis:
             wait = min(2 * wait, self._probe_every)
             try:
                 async with asyncio.timeout(PROBE_BUDGET):
-                    await self._client.execute_command("SET", "loregate:probe", "1", "PX", 1000)
+                    if isinstance(self._client, Cluster):
+                        await self._client.probe(node, key)
+                    else:
+                        await self._client.set(key, "1", px=1000)
             except Exception as error:  # a probe that died would leave the breaker open for ever
                 log.debug("redis is still away", extra={"kind": type(error).__name__})
+                if isinstance(self._client, Cluster):
+                    self._client.look_again()  # a replica may have taken its place
             else:
                 break
-        self._failed, self._probing = 0, None
+        was = self.up
+        self._failed.pop(node, None)
+        del self._probing[node]
         log.warning("redis is back")
-        self._tell(up=True)
+        self._tell(was)
 
-    def _tell(self, *, up: bool) -> None:
-        for listener in self._listeners:
-            listener(up)
+    def _tell(self, was: bool) -> None:
+        if (up := self.up) is not was:
+            for listener in self._listeners:
+                listener(up)
 
     async def check(self) -> str | None:
-        """None when Redis answers within a second, else why not, without the address's secrets."""
+        """None when Redis answers within a second, else why not, without the address's secrets.
+
+        In a cluster every master is to answer.
+        """
         try:
             async with asyncio.timeout(1.0):
-                await self._client.execute_command("PING")
+                await self._client.ping()
         except TimeoutError:
             return "no answer within a second"
         except (*AWAY, exceptions.RedisError) as error:
@@ -253,13 +257,20 @@ class Redis:
 
     def reader(self) -> Reader:
         """A reader with connections of its own; whoever asks for it closes it."""
-        return Reader(self.url)
+        if not self.clustered:
+            return Reader(connect(self.url, max_connections=4, socket_timeout=None))
+        if self._streams is None:
+            self._streams = connect(self.url, max_connections=READERS, socket_timeout=None)
+        return Reader(self._streams, shared=True)
 
     async def close(self) -> None:
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+        probes = list(self._probing.values())
+        for probe in probes:
+            probe.cancel()
+        await asyncio.gather(*probes, return_exceptions=True)
         await self._client.aclose()
+        if self._streams is not None:
+            await self._streams.aclose()
 
 
 def _away(error: Exception) -> bool:
@@ -268,6 +279,18 @@ def _away(error: Exception) -> bool:
     return str(error).partition(" ")[0] in AWAY_CODES
 
 
+def _text(key: Any) -> str:
+    return key.decode() if isinstance(key, bytes) else str(key)
+
+
+def _tag(keys: Sequence[Any]) -> str:
+    """What another key needs between braces to stand in the same slot."""
+    key = _text(keys[0])
+    tag = key.partition("{")[2].partition("}")
+    return tag[0] if tag[0] and tag[1] else key
+
+
+READERS = 64  # as many as the log may have partitions, and all may be on one master
 READ_TIMEOUT = 5.0  # s; blocking reads ask for less, so that a dead connection is noticed
 BLOCK = 2_000  # ms
 
@@ -275,10 +298,11 @@ BLOCK = 2_000  # ms
 class Reader:
     """Reads streams as they grow, apart from the requests' connections and their budget."""
 
-    def __init__(self, url: str) -> None:
-        # No socket time-out: redis-py's is a `wait_for`, which on Python 3.11 can lose a
-        # cancellation, and a reader that cannot be cancelled cannot be stopped.
-        self._client = connect(url, max_connections=4, socket_timeout=None)
+    def __init__(self, client: Client | Cluster, *, shared: bool = False) -> None:
+        """`client` has no socket time-out; one that is shared is closed by whoever shares it."""
+        # redis-py's time-out is a `wait_for`, which on Python 3.11 can lose a cancellation, and a
+        # reader that cannot be cancelled cannot be stopped.
+        self._client, self._shared = client, shared
 
     async def read(
         self, streams: Mapping[str, str], count: int
@@ -295,12 +319,15 @@ class Reader:
                 reply = await self._client.execute_command(*command)
         except (*AWAY, exceptions.RedisError) as error:
             log.debug("stream reader lost redis", extra={"kind": type(error).__name__})
+            if isinstance(self._client, Cluster):
+                self._client.look_again()
             raise DependencyUnavailable("redis") from None
         pairs = reply.items() if isinstance(reply, dict) else reply or ()
         return [(name.decode(), _rows(rows)) for name, rows in pairs]
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if not self._shared:
+            await self._client.aclose()
 
 
 def _rows(rows: Any) -> list[tuple[Any, Any]]:
@@ -308,64 +335,3 @@ def _rows(rows: Any) -> list[tuple[Any, Any]]:
     if len(rows) == 1 and rows[0] and isinstance(rows[0][0], tuple | list):
         return list(rows[0])
     return list(rows)
-
-
-def connect(
-    url: str, *, max_connections: int, socket_timeout: float | None
-) -> Client | RedisCluster:
-    """A client for any of the URL schemes; redis-py's own retries are off.
-
-    A retried EVALSHA would spend twice: with the defaults one slow call ran eleven times.
-    Raises `SettingsError`, which shows nothing of the URL but its scheme.
-    """
-    options: dict[str, Any] = {
-        "max_connections": max_connections,
-        "socket_timeout": socket_timeout,
-        "socket_connect_timeout": 2.0,
-        "retry": Retry(NoBackoff(), 0),
-        "client_name": "loregate",
-        # One command fewer for each new connection; only one vendor's service answers it.
-        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-    }
-    scheme, found, _ = url.partition("://")
-    if not found or scheme not in SCHEMES:
-        known = ", ".join(f"{s}://" for s in SCHEMES)
-        shown = f"the scheme {scheme!r}" if found else "no scheme"
-        raise SettingsError(f"REDIS_URL has {shown}; it may be one of {known}")
-    try:
-        if scheme == "redis+cluster":
-            return RedisCluster.from_url(url.replace("redis+cluster", "redis", 1), **options)
-        if scheme == "redis+sentinel":
-            return _sentinel(url, options)
-        return Client.from_url(url, **options)
-    except ValueError:  # its message may quote a part of the URL
-        raise SettingsError(f"REDIS_URL, of the scheme {scheme!r}, is not a valid URL") from None
-
-
-def _sentinel(url: str, options: dict[str, Any]) -> Client:
-    """`redis+sentinel://user:password@host:26379,host:26379/service/0`"""
-    parts = urlsplit(url)
-    login, _, hosts = parts.netloc.rpartition("@")
-    service, _, db = parts.path.strip("/").partition("/")
-    if not service:
-        raise SettingsError("REDIS_URL names no service; redis+sentinel://host:26379/SERVICE/0")
-    user, _, password = login.partition(":")
-    nodes = [
-        (at.hostname, at.port or 26379) for at in (urlsplit(f"//{h}") for h in hosts.split(","))
-    ]
-    # One that is down is passed over at once: the next is to be asked within the same budget.
-    asking = {"socket_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
-    sentinel: Any = Sentinel(nodes, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]  # upstream
-    master: Client = sentinel.master_for(
-        service,
-        db=int(db or 0),
-        username=unquote(user) or None,
-        password=unquote(password) or None,
-    )
-    return master
-
-
-def address(url: str) -> str:
-    """The URL without its login, for people to read."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -103,6 +103,7 @@ class ConfigFile(_Table):
     tiers: dict[str, Annotated[float, Field(gt=0, le=10_000)]] = Field(default_factory=dict)
     models: tuple[ModelTable, ...] = ()
     fallback: Chain | None = None
+    subscriptions: Annotated[int, Field(ge=1, le=1_000_000)] = 1000  # of a user, on one process
     cache: dict[str, Annotated[float, Field(ge=0, le=2_592_000)]] = Field(default_factory=dict)
 
     @field_validator("models")

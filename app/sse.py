@@ -11,15 +11,20 @@ import contextlib
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from app.caller import Caller
+from app.errors import GatewayError
+from app.leases import Leases
+
 HEARTBEAT = 15.0  # s; proxies cut what is silent for 30 to 60
 PATIENCE = 20.0  # s for a client to take what was written
+PARTING = 2.0  # s for the last words; a process that stops waits for them
 COMMENT = b":\n\n"
 LINE_END = re.compile(rb"\r\n|\r|\n")
 UNFIT = re.compile("[\r\n\0]")  # a line break would begin another field; an id with NUL is ignored
@@ -90,6 +95,9 @@ class EventStream(Response):
         self._events, self._position = events, position
         self._heartbeat, self._patience = heartbeat, patience
         self._turn = asyncio.Lock()  # a heartbeat never comes between an event and its place
+        self._pumping: asyncio.Task[None] | None = None
+        self._farewell: Frame | None = None
+        self._begun = self._ended = False  # whether the client has the headers, and the whole
         self._since: float | None = None  # when the write that goes on began
         self._last = 0.0  # when the last one ended
 
@@ -99,7 +107,7 @@ class EventStream(Response):
             await send(self._start())
             await send({"type": "http.response.body"})
             return
-        pump = asyncio.create_task(self._pump(send), name="event-stream")
+        pump = self._pumping = asyncio.create_task(self._pump(send), name="event-stream")
         gone = asyncio.create_task(_disconnected(receive), name="event-stream-client")
         with contextlib.suppress(ClientDisconnect):
             try:
@@ -110,6 +118,24 @@ class EventStream(Response):
                 await asyncio.wait((pump, gone))
             if not pump.cancelled():
                 pump.result()
+            if self._farewell is not None and not self._ended and not _is_over(gone):
+                await self._part(send, self._farewell)
+
+    def finish(self, farewell: Frame) -> None:
+        """End it with this frame, whatever the iterator waits for.
+
+        An event that is being written may never arrive: the client then goes on from its own last
+        id, not from the frame's.
+        """
+        self._farewell = farewell if self._since is None else replace(farewell, id=None)
+        if self._begun and self._pumping is not None:
+            self._pumping.cancel()
+
+    async def _part(self, send: Send, farewell: Frame) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PARTING):
+                await self._write(send, _body(farewell.encode()))
+                await self._write(send, {"type": "http.response.body"})
 
     def _start(self) -> Message:
         return {
@@ -123,9 +149,13 @@ class EventStream(Response):
         try:
             await self._write(send, self._start())
             await self._write(send, _body(COMMENT))  # some proxies hold headers until a body
+            self._begun = True
+            if self._farewell is not None:
+                return
             async for frame in self._events:
                 await self._write(send, _body(frame.encode()))
             await self._write(send, {"type": "http.response.body"})
+            self._ended = True
         finally:
             await _close(self._events)
 
@@ -179,6 +209,10 @@ def _lines(data: bytes) -> list[bytes]:
     return [data]
 
 
+def _is_over(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled()
+
+
 def _body(data: bytes) -> Message:
     return {"type": "http.response.body", "body": data, "more_body": True}
 
@@ -193,3 +227,33 @@ async def _close(events: Any) -> None:
     """Close an iterator that can be closed, as a generator can."""
     if close := getattr(events, "aclose", None):
         await close()
+
+
+class HeldStream(EventStream):
+    """A stream that ends with its caller's token, and with the process."""
+
+    def __init__(
+        self,
+        events: AsyncIterator[Frame],
+        caller: Caller,
+        leases: Leases,
+        farewell: Callable[[GatewayError], Frame],
+        **options: Any,
+    ) -> None:
+        """`farewell` is the last frame, for the reason of the end."""
+        super().__init__(events, **options)
+        self.caller = caller
+        self._leases, self._tell = leases, farewell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._leases.hold(self)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leases.release(self)
+
+    def end(self, reason: GatewayError) -> None:
+        self.finish(self._tell(reason))
+
+    def look(self, now: float) -> None:
+        """Its heartbeat and its deadline are its own."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -21,14 +20,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from app.caller import Caller
 from app.errors import GatewayError, InternalError, Unauthenticated
 from app.gateway import Gateway, Visit
+from app.leases import TokenExpired
 from resolvers.endpoint import question
 from resolvers.errors import InvalidDocument, from_gateway
 from resolvers.execution import Executor, Question, Reply
+from resolvers.watching import Live
 
 MOST_OPERATIONS = 100  # on one socket at once
 LONGEST_ID = 128  # characters of an operation's id
 LONGEST_REASON = 123  # bytes that a close frame has for it (RFC 6455, section 5.5)
-DAY = 86_400.0  # s; loops take no timers of years
+PARTING = 2.0  # s for the last words
+PING_EVERY = 12.0  # s; proxies cut what is silent for 30 to 60
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +40,20 @@ class Patience:
     """How long a connection waits, in seconds."""
 
     init: float = 10.0  # for connection_init
-    look: float = 5.0  # between looks at the token's revocation
+    ping: float = PING_EVERY  # between pings, also to clients that never ping
+    pong: float = 3 * PING_EVERY  # for any word of the client's, once it was pinged
+    write: float = 20.0  # for the client to take what was sent
 
 
 class Closing(Exception):
-    """The protocol was broken, or the token does not hold: close with this code."""
+    """The protocol was broken, or the lease has ended: close with this code.
 
-    def __init__(self, code: int, reason: str) -> None:
+    farewell: whether the client is told first how far each of its subscriptions was read.
+    """
+
+    def __init__(self, code: int, reason: str, *, farewell: bool = False) -> None:
         super().__init__(reason)
-        self.code = code
+        self.code, self.farewell = code, farewell
         self.reason = reason.encode()[:LONGEST_REASON].decode(errors="ignore")
 
 
@@ -71,41 +78,98 @@ class Connection:
     """One socket: its caller, and its operations by their ids."""
 
     def __init__(
-        self, ws: WebSocket, executor: Executor, gateway: Gateway, patience: Patience
+        self,
+        ws: WebSocket,
+        executor: Executor,
+        gateway: Gateway,
+        patience: Patience,
     ) -> None:
         self._ws, self._patience = ws, patience
-        self._executor, self._gateway = executor, gateway
+        self._executor, self._gateway, self._leases = executor, gateway, gateway.leases
         self._caller: Caller | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._lives: dict[str, Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lease = asyncio.timeout(None)
+        self._closing: Closing | None = None
+        self._sending: float | None = None  # since when, in the event loop's time
+        self._heard = self._pinged = 0.0  # when
 
     async def serve(self) -> None:
         """Until either side closes; leaves no task behind."""
         try:
-            closing = await self._served()
+            await self._part(await self._served())
         except WebSocketDisconnect:
             log.debug("a socket was closed by its client")
-            closing = None
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        if closing is not None:
-            with contextlib.suppress(RuntimeError, OSError):  # it was closed in the meantime
+            self._leases.release(self)
+
+    async def _part(self, closing: Closing) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A client that takes nothing is not waited for: its connection ends with the socket's own
+        # time-out (`cli.listen`).
+        with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect, TimeoutError):
+            async with asyncio.timeout(PARTING):
+                if closing.farewell:
+                    await self._send(self._farewell())
                 await self._ws.close(closing.code, closing.reason)
 
     async def _served(self) -> Closing:
         """Answer messages until there is a reason to close."""
         try:
-            caller = await self._initialise()
-            async with asyncio.timeout(None) as lease:
-                self._start(self._hold_to_token(caller, lease))
+            await self._initialise()
+            async with self._lease:
+                self._leases.hold(self)
                 while True:
                     await self._handle(await self._receive())
         except Closing as closing:
             return closing
         except TimeoutError:
-            return Closing(4403, "Token expired")  # a client's to renew; 4401 is fatal to it
+            if self._closing is None:
+                raise
+            return self._closing
+
+    # -- the lease
+    @property
+    def caller(self) -> Caller:
+        if self._caller is None:
+            raise RuntimeError("the connection was not initialised")
+        return self._caller
+
+    def end(self, reason: GatewayError) -> None:
+        """Close, with the place of each subscription: a client goes on behind it elsewhere."""
+        # 4401 is fatal to clients of graphql-ws; 4403 is theirs to renew, and 1012 to retry.
+        code = 4403 if isinstance(reason, TokenExpired) else 1012
+        self._close(Closing(code, reason.message, farewell=True))
+
+    def look(self, now: float) -> None:
+        """Ping when it is time; give up a client that takes or says nothing."""
+        if self._sending is not None:
+            if now - self._sending > self._patience.write:
+                self._close(Closing(4408, "Nothing was read in time"))
+        elif self._pinged > self._heard and now - self._heard > self._patience.pong:
+            self._close(Closing(4408, "No pong in time"))
+        elif now - max(self._pinged, self._heard) >= self._patience.ping:
+            self._pinged = now
+            self._start(self._ping())
+
+    async def _ping(self) -> None:
+        with contextlib.suppress(WebSocketDisconnect):
+            await self._send({"type": "ping"})
+
+    def _close(self, closing: Closing) -> None:
+        if self._closing is None:
+            self._closing = closing
+            self._lease.reschedule(asyncio.get_running_loop().time())
+
+    def _farewell(self) -> dict[str, Any]:
+        places = {name: live.cursor for name, live in self._lives.items()}
+        return {"type": "ping", "payload": {"cursors": {n: c for n, c in places.items() if c}}}
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -116,6 +180,7 @@ class Connection:
     # -- messages
     async def _receive(self) -> dict[str, Any]:
         message = await self._ws.receive()
+        self._heard = asyncio.get_running_loop().time()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
         try:
@@ -129,12 +194,20 @@ class Connection:
         return found
 
     async def _send(self, message: dict[str, Any]) -> None:
+        await self._send_text(orjson.dumps(message).decode())
+
+    async def _send_text(self, text: str) -> None:
+        if first := self._sending is None:  # others may be waiting behind it
+            self._sending = asyncio.get_running_loop().time()
         try:
-            await self._ws.send_text(orjson.dumps(message).decode())
+            await self._ws.send_text(text)
         except (RuntimeError, OSError) as error:  # it was closed in the meantime
             raise WebSocketDisconnect(1006) from error
+        finally:
+            if first:
+                self._sending = None
 
-    async def _initialise(self) -> Caller:
+    async def _initialise(self) -> None:
         try:
             async with asyncio.timeout(self._patience.init):
                 message = await self._receive()
@@ -147,7 +220,6 @@ class Connection:
             raise Closing(4401, "Unauthorized")
         self._caller = await self._authenticated(message.get("payload") or {})
         await self._send({"type": "connection_ack"})
-        return self._caller
 
     async def _authenticated(self, payload: dict[str, Any]) -> Caller:
         header = payload.get("Authorization") or payload.get("authorization")
@@ -164,14 +236,6 @@ class Connection:
             raise Closing(1013, error.message) from None  # "try again later"
         return caller
 
-    async def _hold_to_token(self, caller: Caller, lease: asyncio.Timeout) -> None:
-        """End the lease when the token ends or is revoked."""
-        while (left := caller.expires_at - time.time()) > 0:
-            if await self._gateway.limiter.is_revoked(caller):
-                break
-            await asyncio.sleep(min(left, self._patience.look if caller.token_id else DAY))
-        lease.reschedule(asyncio.get_running_loop().time())
-
     async def _handle(self, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "ping":
@@ -181,6 +245,7 @@ class Connection:
             await self._subscribe(message)
         elif kind == "complete":
             if task := self._operations.pop(_name(message), None):
+                self._lives.pop(_name(message), None)
                 task.cancel()
         elif kind == "connection_init":
             raise Closing(4429, "Too many initialisation requests")
@@ -219,6 +284,7 @@ class Connection:
         # Off the list first: the client may use the id again once it has the last message.
         if self._operations.get(name) is asyncio.current_task():
             del self._operations[name]
+            self._lives.pop(name, None)
         with contextlib.suppress(WebSocketDisconnect):
             if errors:
                 await self._send({"id": name, "type": "error", "payload": errors})
@@ -241,9 +307,11 @@ class Connection:
         if isinstance(stream, Reply):
             errors: list[dict[str, Any]] = stream.body["errors"]
             return errors
-        async with contextlib.aclosing(stream) as results:
-            async for body in results:
-                await self._send({"id": name, "type": "next", "payload": body})
+        self._lives[name] = stream
+        head = f'{{"id":{orjson.dumps(name).decode()},"type":"next","payload":'
+        async with contextlib.aclosing(stream.results()) as results:
+            async for _, body in results:
+                await self._send_text(f"{head}{body}}}")
         return []
 
     async def _one(self, name: str, reply: Reply) -> list[dict[str, Any]]:

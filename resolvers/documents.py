@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -17,10 +18,13 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
+    VariableNode,
+    Visitor,
     get_operation_ast,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 
 from resolvers import complexity
@@ -42,6 +46,7 @@ class Operation:
 
     kind: OperationType
     root_fields: list[str]
+    begins: str | None = None  # the variable that says where a subscription begins, and no more
 
 
 @dataclass(slots=True)
@@ -63,7 +68,8 @@ class Document:
                     else "The document has several operations: operationName says which to run"
                 )
                 raise InvalidDocument([GraphQLError(said)], "BAD_USER_INPUT")
-            found = Operation(node.operation, _root_fields(self.node, node))
+            fields, begins = _root_fields(self.node, node), _begins(self.node, node)
+            found = Operation(node.operation, fields, begins)
             self.operations[name] = found
         return found
 
@@ -119,6 +125,32 @@ def _node(text: str) -> DocumentNode:
             said = error.message.removeprefix("Syntax Error: ").removesuffix(ABORTED)
             raise complexity.TooComplex(said) from None
         raise
+
+
+def _begins(document: DocumentNode, operation: OperationDefinitionNode) -> str | None:
+    """The variable of a subscription's `after`, where it stands nowhere else."""
+    selections = operation.selection_set.selections
+    if operation.operation is not OperationType.SUBSCRIPTION or len(selections) != 1:
+        return None
+    [field] = selections
+    for argument in (field.arguments or ()) if isinstance(field, FieldNode) else ():
+        if argument.name.value == "after" and isinstance(argument.value, VariableNode):
+            name = argument.value.name.value
+            # Where it is defined, and here.
+            return name if _uses(document, name) == 2 else None
+    return None
+
+
+def _uses(document: DocumentNode, name: str) -> int:
+    found = 0
+
+    class Uses(Visitor):
+        def enter_variable(self, node: VariableNode, *_: Any) -> None:
+            nonlocal found
+            found += node.name.value == name
+
+    visit(document, Uses())
+    return found
 
 
 def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
@@ -22,11 +24,21 @@ from app.errors import (
 )
 from app.gateway import Gateway, Visit
 from app.http import disconnected, error_headers, limit_headers, read_body
+from app.sse import EventStream, Frame, HeldStream
+from resolvers.context import Context
+from resolvers.documents import Document
 from resolvers.errors import InvalidDocument
 from resolvers.execution import Executor, Question, Reply, refusal
+from resolvers.watching import Live
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
+STREAM = "text/event-stream"
+COMPLETE = Frame(b"", "complete")
+SUBSCRIPTIONS = (
+    "Subscriptions are served over WebSocket (graphql-transport-ws) on this address, "
+    f"or as server-sent events with Accept: {STREAM}"
+)
 PAGE = resources.files("resolvers").joinpath("page.html").read_text()
 
 log = logging.getLogger(__name__)
@@ -82,17 +94,38 @@ class Endpoint:
         question = await _question(request)
         document = self._executor.documents.read(question.query)
         kind = document.operation(question.operation_name).kind
-        if kind is OperationType.SUBSCRIPTION:
-            said = "Subscriptions are served over WebSocket (graphql-transport-ws) on this address"
-            raise NotAcceptable(said)
-        if request.method == "GET" and kind is not OperationType.QUERY:
+        if kind is OperationType.SUBSCRIPTION and not _takes_stream(request):
+            raise NotAcceptable(SUBSCRIPTIONS)
+        if request.method == "GET" and kind is OperationType.MUTATION:
             raise MethodNotAllowed("POST")
         if visit is not None:
             visit.left = lambda: disconnected(request)
         context = self._executor.prepare(document, question.operation_name, visit, request_id)
+        if kind is OperationType.SUBSCRIPTION:
+            return await self._stream(request, document, question, context)
         reply = await self._executor.run(document, question, context)
         request.state.failed = any(e.status >= 500 for e in reply.errors)
         return _response(reply, visit, media_type)
+
+    async def _stream(
+        self, request: Request, document: Document, question: Question, context: Context
+    ) -> Response:
+        """GraphQL over SSE, distinct connections: `next` with the cursor as its id, `complete`."""
+        begins = document.operation(question.operation_name).begins
+        if begins is not None and (after := request.headers.get("last-event-id")):
+            question = replace(question, variables={**(question.variables or {}), begins: after})
+        live = await self._executor.stream(document, question, context)
+        visit = context.caller_visit
+        if isinstance(live, Reply):
+            return EventStream(_told(live.body), headers=limit_headers(visit.standing))
+        return HeldStream(
+            _results(live, context.request_id),
+            visit.caller,
+            self._gateway.leases,
+            lambda reason: Frame(_error(reason, context.request_id), "next", live.cursor),
+            headers=limit_headers(visit.standing),
+            position=lambda: live.cursor,
+        )
 
     async def _refuse(
         self, error: GatewayError, visit: Visit | None, media_type: str, request_id: str
@@ -124,6 +157,29 @@ class Endpoint:
         return error
 
 
+async def _results(live: Live, request_id: str) -> AsyncGenerator[Frame, None]:
+    try:
+        async with aclosing(live.results()) as results:
+            async for cursor, body in results:
+                yield Frame(body.encode(), "next", cursor)
+    except GatewayError as error:
+        yield Frame(_error(error, request_id), "next", error.details.get("cursor"))
+    yield COMPLETE
+
+
+async def _told(body: dict[str, Any]) -> AsyncGenerator[Frame, None]:
+    yield Frame(orjson.dumps(body), "next")
+    yield COMPLETE
+
+
+def _error(error: GatewayError, request_id: str) -> bytes:
+    return orjson.dumps(refusal(error, request_id).body)
+
+
+def _takes_stream(request: Request) -> bool:
+    return STREAM in request.headers.get("accept", "").lower()
+
+
 def _is_browser(request: Request) -> bool:
     asks = "query" in request.query_params
     return not asks and "text/html" in request.headers.get("accept", "")
@@ -139,7 +195,9 @@ def _accepted(request: Request) -> str:
         return GRAPHQL_RESPONSE
     if {JSON, "application/*", "*/*"}.intersection(accepted):
         return JSON
-    raise NotAcceptable(f"Accept {GRAPHQL_RESPONSE} or {JSON}")
+    if STREAM in accepted:
+        return JSON  # of what is no stream, such as an error that keeps it from being one
+    raise NotAcceptable(f"Accept {GRAPHQL_RESPONSE}, {JSON} or, for subscriptions, {STREAM}")
 
 
 async def _question(request: Request) -> Question:

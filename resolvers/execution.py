@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator
+import hashlib
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, execute, subscribe
+import orjson
+from graphql import ExecutionResult, GraphQLError, create_source_event_stream, execute
 from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 
-from app.errors import Forbidden, GatewayError, InvalidRequest, RateLimited, Unauthenticated
+from app.errors import GatewayError, RateLimited, Unauthenticated
 from app.gateway import Gateway, Visit
 from resolvers.context import Context
 from resolvers.documents import Document, Documents
 from resolvers.errors import formatted, from_gateway
 from resolvers.schema import PUBLIC_FIELDS
+from resolvers.watching import Groups, Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,14 @@ is_awaitable: Any = optimized_is_awaitable  # graphql-core wants a TypeGuard; it
 class Executor:
     """Runs documents of one schema."""
 
-    def __init__(self, schema: Schema, gateway: Gateway, *, introspection: bool) -> None:
+    def __init__(
+        self, schema: Schema, gateway: Gateway, *, introspection: bool, subscriptions: int = 1000
+    ) -> None:
+        """`subscriptions` is how many a user may run at once on this process."""
         self._schema: Any = schema._schema  # graphql-core's; Strawberry offers no public name
         self._executor = schema.execution_context_class
         self._gateway = gateway
+        self._groups = Groups(subscriptions)
         self.documents = Documents(self._schema, introspection=introspection)
 
     def prepare(
@@ -89,37 +94,57 @@ class Executor:
 
     async def stream(
         self, document: Document, question: Question, context: Context
-    ) -> AsyncGenerator[dict[str, Any], None] | Reply:
-        """A subscription's results as they come, or the reply that says why there are none.
+    ) -> Live | Reply:
+        """A subscription that runs, or the reply that says why there is none."""
+        user_id, live = context.caller_visit.caller.id, None
+        self._groups.enter(user_id)
+        try:
+            found = await self._watched(document, question, context)
+            live = found if isinstance(found, Live) else None
+            return found
+        finally:
+            if live is None:
+                self._groups.exit(user_id)
 
-        Raises:
-            GatewayError: from the iteration, when the source of events ends in one.
-        """
-        found = subscribe(
+    async def _watched(
+        self, document: Document, question: Question, context: Context
+    ) -> Live | Reply:
+        built = self._executor.build(
             self._schema,
             document.node,
             context_value=context,
-            variable_values=question.variables,
+            raw_variable_values=question.variables,
             operation_name=question.operation_name,
-            executor_class=self._executor,
+            is_awaitable=is_awaitable,
             hide_suggestions=True,
         )
+        if isinstance(built, list):
+            failed = ExecutionResult(None, errors=built)
+            return await self._counted(reply(failed, context.request_id), context)
+        found = create_source_event_stream(built)
         source: Any = await found if isawaitable(found) else found
         if isinstance(source, ExecutionResult):
-            return await self._counted(reply(source, context.request_id), context)
-        return self._results(source, context)
-
-    async def _results(
-        self, source: AsyncGenerator[ExecutionResult, None], context: Context
-    ) -> AsyncGenerator[dict[str, Any], None]:
-        try:
-            async with contextlib.aclosing(source) as results:
-                async for result in results:
-                    yield reply(result, context.request_id).body
-        except (Forbidden, InvalidRequest):
+            refused = reply(source, context.request_id)
             if context.resumed:  # refused, so it went on with nothing and counts after all
                 await self._gateway.count(context.caller_visit)
-            raise
+            return await self._counted(refused, context)
+        key = _key(document, question, context.caller_visit)
+        user_id = context.caller_visit.caller.id
+        group = self._groups.join(user_id, key, built, context.request_id)
+        return Live(self._groups, group, source)
+
+
+def _key(document: Document, question: Question, visit: Visit) -> tuple[Any, ...]:
+    """What equal subscriptions have in common: the document, the variables and the rights."""
+    begins = document.operation(question.operation_name).begins
+    variables = {k: v for k, v in (question.variables or {}).items() if k != begins}
+    return (
+        hashlib.blake2b(question.query.encode(), digest_size=16).digest(),
+        question.operation_name,
+        orjson.dumps(variables, option=orjson.OPT_SORT_KEYS),
+        visit.caller.id,
+        visit.caller.permissions,
+    )
 
 
 def reply(result: ExecutionResult, request_id: str) -> Reply:

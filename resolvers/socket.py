@@ -18,7 +18,11 @@ class Socket:
     """WebSockets on /graphql; an instance serves all of them."""
 
     def __init__(
-        self, executor: Executor, gateway: Gateway, *, origins: Collection[str] = ()
+        self,
+        executor: Executor,
+        gateway: Gateway,
+        *,
+        origins: Collection[str] = (),
     ) -> None:
         """`origins` may open sockets from browsers, besides the gateway's own."""
         self._executor, self._gateway, self._origins = executor, gateway, frozenset(origins)

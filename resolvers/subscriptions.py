@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, cast
 
 import strawberry
 
 from app.events.types import Event as StoredEvent
+from app.gateway import Following
 from app.operations.fields import Category
 from app.operations.story import StoryElementType
 from resolvers.context import ID, Info
@@ -17,6 +19,7 @@ from resolvers.enums import ContentType, EventType
 from resolvers.generations import GenerationEvent
 from resolvers.generations import event_of as generation_event
 from resolvers.types import Content, TokenUsage, described
+from resolvers.watching import Watch
 
 After = Annotated[
     str | None,
@@ -122,7 +125,7 @@ def event_of(cursor: str, event: StoredEvent) -> Event:
     )
 
 
-async def _watch(
+def _watch(
     info: Info,
     types: Iterable[EventType] | None,
     after: str | None,
@@ -130,17 +133,36 @@ async def _watch(
     content_types: Iterable[ContentType] | None = None,
     everybody: bool = False,
 ) -> AsyncGenerator[Any, None]:
+    """The source of a subscription's events; what runs it is `watching.py`."""
     kinds = {t.value for t in content_types} if content_types else None
-    stream = info.context.gateway.watch(
+    follower = info.context.gateway.watch(
         info.context.caller_visit.caller,
         [t.value for t in types] if types else None,
         after,
         everybody=everybody,
     )
-    async with aclosing(cast("AsyncGenerator[tuple[str, StoredEvent], None]", stream)) as events:
-        async for cursor, event in events:
-            if kinds is None or event.payload["content_type"] in kinds:
-                yield event_of(cursor, event)
+    if kinds is None:
+        return _source(Watch(follower, event_of))
+    wanted = Watch(follower, event_of, lambda event: event.payload["content_type"] in kinds)
+    return _source(wanted)
+
+
+def _source(watch: Watch) -> AsyncGenerator[Any, None]:
+    """Strawberry reads a subscription's type from an annotation that names a generator."""
+    return cast("AsyncGenerator[Any, None]", watch)
+
+
+class _Told:
+    """A generation's events as a source."""
+
+    def __init__(self, following: Following, after: str | None) -> None:
+        self._following, self.cursor = following, after
+
+    async def events(self) -> AsyncGenerator[tuple[str, Any], None]:
+        async with aclosing(self._following) as events:
+            async for cursor, event in events:
+                yield cursor, event
+                self.cursor = cursor
 
 
 @strawberry.type(description="What can be watched, over WebSocket (graphql-transport-ws).")
@@ -150,29 +172,25 @@ class Subscription:
         self, info: Info, content_types: OnlyContentTypes = None, after: After = None
     ) -> AsyncGenerator[ContentGeneratedEvent, None]:
         kinds = [EventType.CONTENT_GENERATED]
-        async for event in _watch(info, kinds, after, content_types=content_types):
-            yield event
+        return _watch(info, kinds, after, content_types=content_types)
 
     @strawberry.subscription(description="Each story element that is generated for you.")
     async def story_generated(
         self, info: Info, after: After = None
     ) -> AsyncGenerator[StoryGeneratedEvent, None]:
-        async for event in _watch(info, [EventType.STORY_GENERATED], after):
-            yield event
+        return _watch(info, [EventType.STORY_GENERATED], after)
 
     @strawberry.subscription(description="Each analysis that is made for you.")
     async def theme_analyzed(
         self, info: Info, after: After = None
     ) -> AsyncGenerator[ThemeAnalyzedEvent, None]:
-        async for event in _watch(info, [EventType.THEME_ANALYZED], after):
-            yield event
+        return _watch(info, [EventType.THEME_ANALYZED], after)
 
     @strawberry.subscription(description="Each validation that is completed for you.")
     async def validation_completed(
         self, info: Info, after: After = None
     ) -> AsyncGenerator[ValidationCompletedEvent, None]:
-        async for event in _watch(info, [EventType.VALIDATION_COMPLETED], after):
-            yield event
+        return _watch(info, [EventType.VALIDATION_COMPLETED], after)
 
     @strawberry.subscription(
         description="One of your generations, its text as it is written; from the beginning, "
@@ -182,9 +200,8 @@ class Subscription:
         self, info: Info, id: GenerationID, after: After = None
     ) -> AsyncGenerator[GenerationEvent, None]:
         caller, gateway = info.context.caller_visit.caller, info.context.gateway
-        async with aclosing(await gateway.follow(caller, str(id), after)) as events:
-            async for cursor, event in events:
-                yield generation_event(str(id), cursor, event)
+        following = await gateway.follow(caller, str(id), after)
+        return _source(Watch(_Told(following, after), partial(generation_event, str(id))))
 
     @strawberry.subscription(description="Every event of yours, of all types or of some.")
     async def events(
@@ -201,5 +218,4 @@ class Subscription:
             ),
         ] = False,
     ) -> AsyncGenerator[Event, None]:
-        async for event in _watch(info, types, after, everybody=all):
-            yield event
+        return _watch(info, types, after, everybody=all)

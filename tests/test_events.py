@@ -49,7 +49,7 @@ class Reader:
 
     def __init__(self, fanout: Fanout, user: str | None, after: str | None = None) -> None:
         cursor = Cursor.decode(after) if after else None
-        self._stream: Any = fanout.follow(user, cursor, lambda _: True)
+        self._stream: Any = fanout.follow(user, cursor, lambda _: True).events()
         self.got: list[str] = []
         self.cursor = after
 
@@ -182,18 +182,18 @@ async def test_no_gap_no_repeat_no_disorder_with_slow_and_returning_readers(
 async def test_a_reader_ahead_of_its_process_is_not_sent_back(redis_url: str) -> None:
     """A back-fill may read what the process's own reader has not seen yet."""
     async with hub(redis_url) as (log, fanout):
-        await fanout._ready.wait()
+        await fanout.ready.wait()
         fanout._tasks[0].cancel()  # the process's reader is late
         await asyncio.gather(fanout._tasks[0], return_exceptions=True)
         await log.publish([event("alice", 1), event("alice", 2)])
-        fanout._tails[0].floor = Place(2**60, 0)  # too far behind for the ring: it reads the log
+        fanout.tails[0].floor = Place(2**60, 0)  # too far behind for the ring: it reads the log
         reader = Reader(fanout, "alice", log.cursor({0: await log.oldest(0)}))
         await reader.take(2)
-        fanout._tails[0].floor = fanout._tails[0].head
+        fanout.tails[0].floor = fanout.tails[0].head
         waiting = asyncio.create_task(reader.take(3))
         await joined(fanout, 1)
         await log.publish([event("alice", 3)])
-        fanout._append(0, (await log.read(0, fanout._tails[0].head)).entries)
+        fanout._append(0, (await log.read(0, fanout.tails[0].head)).entries)
         assert await waiting == ["alice-1", "alice-2", "alice-3"]
 
 

@@ -9,7 +9,10 @@ Who may import whom. `errors` and `settings` import nothing of ours, and `settin
 | errors     |                                                                       |
 | settings   | errors                                                                |
 | caller     | errors                                                                |
-| redis      | errors                                                                |
+| redis      | errors address cluster silence                                        |
+| address    | errors cluster                                                        |
+| cluster    |                                                                       |
+| silence    |                                                                       |
 | http       | errors                                                                |
 | operations | errors                                                                |
 | policies   | errors caller redis                                                   |
@@ -18,13 +21,16 @@ Who may import whom. `errors` and `settings` import nothing of ours, and `settin
 | storage    | errors events.types                                                   |
 | observe    | errors                                                                |
 | generations | errors redis                                                         |
+| leases     | caller errors                                                         |
 | visit      | operations policies caller errors                                     |
 | making     | operations policies llm events storage caller errors                  |
 | preparing  | making visit operations policies llm events storage caller errors     |
-| gateway    | preparing making visit operations policies llm generations events storage observe caller errors |
-| sse        |                                                                       |
+| gateway    | preparing making visit operations policies llm generations events     |
+| gateway    | storage observe leases caller errors                                  |
+| stopping   | leases                                                                |
+| sse        | leases caller errors                                                  |
 | rest       | gateway operations caller errors events.types http sse                |
-| resolvers  | gateway operations caller errors events.types http                    |
+| resolvers  | gateway operations caller errors events.types http sse leases         |
 | embedded   | errors                                                                |
 | console    |                                                                       |
 
@@ -35,7 +41,7 @@ Where an outside library may be imported; any that is not listed is the standard
 |-------------------|-----------------------------------------|
 | pydantic_settings | settings                                |
 | pydantic          | operations settings cli                 |
-| redis             | redis                                   |
+| redis             | redis address cluster                   |
 | jwt               | policies                                |
 | cryptography      | policies                                |
 | httpx2            | policies llm                            |
@@ -79,7 +85,10 @@ def table(title: str) -> dict[str, set[str]]:
     names = [name for name, _ in rows]
     begin = names.index(title) + 1
     ends = [i for i, n in enumerate(names) if n in ("room", "library") and i > begin]
-    return {name: set(cells.split()) for name, cells in rows[begin : (ends or [len(rows)])[0]]}
+    found: dict[str, set[str]] = {}
+    for name, cells in rows[begin : (ends or [len(rows)])[0]]:
+        found.setdefault(name, set()).update(cells.split())  # a long row goes on in another
+    return found
 
 
 def room(module: str) -> str:

@@ -165,6 +165,7 @@ STATUSES: dict[str, tuple[list[Step], Outcome]] = {
     "413": (refusal(413, 413), Outcome.REFUSED),
     "422": (refusal(422, "unprocessable"), Outcome.REFUSED),
     "429": (refusal(429, "rate_limit_exceeded"), Outcome.OVERLOADED),
+    "429 quota": (refusal(429, "insufficient_quota"), Outcome.FORBIDDEN),
     "500": (refusal(500, "server_error"), Outcome.FAILED),
     "502": (whole(["no object"], status=502), Outcome.FAILED),
     "503 page": (whole(b"<html>", status=503, content_type="text/html"), Outcome.FAILED),

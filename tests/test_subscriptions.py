@@ -10,9 +10,9 @@ import orjson
 import pytest
 from redis import Redis
 
+from app import leases
 from app.errors import DependencyUnavailable
 from app.gateway import Visit
-from resolvers import connection
 from tests.service import CHARACTER_INPUT, GENERATE, Service
 from tests.sockets import EVENTS, at_rest, listening, ours, subscribe, until
 
@@ -138,7 +138,7 @@ async def test_complete_ends_an_operation_and_leaves_no_task(loregate: Service) 
         assert ours() >= {"Connection._run"}
         await socket.send({"type": "complete", "id": name})
         await socket.send({"type": "complete", "id": "never was"})
-        await until(lambda: ours() == {"Connection._hold_to_token"})
+        await until(lambda: ours() == set())
         assert not loregate.gateway.fanout._by_user
         await socket.send({"type": "ping"})
         assert await socket.receive() == {"type": "pong"}
@@ -170,7 +170,6 @@ async def test_at_the_tokens_end_the_socket_closes(loregate: Service) -> None:
 async def test_a_revoked_token_closes_its_sockets_and_no_other(
     loregate: Service, redis_url: str
 ) -> None:
-    loregate.sockets.patience.look = 0.02
     async with loregate.socket(jti="gone") as gone, loregate.socket(jti="here") as here:
         await gone.acknowledged()
         await here.acknowledged()
@@ -179,13 +178,14 @@ async def test_a_revoked_token_closes_its_sockets_and_no_other(
         await listening(loregate, 2)
         with Redis.from_url(redis_url) as redis:
             redis.set("loregate:revoked:gone", "1")
+        await loregate.gateway.leases.end_revoked()
         assert await gone.closed() == (4403, "Token expired")
         await loregate.generate()
         assert await here.next("contentGenerated")
 
 
 def test_revocation_is_looked_for_every_five_seconds() -> None:
-    assert connection.Patience().look == 5
+    assert leases.REVOKED_EVERY == 5
 
 
 async def test_an_operation_of_a_socket_that_ends_is_cancelled(loregate: Service) -> None:

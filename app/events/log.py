@@ -8,14 +8,17 @@ one) and how far retention has cut it.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from time import time
 from typing import Any
 
+from app.errors import DependencyUnavailable
 from app.events.cursor import Cursor, Mark, Place
 from app.events.types import Event
 from app.redis import Call, Redis, Script
@@ -89,15 +92,20 @@ class EventLog:
             DependencyUnavailable: Redis is away; some may have been appended all the same, so
                 whoever tries again repeats events, under their same ids.
         """
-        grouped: dict[int, list[bytes]] = {}
-        for event in events:
-            grouped.setdefault(self.partition(event.user_id), []).append(event.encode())
-        calls = [
-            Call(PUBLISH, _keys(partition), [_new_epoch(), *data])
-            for partition, data in grouped.items()
-        ]
+        calls = [self._publishing(some) for some in self.by_partition(events)]
         if calls or also:
             await self.redis.run_all([*calls, *also])
+
+    def by_partition(self, events: Sequence[Event]) -> list[list[Event]]:
+        """The events apart, by where they stand; each part in their order."""
+        grouped: dict[int, list[Event]] = {}
+        for event in events:
+            grouped.setdefault(self.partition(event.user_id), []).append(event)
+        return list(grouped.values())
+
+    def _publishing(self, events: Sequence[Event]) -> Call:
+        keys = _keys(self.partition(events[0].user_id))
+        return Call(PUBLISH, keys, [_new_epoch(), *(event.encode() for event in events)])
 
     async def read(self, partition: int, after: Place, count: int = PAGE) -> Page:
         """Up to `count` entries behind a place. Raises `DependencyUnavailable`."""
@@ -130,13 +138,23 @@ class EventLog:
         return found
 
     def cursor(self, marks: dict[int, Mark]) -> str:
+        if len(marks) == 1:  # a user's events stand in one partition
+            return _cursor(self.partitions, *next(iter(marks.items())))
         return Cursor(self.partitions, marks).encode()
 
     async def trim(self) -> None:
-        """Apply the retention by time and by size. Raises `DependencyUnavailable`."""
+        """Apply the retention by time and by size, where Redis is there."""
         oldest = int((self._now() - self._retention) * 1000)
         for partition in range(self.partitions):
-            await self.redis.run(TRIM, _keys(partition), [f"{oldest}-0", self._most], budget=2.0)
+            args = [f"{oldest}-0", self._most]
+            with contextlib.suppress(DependencyUnavailable):  # the next round does it
+                await self.redis.run(TRIM, _keys(partition), args, budget=2.0)
+
+
+@lru_cache(4096)
+def _cursor(partitions: int, partition: int, mark: Mark) -> str:
+    """Many subscribers are told of the same place."""
+    return Cursor(partitions, {partition: mark}).encode()
 
 
 def _entry(place: Any, fields: Any) -> Entry:

@@ -8,6 +8,7 @@ under their same ids.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,8 @@ from app.events.types import Event
 from app.redis import Redis
 
 EVERY = 1.0  # s
+LONGEST = 5.0  # s between tries while the database or Redis is away
+FLUSH = 2.0  # s for a last try before the process ends
 LEASE = 10_000  # ms; a relay that died is followed after it
 LEFT_BEHIND = timedelta(seconds=3)  # younger ones are still their own request's to publish
 BATCH = 200
@@ -61,18 +64,24 @@ class Relay:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            with contextlib.suppress(DependencyUnavailable, TimeoutError):  # another does it
+                async with asyncio.timeout(FLUSH):
+                    await self.relay(older_than=timedelta(0))
 
     async def _run(self) -> None:
+        wait = EVERY
         while True:
             try:
                 while await self.relay():
                     pass
                 await self.prune()
+                wait = EVERY
             except DependencyUnavailable as error:
                 log.debug("the relay waits", extra={"for": error.details["dependency"]})
-            await asyncio.sleep(EVERY)
+                wait = min(2 * wait, LONGEST)
+            await asyncio.sleep(wait)
 
-    async def relay(self) -> int:
+    async def relay(self, *, older_than: timedelta = LEFT_BEHIND) -> int:
         """Publish one batch of what was left behind; how many events it held.
 
         Raises:
@@ -80,15 +89,25 @@ class Relay:
         """
         if not self._redis.up or not await self._lead():
             return 0
-        found = await self._outbox.unpublished(older_than=self._now() - LEFT_BEHIND, limit=BATCH)
+        found = await self._outbox.unpublished(older_than=self._now() - older_than, limit=BATCH)
         self._done = {e.id: None for e in found if e.id in self._done}
         fresh: Sequence[Event] = [e for e in found if e.id not in self._done]
-        if fresh:
-            await self._log.publish(fresh)
-            self._done |= {e.id: None for e in fresh}
-            self._outbox.published([e.id for e in fresh])
-            log.info("published events that were left behind", extra={"count": len(fresh)})
+        failed: DependencyUnavailable | None = None
+        for some in self._log.by_partition(fresh):
+            try:
+                await self._publish(some)
+            except DependencyUnavailable as error:  # in a cluster the others may be there
+                failed = error
+        if failed is not None:
+            raise failed
         return len(fresh)
+
+    async def _publish(self, events: Sequence[Event]) -> None:
+        """Some of one partition: what of it went out is never said again for another's sake."""
+        await self._log.publish(events)
+        self._done |= {e.id: None for e in events}
+        self._outbox.published([e.id for e in events])
+        log.info("published events that were left behind", extra={"count": len(events)})
 
     async def prune(self) -> None:
         """Once in a while forget the stored copies of what was published long enough ago."""

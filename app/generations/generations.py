@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from app.errors import DependencyUnavailable, GatewayError, InternalError, NotFound
-from app.generations import place
+from app.generations.following import Following
+from app.generations.generation import Generation, failed, interrupted
 from app.generations.log import LEASE, GenerationLog, generation_key
 from app.generations.telling import Telling
 from app.generations.transcript import Event, Transcript
@@ -22,65 +23,33 @@ from app.generations.transcript import Event, Transcript
 KEEP_EVERY = 0.4  # s between renewals, which also hear of cancellations: within a second
 REAP_EVERY = 2.0  # s
 POLL = 0.025  # s between looks at what other processes generate, while somebody reads it
+RENEWAL = 4.0  # s that the living have, once Redis is back, to renew what lapsed with it
 SILENCE = 2 * LEASE  # s after which a copy that says nothing is looked for
 GRACE = 10.0  # s for which a stop waits for what runs
 CANCELLING = 2.0  # s for which a wish to cancel is awaited; the promise is one
-RETRY_AFTER_MS = 1_000  # for what failed with its process
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
-def interrupted() -> Event:
-    """How a generation ends whose process died or was stopped."""
-    return {
-        "type": "failed",
-        "code": "INTERRUPTED",
-        "message": "The process that wrote it has ended; start it again",
-        "retryable": True,
-        "retry_after_ms": RETRY_AFTER_MS,
-    }
-
-
-def failed(error: GatewayError) -> Event:
-    retry_after = error.retry_after
-    return {
-        "type": "failed",
-        "code": error.code,
-        "message": error.message,
-        "retryable": retry_after is not None or error.status in (502, 504),
-        "retry_after_ms": None if retry_after is None else round(retry_after * 1000),
-        "details": error.details,
-    }
-
-
-class Generation:
-    """A generation that this process runs."""
-
-    def __init__(self, generation_id: str, transcript: Transcript, telling: Telling) -> None:
-        self.id, self.transcript, self.telling = generation_id, transcript, telling
-        self.task: asyncio.Task[None] | None = None
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        """Stop the writing; what is being stored by now is stored."""
-        if self.task is not None and not self.cancelled:
-            self.cancelled = True
-            self.task.cancel()
-
-
 class Generations:
     """One for the process, from `start()` to `stop()`."""
 
     def __init__(
-        self, log: GenerationLog, *, grace: float = GRACE, reap_every: float = REAP_EVERY
+        self,
+        log: GenerationLog,
+        *,
+        grace: float = GRACE,
+        reap_every: float = REAP_EVERY,
+        renewal: float = RENEWAL,
     ) -> None:
         self.log = log
-        self._grace, self._reap_every = grace, reap_every
+        self._grace, self._reap_every, self._renewal = grace, reap_every, renewal
         self._running: dict[str, Generation] = {}
         self._copies: dict[str, tuple[Transcript, float]] = {}
         self._polling: asyncio.Task[None] | None = None
+        self._patient = 0.0  # the loop's time until which no lease counts as lapsed
         self._work: set[asyncio.Task[Any]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -102,7 +71,8 @@ class Generations:
         """Let what runs come to its end within the grace; then end it."""
         if self._work:
             await asyncio.wait(self._work, timeout=self._grace)
-        for task in list(self._work):
+        ending = {g.task for g in self._running.values() if g.ending}
+        for task in self._work - ending:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
         beside = [*self._tasks, *([self._polling] if self._polling else [])]
@@ -113,8 +83,12 @@ class Generations:
 
     async def _forever(self, step: Callable[[], Awaitable[None]], every: float) -> None:
         while True:
-            with contextlib.suppress(DependencyUnavailable):  # the next round does it
+            try:
                 await step()
+            except DependencyUnavailable:  # the next round does it
+                pass
+            except Exception:  # without renewals each generation here would be taken for dead
+                log.exception("unexpected error")
             await asyncio.sleep(every)
 
     # -- work
@@ -146,11 +120,22 @@ class Generations:
         generation = Generation(generation_id, transcript, telling)
         transcript.append({"type": "started", "generation_id": generation_id, **started})
         self._running[transcript.key] = generation
-        with contextlib.suppress(DependencyUnavailable):
-            await self.log.keep([transcript.key])
-            await self.log.begin(transcript)
         generation.task = self.spawn(self._run(generation, work), name="generation")
+        try:
+            await generation.known.wait()
+        except asyncio.CancelledError:  # whoever started it has left, and knows no id
+            await self._left(transcript)
+            raise
         return generation
+
+    async def _announce(self, generation: Generation) -> None:
+        """Let other processes know of it. Redis away: they will, as soon as it is back."""
+        try:
+            with contextlib.suppress(DependencyUnavailable):
+                await self.log.keep([generation.transcript.key])
+                await self.log.begin(generation.transcript)
+        finally:
+            generation.known.set()
 
     async def _run(
         self, generation: Generation, work: Callable[[Generation], Awaitable[Event]]
@@ -158,6 +143,7 @@ class Generations:
         key = generation.transcript.key
         try:
             end = await self._outcome(generation, work)
+            generation.ending = True  # a cancellation would come between it and its end
             generation.telling.close()
             await self.log.end(generation.transcript, end)
             await self.log.leave(key)
@@ -168,6 +154,7 @@ class Generations:
         self, generation: Generation, work: Callable[[Generation], Awaitable[Event]]
     ) -> Event:
         try:
+            await self._announce(generation)
             return await work(generation)
         except GatewayError as error:
             return failed(error)
@@ -179,13 +166,26 @@ class Generations:
 
     # -- leases
     async def _keep(self) -> None:
+        for generation in list(self._running.values()):
+            if generation.transcript.ended:  # by another process, which took this one for dead
+                generation.cancel()
         if self._running:
             for key in await self.log.keep(list(self._running)):
-                if generation := self._running.get(key):
-                    generation.cancel()
+                if key in self._running:
+                    self._running[key].cancel()
 
     async def _reap(self) -> None:
-        if found := await self.log.reap(interrupted()):
+        """Not at once after Redis was away: the leases of the living have lapsed with it."""
+        loop = asyncio.get_running_loop()
+        try:
+            if loop.time() < self._patient:
+                await self.log.look()
+                return
+            found = await self.log.reap(interrupted())
+        except DependencyUnavailable:
+            self._patient = loop.time() + self._renewal
+            raise
+        if found:
             log.warning("ended generations whose process died", extra={"count": found})
 
     # -- readers
@@ -207,24 +207,32 @@ class Generations:
             raise NotFound("No generation of yours has this id")
         return found
 
-    async def follow(
-        self, transcript: Transcript, generation_id: str, after: int = 0
-    ) -> AsyncGenerator[tuple[str, Event], None]:
+    def follow(self, transcript: Transcript, generation_id: str, after: int = 0) -> Following:
         """A transcript's events behind a place, to the last one, with their cursors."""
+        joined = self._join(transcript)
+
+        async def leave() -> None:
+            if self._leave(joined):
+                await self._left(joined)
+
+        return Following(generation_id, joined.read(after), leave)
+
+    def _join(self, transcript: Transcript) -> Transcript:
+        """One reader more; of a generation that runs elsewhere, of the one copy of it here."""
         if transcript.key not in self._running and not transcript.ended:
             transcript = self._copy(transcript)
-        stream = transcript.read(after)
-        try:
-            async for at, event in stream:
-                yield place.encode(generation_id, at), event
-        finally:
-            await stream.aclose()
-            if transcript.readers == 0:
-                self._copies.pop(transcript.key, None)
-                await self._left(transcript)
+        transcript.readers += 1
+        return transcript
+
+    def _leave(self, transcript: Transcript) -> bool:
+        """One reader less; whether it was the last one here."""
+        transcript.readers -= 1
+        if transcript.readers == 0:
+            self._copies.pop(transcript.key, None)
+        return transcript.readers == 0
 
     async def _left(self, transcript: Transcript) -> None:
-        """Nobody here reads it any more; that ends it where its request said so."""
+        """Nobody here waits for it any more; that ends it where its request said so."""
         if not transcript.ended and transcript.events[0].get("on_disconnect") == "cancel":
             with contextlib.suppress(DependencyUnavailable):
                 await self._cancel(transcript)
@@ -242,6 +250,8 @@ class Generations:
         loop = asyncio.get_running_loop()
         while self._copies:
             await asyncio.sleep(POLL)
+            if not self._copies:
+                return
             places = {key: t.last for key, (t, _) in self._copies.items()}
             try:
                 await self.log.read_all([t for t, _ in self._copies.values()])
@@ -271,10 +281,12 @@ class Generations:
             DependencyUnavailable: it runs elsewhere, and Redis is away.
         """
         await self._cancel(transcript)
-        if transcript.key not in self._running and not transcript.ended:
-            transcript = self._copy(transcript)
-        await transcript.over(CANCELLING)
-        return transcript
+        joined = self._join(transcript)
+        try:
+            await joined.over(CANCELLING)
+        finally:
+            self._leave(joined)
+        return joined
 
     async def _cancel(self, transcript: Transcript) -> None:
         if generation := self._running.get(transcript.key):

@@ -24,6 +24,7 @@ from app.redis import Call, Redis, Script, user_slot
 LIFE = 600.0  # s behind the last event
 LEASE = 8.0  # s; with a look every 2 s whoever died is followed within 10 s of its last renewal
 WISH = 60.0  # s for which a wish to cancel stands
+GATHER = 0.005  # s for which news are collected into one round trip
 AGAIN = 0.2  # s between tries while Redis is away
 REAPED = 100  # at once
 PAGE = 500  # entries of one read
@@ -33,9 +34,9 @@ RUNNING = "loregate:{generations}:running"
 CANCELLING = "loregate:{generations}:cancelling"
 
 _source = resources.files("app.generations")
-APPEND, END, KEEP, LAPSED = (
+APPEND, CANCEL, END, KEEP, LAPSED = (
     Script(_source.joinpath(f"{name}.lua").read_text())
-    for name in ("append", "end", "keep", "lapsed")
+    for name in ("append", "cancel", "end", "keep", "lapsed")
 )
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class GenerationLog:
         self._life, self._lease = life, lease
         self._written: dict[Transcript, int] = {}  # the last place that is written down
         self._dirty: dict[Transcript, None] = {}  # in the order in which they became so
+        self._failed: dict[Transcript, None] = {}  # to be tried again soon
+        self._again: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
@@ -66,6 +69,8 @@ class GenerationLog:
         self._writing = asyncio.create_task(self._write(), name="generations-log")
 
     async def stop(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
@@ -73,32 +78,46 @@ class GenerationLog:
     # -- writing
     def changed(self, transcript: Transcript) -> None:
         """Have what is new written down soon, together with what others have."""
-        self._dirty.setdefault(transcript)
-        self._news.set()
+        if transcript not in self._failed:
+            self._dirty.setdefault(transcript)
+            self._news.set()
 
     async def _write(self) -> None:
         while True:
             await self._news.wait()
+            await asyncio.sleep(GATHER)
             self._news.clear()
             found, self._dirty = list(self._dirty), {}
-            try:
-                replies = await self.redis.run_all([self._append(t) for t in found])
-            except DependencyUnavailable:
-                await self._again(found)
-                continue
+            replies = await self.redis.run_each([self._append(t) for t in found])
+            failed = []
             for transcript, reply in zip(found, replies, strict=True):
-                self._note(transcript, reply)
+                if isinstance(reply, DependencyUnavailable):
+                    failed.append(transcript)
+                else:
+                    self._note(transcript, reply)
+            if failed:
+                self._fail(failed)
 
-    async def _again(self, found: Sequence[Transcript]) -> None:
-        """What is written twice stands there once, so nothing needs to be known of what arrived."""
+    def _fail(self, found: Sequence[Transcript]) -> None:
+        """What is written twice stands there once, so nothing needs to be known of what arrived.
+
+        In a cluster only a part may be away: what is not is written meanwhile.
+        """
         for transcript in found:
             self._written[transcript] = 0
-            self._dirty.setdefault(transcript)
-        ended = [t for t in self._dirty if t.ended]
+            self._failed.setdefault(transcript)
+        ended = [t for t in self._failed if t.ended]
         for transcript in ended[: max(0, len(ended) - MOST_UNWRITTEN)]:
-            del self._dirty[transcript], self._written[transcript]
+            del self._failed[transcript]
+            self._written.pop(transcript, None)
+        if self._again is None:
+            self._again = asyncio.get_running_loop().call_later(AGAIN, self._retry)
+
+    def _retry(self) -> None:
+        self._again = None
+        self._dirty = {**self._failed, **self._dirty}
+        self._failed = {}
         self._news.set()
-        await asyncio.sleep(AGAIN)
 
     def _append(self, transcript: Transcript, end: bytes | None = None) -> Call:
         entries = transcript.encoded(self._written.get(transcript, 0))
@@ -116,7 +135,10 @@ class GenerationLog:
         if reply == b"lost":
             self._written[transcript] = 0
             self.changed(transcript)
-        elif transcript.ended:
+            return
+        if isinstance(reply, list):  # another process has ended it
+            _end_with(transcript, reply)
+        if transcript.ended:
             self._written.pop(transcript, None)
 
     async def begin(self, transcript: Transcript) -> None:
@@ -128,15 +150,15 @@ class GenerationLog:
         reply = await self._tell(transcript, orjson.dumps(event))
         if isinstance(reply, list):
             log.warning("a generation was ended by another process; this one was too slow")
-            place, encoded = reply
-            transcript.append(orjson.loads(encoded), int(place.partition(b"-")[0]), encoded)
+            _end_with(transcript, reply)
         else:
             transcript.append(event)
-        if transcript not in self._dirty:
+        if transcript not in self._dirty and transcript not in self._failed:
             self._written.pop(transcript, None)
 
     async def _tell(self, transcript: Transcript, end: bytes | None) -> Any:
         self._dirty.pop(transcript, None)
+        self._failed.pop(transcript, None)
         before = self._written.get(transcript, 0)
         try:
             reply = await self.redis.run(*_parts(self._append(transcript, end)))
@@ -199,11 +221,13 @@ class GenerationLog:
         with contextlib.suppress(DependencyUnavailable):
             await self.redis.call("ZREM", RUNNING, key)
 
+    async def look(self) -> None:
+        """Raises `DependencyUnavailable` where the leases cannot be had."""
+        await self.redis.call("EXISTS", RUNNING)
+
     async def cancel(self, key: str) -> None:
         """Ask the process that runs it to cancel it. Raises `DependencyUnavailable`."""
-        seconds, micro = await self.redis.call("TIME")
-        now = int(seconds) * 1000 + int(micro) // 1000
-        await self.redis.call("ZADD", CANCELLING, now, key)
+        await self.redis.run(CANCEL, [CANCELLING], [key])
 
     async def reap(self, event: Event) -> int:
         """End the generations whose process died, with this event; how many there were.
@@ -215,9 +239,16 @@ class GenerationLog:
         ended = 0
         for key in found:
             args = [_ms(self._life), APART, orjson.dumps(event)]
-            ended += await self.redis.run(END, [key.decode()], args)
-            await self.redis.call("ZREM", RUNNING, key)
+            with contextlib.suppress(DependencyUnavailable):  # its turn comes again after a lease
+                ended += await self.redis.run(END, [key.decode()], args)
+                await self.redis.call("ZREM", RUNNING, key)
         return ended
+
+
+def _end_with(transcript: Transcript, reply: Sequence[bytes]) -> None:
+    """The end that stands in Redis."""
+    place, encoded = reply
+    transcript.append(orjson.loads(encoded), int(place.partition(b"-")[0]), encoded)
 
 
 def _parts(call: Call) -> tuple[Script, Sequence[str], Sequence[Any]]:

@@ -85,16 +85,17 @@ class Telling:
         """The text as it is kept: what was told is made to be exactly that."""
         if not self._streams:
             return
-        self._flush()
         told = "".join(self._told)
         if not text.startswith(told):
             self.forget("corrected")
             told = ""
+        self._drop()
         if rest := text[len(told) :]:
-            self._drop()
             self._pending.append(rest)
             self._flush()
 
     def close(self) -> None:
-        """Nothing more is told."""
+        """Nothing more is told, also when the model writes on for others."""
+        self._streams = False
+        self._told.clear()
         self._drop()

@@ -32,7 +32,7 @@ class Transcript:
     def __init__(self, key: str) -> None:
         self.key = key
         self.events: list[Event] = []
-        self.readers = 0
+        self.readers = 0  # who follows it, or waits for its end
         self._places: list[int] = []
         self._encoded: list[bytes] = []
         self._waiting: set[asyncio.Future[None]] = set()
@@ -63,8 +63,11 @@ class Transcript:
         return None if found is None else "".join(found)
 
     def append(self, event: Event, at: int | None = None, encoded: bytes | None = None) -> None:
-        """The next event, at its place; behind the last one unless told otherwise."""
-        if self.ended:
+        """The next event, at its place; behind the last one unless told otherwise.
+
+        What stands there already, and what comes behind the end, changes nothing.
+        """
+        if self.ended or (at is not None and at <= self.last):
             return
         self.events.append(event)
         self._places.append(self.last + 1 if at is None else at)
@@ -84,18 +87,16 @@ class Transcript:
 
     async def read(self, after: int = 0) -> AsyncGenerator[tuple[int, Event], None]:
         """The events behind a place, those that are there and those to come, to the last one."""
-        self.readers += 1
-        try:
-            while True:
-                for at in range(bisect_right(self._places, after), len(self.events)):
-                    after = self._places[at]
-                    yield after, self.events[at]
-                if self.ended:
-                    return
-                if self.last <= after:
-                    await self.changed()
-        finally:
-            self.readers -= 1
+        while True:
+            # Looked up anew for each: events come, the last one too, while a reader takes one.
+            at = bisect_right(self._places, after)
+            if at < len(self.events):
+                after = self._places[at]
+                yield after, self.events[at]
+            elif self.ended:
+                return
+            else:
+                await self.changed()
 
     async def changed(self) -> None:
         """Returns when another event stands there."""

@@ -49,6 +49,7 @@ SLICE = 16 * 1024  # bytes that the transport gives at once; a full one means th
 MAX_BODY = 8_000_000  # bytes of an answer that is not streamed
 MAX_ERROR = 64 * 1024  # bytes of an error's body that are read
 ERROR_BODY = 2.0  # s that they may take
+NO_CREDIT = "insufficient_quota"  # a 429 that no waiting helps
 LONGEST_WAIT = 3600.0  # s that a provider may ask for
 NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 
@@ -352,11 +353,11 @@ def _refused(name: str, error: openai.APIStatusError) -> Failed:
         return rejected(str(code))
     if status == 400 and (code == TOO_LONG or "maximum context length" in error.message):
         return Failed(Outcome.TOO_LONG, "cannot take so long a request")
-    if status == 429:
-        return Failed(Outcome.OVERLOADED, "is overloaded", retry_after=wait)
-    if status in (401, 403, 404):
+    if status in (401, 403, 404) or code == NO_CREDIT:  # a person must mend it
         said = "is not available to this gateway"
         return Failed(Outcome.FORBIDDEN, said, retry_after=wait)
+    if status == 429:
+        return Failed(Outcome.OVERLOADED, "is overloaded", retry_after=wait)
     if status in (408, 409) or status >= 500:
         return Failed(Outcome.FAILED, "failed", retry_after=wait)
     if status < 400:  # a redirection to nowhere

@@ -27,12 +27,13 @@ class Health:
         redis: Look,
         models: Callable[[], str],
         traffic: Traffic,
+        stopping: Callable[[], bool] = lambda: False,
         every: float = EVERY,
         patience: float = PATIENCE,
     ) -> None:
         """A look raises when the dependency does not serve. `every` and `patience` in seconds."""
         self._looks = {"db": database, "redis": redis}
-        self._models, self._traffic = models, traffic
+        self._models, self._traffic, self._stopping = models, traffic, stopping
         self._every, self._patience = every, patience
         self._well: dict[str, bool] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -71,8 +72,8 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether traffic may come: started, and the database reachable."""
-        return self._well.get("db", False)
+        """Whether traffic may come: started, not about to stop, and the database reachable."""
+        return self._well.get("db", False) and not self._stopping()
 
     def report(self) -> dict[str, Any]:
         """The contract's `/health` object."""

@@ -60,7 +60,8 @@ class Metrics:
     The collections are the labels' values: the configured models, the outcomes of an attempt, the
     operations, the scopes of limits. The callables are asked on the event loop, at each scrape and,
     among several workers, every few seconds: the state of each model's breaker, the calls that
-    run and wait for each model, how many generations run, whether Redis answers.
+    run and wait for each model, how many generations run, whether Redis answers, how many sockets
+    and streams are open, how many tasks there are.
 
     Raises:
         SettingsError: PROMETHEUS_MULTIPROC_DIR is set and cannot be used.
@@ -78,11 +79,14 @@ class Metrics:
         waiting: Callable[[], Mapping[str, int]] = dict,
         generations: Callable[[], int] = int,
         redis_up: Callable[[], bool] = lambda: True,
+        streams: Callable[[], int] = int,
+        tasks: Callable[[], int] = int,
     ) -> None:
         self._directory = shared_directory()
         self._registry = CollectorRegistry()
         self._ask_breakers, self._ask_running, self._ask_waiting = breakers, running, waiting
         self._ask_generations, self._ask_redis = generations, redis_up
+        self._ask_streams, self._ask_tasks = streams, tasks
         # A second series for each, which only OpenMetrics knows.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
         self._make_counters((*models, OTHER), (*outcomes, OTHER))
@@ -125,6 +129,8 @@ class Metrics:
         self._waiting = make(total, "model_calls_waiting", "Calls that wait now", model=any_model)
         self._generations = make(total, "generations_running", "Generations that run now")
         self._redis = make(no, "redis_up", "Whether Redis answers")
+        self._streams = make(total, "open_streams", "WebSockets and event streams that are open")
+        self._tasks = make(total, "tasks", "Tasks of the event loop")
 
     def request(self, edge: str, status: int, seconds: float) -> None:
         """A request was answered with this HTTP status; a WebSocket's is that of its handshake."""
@@ -176,6 +182,8 @@ class Metrics:
         _set_all(self._waiting, self._ask_waiting())
         self._generations[()].set(self._ask_generations())
         self._redis[()].set(self._ask_redis())
+        self._streams[()].set(self._ask_streams())
+        self._tasks[()].set(self._ask_tasks())
 
     def render(self) -> tuple[bytes, str]:
         """What Prometheus reads, and its content type. It takes 5 ms, and among several workers

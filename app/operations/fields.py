@@ -127,9 +127,22 @@ class CampaignContext(OpenObject):
 
 
 class TokenUsage(BaseModel):
+    """The tokens of the answer itself; what failed attempts took is not counted here."""
+
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    cached_tokens: int = Field(0, description="Of the prompt's: known to the provider's cache.")
+    reasoning_tokens: int = Field(0, description="Of the completion's: spent on thinking.")
+    source: str = Field("provider", description="`provider`, or `gateway` where it only estimates.")
+
+
+class Attempt(BaseModel):
+    """What became of one attempt on a model."""
+
+    model: str
+    outcome: str = Field(description="`ok`, or how it failed, such as `stalled` or `limited`.")
+    ms: int = Field(description="Milliseconds; 0 when the model was not called.")
 
 
 class Metadata(BaseModel):
@@ -144,6 +157,11 @@ class Metadata(BaseModel):
     degraded: bool = Field(
         description="True when the answer came from a simpler model than the one asked for."
     )
+    finish_reason: str = Field(
+        "stop", description="`stop`, or `length` when `max_tokens` ended the text before its end."
+    )
+    attempts: list[Attempt] = Field(default_factory=list, description="All, in their order.")
+    cost: float | None = Field(None, description="US dollars; null where no price is known.")
 
 
 class Answer(BaseModel):

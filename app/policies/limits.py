@@ -128,6 +128,7 @@ LEASE = 5.0  # s; whoever makes an answer renews it, and is followed when it lap
 class Spent:
     """What a request took, and how the limits stood then. `at` is Redis's time, or None.
 
+    shared_at: in a cluster, the time of the server that has the limits which all users share.
     mode: what to do about the answer, see `Mode`. payload: what Redis has of it.
     """
 
@@ -135,3 +136,8 @@ class Spent:
     at: str | None = None
     mode: Mode = Mode.LEAD
     payload: bytes = b""
+    shared_at: str | None = None
+
+    def when(self, limit: Limit) -> str | None:
+        """The time at which this limit was taken, as its log has it."""
+        return self.shared_at if limit.per == "global" else self.at

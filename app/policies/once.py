@@ -30,6 +30,7 @@ from app.policies.cache import (
     pack,
     unpack,
 )
+from app.policies.drafts import Drafts
 from app.policies.limits import LEASE, Ask, Mode, Spent
 from app.policies.similar import index_key
 from app.redis import Call, Redis, Script, user_slot
@@ -94,14 +95,15 @@ class Flight:
         try:
             return await asyncio.shield(self.task)
         except asyncio.CancelledError:
-            if self.waiting > 1 or self.task.done():
-                raise
-            self.given_up = True
-            self.task.cancel()
-            await asyncio.wait({self.task})
+            if not self.task.done():
+                if self.waiting > 1:
+                    raise
+                self.given_up = True
+                self.task.cancel()
+                await asyncio.wait({self.task})
             if self.task.cancelled():
                 raise
-            # It was being stored already: the cancellation came too late.
+            # It is stored, or was being stored: the cancellation came too late.
             if (current := asyncio.current_task()) is not None:
                 current.uncancel()
             return self.task.result()
@@ -121,6 +123,7 @@ class Once:
     ) -> None:
         self._redis, self._patience, self._now = redis, patience, now
         self._flights: dict[str, Flight] = {}
+        self.drafts = Drafts(redis, now)
 
     def ask(self, user_id: str, fingerprint: str, wish: Wish, use: CacheUse, ttl: float) -> Ask:
         """What to look for, and where to put the answer; `ttl` is how many seconds it is kept."""

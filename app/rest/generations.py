@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.gateway import Gateway, Transcript, Visit
+from app.gateway import Following, Gateway, Transcript, Visit
 from app.http import limit_headers
+from app.rest.events import error_frame
 from app.rest.responses import JSON
-from app.sse import EventStream, Frame
+from app.sse import Frame, HeldStream
 
 PATH = "/api/v2/generations/{generation_id}"
 
-Events = AsyncGenerator[tuple[str, dict[str, Any]], None]
+
+class Frames:
+    """A generation's events as frames: `event:` is the type, `id:` the cursor, `data:` the JSON."""
+
+    def __init__(self, events: Following) -> None:
+        self._events = events
+        self.position: str | None = None
+
+    def __aiter__(self) -> Frames:
+        return self
+
+    async def __anext__(self) -> Frame:
+        self.position, event = await anext(self._events)
+        return Frame(orjson.dumps(event), event["type"], self.position)
+
+    async def aclose(self) -> None:
+        await self._events.aclose()
 
 
 def wants_stream(request: Request) -> bool:
@@ -25,18 +41,16 @@ def wants_stream(request: Request) -> bool:
     return "text/event-stream" in request.headers.get("accept", "").lower()
 
 
-def stream(visit: Visit, generation_id: str, events: Events) -> EventStream:
-    """A generation's events: `event:` is the type, `id:` the cursor, `data:` the JSON."""
-    place: list[str] = []
-
-    async def frames() -> AsyncGenerator[Frame, None]:
-        async with aclosing(events) as found:
-            async for cursor, event in found:
-                yield Frame(orjson.dumps(event), event["type"], cursor)
-                place[:] = [cursor]
-
-    headers = {**limit_headers(visit.standing), "X-Generation-ID": generation_id}
-    return EventStream(frames(), headers=headers, position=lambda: place[0] if place else None)
+def stream(gateway: Gateway, visit: Visit, generation_id: str, events: Following) -> HeldStream:
+    frames = Frames(events)
+    return HeldStream(
+        frames,
+        visit.caller,
+        gateway.leases,
+        lambda reason: error_frame(reason, visit.request_id, frames.position),
+        headers={**limit_headers(visit.standing), "X-Generation-ID": generation_id},
+        position=lambda: frames.position,
+    )
 
 
 def handler(gateway: Gateway) -> Callable[[Visit, Request], Awaitable[Response]]:
@@ -51,7 +65,7 @@ def handler(gateway: Gateway) -> Callable[[Visit, Request], Awaitable[Response]]
         await gateway.count(visit, 0 if resumed else 1)
         if wants_stream(request):
             followed = await gateway.follow(visit.caller, generation_id, after)
-            return stream(visit, generation_id, followed)
+            return stream(gateway, visit, generation_id, followed)
         return JSON(told(generation_id, await gateway.transcript(visit.caller, generation_id)))
 
     return generation

@@ -25,6 +25,7 @@ from app.errors import (
 from app.operations import OPERATIONS, Operation
 from app.operations.schemas import component_schemas
 from app.rest.batch import BATCH, LONGEST_ID, MOST
+from app.rest.openapi_live import live_paths
 
 DOCS_PAGE = resources.files("app.rest").joinpath("docs.html").read_text()
 
@@ -143,6 +144,20 @@ WISHES = [
         "cached unless this says otherwise, generated text only where it asks for it.",
         "schema": {"type": "string"},
     },
+    {
+        "name": "X-Allow-Degraded",
+        "in": "header",
+        "description": "`false`: no simpler model than the one asked for will do; where it cannot "
+        "answer, that is a 503 with `Retry-After`.",
+        "schema": {"type": "string", "enum": ["true", "false"]},
+    },
+    {
+        "name": "X-On-Disconnect",
+        "in": "header",
+        "description": "`cancel`: the request is given up when its client leaves; else it is "
+        "answered to its end and stored.",
+        "schema": {"type": "string", "enum": ["continue", "cancel"]},
+    },
 ]
 CACHE_HEADERS = {
     "X-Cache": "What the cache did: HIT, MISS, COALESCED or BYPASS.",
@@ -167,6 +182,7 @@ def openapi_document() -> dict[str, Any]:
         "get": _content([a for _, a in refs.values()]),
         "delete": _delete(),
     }
+    paths |= live_paths()
     paths |= _health_paths()
     return {
         "openapi": "3.1.0",
@@ -201,10 +217,17 @@ def _post(operation: Operation[Any, Any], request: Any, answer: Any) -> dict[str
         "parameters": WISHES,
         "requestBody": {"required": True, "content": _json(request)},
         "responses": {
-            "200": _answered("The answer.", answer, LIMIT_HEADERS | CACHE_HEADERS),
+            "200": _streamed(_answered("The answer.", answer, LIMIT_HEADERS | CACHE_HEADERS)),
             **_errors(RUNS),
         },
     }
+
+
+def _streamed(answer: dict[str, Any]) -> dict[str, Any]:
+    """With `Accept: text/event-stream` the same answer as it is written."""
+    told = "Events `started`, `delta`, `reset`, and one of `completed`, `failed`, `cancelled`."
+    stream = {"schema": {"type": "string", "description": told}}
+    return {**answer, "content": {**answer["content"], "text/event-stream": stream}}
 
 
 def _batch() -> dict[str, Any]:

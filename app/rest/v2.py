@@ -21,7 +21,7 @@ from app.errors import (
 from app.gateway import Gateway, Visit
 from app.http import disconnected, limit_headers, read_json
 from app.operations import OPERATIONS, Operation
-from app.rest import batch, generations
+from app.rest import batch, events, generations
 from app.rest.openapi import DOCS_PAGE, openapi_document
 from app.rest.responses import JSON, error_response
 from app.rest.wishes import told, wish
@@ -72,8 +72,8 @@ def _operation(gateway: Gateway, operation: Operation[Any, Any]) -> Handler:
         admission = await gateway.admit(visit, operation)
         if generations.wants_stream(request):
             started = await gateway.start(body, admission, lambda: wish(request))
-            events = await gateway.follow(visit.caller, started.id)
-            return generations.stream(visit, started.id, events)
+            told_live = await gateway.follow(visit.caller, started.id)
+            return generations.stream(gateway, visit, started.id, told_live)
         visit.left = lambda: disconnected(request)
         answer = await gateway.run(body, admission, lambda: wish(request))
         return JSON(answer.body, headers=told(answer))
@@ -127,7 +127,7 @@ def _health(gateway: Gateway) -> list[Route]:
     async def ready(_: Request) -> Response:
         if gateway.health.ready:
             return PlainTextResponse("ready")
-        return PlainTextResponse("not ready: the database cannot be reached", 503)
+        return PlainTextResponse("not ready: it stops, or the database cannot be reached", 503)
 
     return [
         Route("/health", health),
@@ -168,6 +168,7 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
             authenticated(gateway, _content(gateway)),
             methods=["GET", "DELETE"],
         ),
+        Route(events.PATH, authenticated(gateway, events.handler(gateway)), methods=["GET"]),
         Route(
             generations.PATH,
             authenticated(gateway, generations.handler(gateway)),

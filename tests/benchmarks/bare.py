@@ -1,7 +1,8 @@
 """Bare apps to compare with: the same call to the same provider, or to Redis, and nothing else.
 
-    OPENAI_BASE_URL=… REDIS_URL=… uvicorn --factory tests.benchmarks.bare:rest | graphql | cached
+    OPENAI_BASE_URL=… REDIS_URL=… uvicorn --factory tests.benchmarks.bare:NAME
 
+NAME is `rest`, `stream`, `graphql` or `cached`.
 No authentication, limits, storage, events, logs or checks: what the libraries cost by themselves
 in their usual form (`chat.completions.create` with the aiohttp transport; for GraphQL Strawberry's
 own ASGI view with its parser and validation caches).
@@ -21,7 +22,7 @@ import strawberry
 from redis import asyncio as redis
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from strawberry.asgi import GraphQL
 from strawberry.extensions import ParserCache, ValidationCache
@@ -52,6 +53,30 @@ def rest() -> Starlette:
     async def route(request: Request) -> Response:
         orjson.loads(await request.body())
         return Response(orjson.dumps(await complete()), media_type="application/json")
+
+    return Starlette(routes=[Route("/chat", route, methods=["POST"])], lifespan=lifespan)
+
+
+def stream() -> Starlette:
+    """Sends on each chunk of the model's answer as the SDK gives it; `model` is the caller's."""
+
+    async def route(request: Request) -> Response:
+        asked = orjson.loads(await request.body())
+        chunks: Any = await clients[0].chat.completions.create(
+            model=asked["model"],
+            messages=MESSAGES,
+            temperature=0.7,
+            max_tokens=1000,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+
+        async def frames() -> AsyncIterator[bytes]:
+            async for chunk in chunks:
+                yield b"data: %b\n\n" % orjson.dumps(chunk.to_dict(mode="json"))
+            yield b"data: [DONE]\n\n"
+
+        return StreamingResponse(frames(), media_type="text/event-stream")
 
     return Starlette(routes=[Route("/chat", route, methods=["POST"])], lifespan=lifespan)
 

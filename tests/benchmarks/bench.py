@@ -43,6 +43,7 @@ USERS = 20
 
 # As many as a log takes: the limits are decided as in production, and never in the way.
 CONFIG = """
+subscriptions = 100000
 limits = [
   {target = "user", max = 20000},
   {target = "operation:text_generation", max = 20000},

@@ -1,0 +1,65 @@
+"""The caller's events as server-sent events: `GET /api/v2/events`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import CursorExpired, GatewayError, InvalidRequest
+from app.gateway import Follower, Gateway, Visit
+from app.http import limit_headers
+from app.rest.responses import error_body
+from app.sse import HEARTBEAT, Frame, HeldStream
+
+PATH = "/api/v2/events"
+
+
+def handler(
+    gateway: Gateway, *, heartbeat: float = HEARTBEAT
+) -> Callable[[Visit, Request], Awaitable[Response]]:
+    """`event:` is the type, `id:` the cursor, `data:` the event; from behind `Last-Event-ID`."""
+
+    async def events(visit: Visit, request: Request) -> Response:
+        await gateway.allow(visit, "events:subscribe")
+        query = request.query_params
+        after = request.headers.get("last-event-id") or query.get("after")
+        types = [t.strip() for t in query.get("types", "").split(",") if t.strip()]
+        everybody = _switch(query.get("all", "false"))
+        follower = gateway.watch(visit.caller, types or None, after, everybody=everybody)
+        await gateway.count(visit, 0 if after else 1)
+        return HeldStream(
+            _frames(follower, visit.request_id),
+            visit.caller,
+            gateway.leases,
+            lambda reason: error_frame(reason, visit.request_id, follower.cursor),
+            headers=limit_headers(visit.standing),
+            position=lambda: follower.cursor,
+            heartbeat=heartbeat,
+        )
+
+    return events
+
+
+async def _frames(follower: Follower, request_id: str) -> AsyncGenerator[Frame, None]:
+    try:
+        async with aclosing(follower.events()) as events:
+            async for cursor, event in events:
+                yield Frame(event.encode(), event.type, cursor)
+    except CursorExpired as error:
+        # A client that comes back by itself goes on where something is left to read.
+        yield error_frame(error, request_id, error.details["cursor"])
+
+
+def error_frame(error: GatewayError, request_id: str, cursor: str | None = None) -> Frame:
+    """Why a stream ends; a client that keeps the id can go on behind it."""
+    return Frame(orjson.dumps(error_body(error, request_id)), "error", cursor)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise InvalidRequest.at(("all",), "true or false is wanted")
+    return text == "true"

@@ -1,0 +1,264 @@
+"""What a process generates: its leases, who cancels it, how it ends, and who reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.embedded.valkey import EmbeddedValkey, start_valkey
+from app.errors import DependencyUnavailable, ModelTimeout
+from app.generations.generation import Generation, interrupted
+from app.generations.log import CANCELLING, RUNNING, generation_key
+from app.generations.transcript import Event
+from tests.generating import END, KEY, Desk, begun, desks, forever, tell, texts
+from tests.sockets import until
+
+
+@pytest.fixture
+async def desk(redis_url: str) -> AsyncIterator[Desk]:
+    async with desks(redis_url) as [found]:
+        yield found
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    """A server that this test may stop."""
+    server = start_valkey(tmp_path / "valkey", persist=False)
+    yield server
+    os.kill(server.pid, signal.SIGCONT)
+    server.stop()
+
+
+# -- leases
+async def test_a_renewed_lease_does_not_lapse(redis_url: str) -> None:
+    async with desks(redis_url, 2, lease=1.2, reap_every=0.1) as [one, other]:
+        generation = await one.begin(forever)
+        await asyncio.sleep(2.0)
+        assert not (await other.copy()).ended
+        generation.cancel()
+        await generation.transcript.over(5)
+        assert texts(await other.copy()) == ["started", "cancelled"]
+
+
+async def test_readers_everywhere_hear_that_a_process_died(redis_url: str) -> None:
+    async with desks(redis_url, 2, lease=1.0, reap_every=0.1) as [one, other]:
+        await one.begin(forever)
+        follow = other.generations.follow(await other.generations.find("alice", "one"), "one")
+        one.die()
+        async with asyncio.timeout(5):
+            events = [event async for _, event in follow]
+        await follow.aclose()
+        assert [e["type"] for e in events] == ["started", "failed"]
+        assert (events[1]["code"], events[1]["retryable"]) == ("INTERRUPTED", True)
+
+
+async def test_a_process_that_was_taken_for_dead_gives_up(redis_url: str) -> None:
+    async with desks(redis_url, 2, reap_every=60.0) as [one, other]:
+        generation = await one.begin(forever)
+        assert generation.task is not None
+        await one.redis.call("ZADD", RUNNING, 0, KEY)
+        assert await other.log.reap(interrupted()) == 1
+        tell(one, generation.transcript, "The")
+        await asyncio.wait({generation.task}, timeout=5)
+        assert texts(generation.transcript) == ["started", "The", "failed"]
+        assert texts(await other.copy()) == ["started", "failed"]
+        assert await one.redis.call("ZCARD", RUNNING) == 0
+
+
+async def test_after_redis_was_away_the_living_have_time_to_renew(
+    own_valkey: EmbeddedValkey,
+) -> None:
+    given = {"lease": 0.3, "reap_every": 0.05, "renewal": 3.0}
+    async with desks(own_valkey.url, 2, **given) as [one, other]:
+        transcript = await begun(one)
+        await one.log.keep([KEY])
+        os.kill(own_valkey.pid, signal.SIGSTOP)
+        await asyncio.sleep(0.7)
+        os.kill(own_valkey.pid, signal.SIGCONT)
+        await until(lambda: one.redis.up and other.redis.up)
+        # A look that Redis was asked for in its absence may give the lease once more: wait longer.
+        await asyncio.sleep(0.8)
+        assert await one.redis.call("ZCARD", RUNNING) == 1
+        assert not (await one.copy()).ended
+        await one.log.keep([KEY])
+        await one.log.end(transcript, END)
+        assert transcript.events[-1] == END
+
+
+async def test_after_redis_was_away_the_dead_are_found_too(own_valkey: EmbeddedValkey) -> None:
+    given = {"lease": 0.3, "reap_every": 0.05, "renewal": 0.3}
+    async with desks(own_valkey.url, 2, **given) as [one, other]:
+        await begun(one)
+        await one.log.keep([KEY])
+        os.kill(own_valkey.pid, signal.SIGSTOP)
+        await asyncio.sleep(0.7)
+        os.kill(own_valkey.pid, signal.SIGCONT)
+        await until(lambda: one.redis.up and other.redis.up)
+        found = await one.copy()
+        async with asyncio.timeout(5):
+            while not found.ended:
+                await one.log.read(found)
+        assert found.events[-1] == interrupted()
+
+
+# -- cancelling
+async def test_a_wish_to_cancel_reaches_the_process_that_runs_it_once(desk: Desk) -> None:
+    await desk.log.cancel(KEY)
+    assert await desk.log.keep([generation_key("alice", "other")]) == set()
+    assert await desk.log.keep([KEY]) == {KEY}
+    assert await desk.log.keep([KEY]) == set()
+    await desk.redis.call("ZADD", CANCELLING, 1, KEY)  # of long ago
+    await desk.log.keep([])
+    assert await desk.log.keep([KEY]) == set()
+
+
+async def test_a_generation_is_cancelled_from_another_process(redis_url: str) -> None:
+    async with desks(redis_url, 2) as [one, other]:
+        generation = await one.begin(forever)
+        found = await other.generations.find("alice", "one")
+        ended = await other.generations.cancel(found)
+        assert texts(ended) == texts(generation.transcript) == ["started", "cancelled"]
+        assert not other.generations._copies
+
+
+async def test_a_reader_that_leaves_does_not_leave_who_waits_for_the_end(redis_url: str) -> None:
+    async with desks(redis_url, 2) as [one, other]:
+        await one.begin(forever)
+        found = await other.generations.find("alice", "one")
+        follow = other.generations.follow(found, "one")
+        assert (await anext(follow))[1]["type"] == "started"
+        cancelling = asyncio.create_task(other.generations.cancel(found))
+        await until(lambda: found.readers == 2)
+        await follow.aclose()
+        assert (await cancelling).ended
+
+
+async def test_cancelled_elsewhere_while_redis_is_away_is_refused(
+    own_valkey: EmbeddedValkey,
+) -> None:
+    async with desks(own_valkey.url, 2) as [one, other]:
+        generation = await one.begin(forever)
+        found = await other.generations.find("alice", "one")
+        os.kill(own_valkey.pid, signal.SIGSTOP)
+        with pytest.raises(DependencyUnavailable):
+            await other.generations.cancel(found)
+        assert not generation.cancelled
+        own = await one.generations.cancel(generation.transcript)  # this one needs no Redis
+        os.kill(own_valkey.pid, signal.SIGCONT)
+        assert texts(own) == ["started", "cancelled"]
+
+
+async def test_an_end_that_is_being_written_down_is_not_cancelled(
+    own_valkey: EmbeddedValkey,
+) -> None:
+    async def work(_: Generation) -> Event:
+        os.kill(own_valkey.pid, signal.SIGSTOP)
+        return END
+
+    async with desks(own_valkey.url) as [desk]:
+        generation = await desk.begin(work)
+        await until(lambda: generation.ending)
+        generation.cancel()
+        await asyncio.sleep(0)
+        os.kill(own_valkey.pid, signal.SIGCONT)
+        await generation.transcript.over(5)
+        assert texts(generation.transcript) == ["started", "completed"]
+        assert desk.generations._running.keys() <= {KEY}
+
+
+# -- how work ends
+async def test_errors_end_a_generation_as_they_are(desk: Desk) -> None:
+    async def timeout(_: Generation) -> Event:
+        raise ModelTimeout("gpt-4-turbo was too slow", "gpt-4-turbo")
+
+    async def wrong(_: Generation) -> Event:
+        raise ValueError("a secret")
+
+    ends = []
+    for n, work in enumerate((timeout, wrong)):
+        generation = await desk.begin(work, str(n))
+        await generation.transcript.over(5)
+        ends.append(generation.transcript.events[-1])
+    assert [(e["code"], e["retryable"]) for e in ends] == [
+        ("MODEL_TIMEOUT", True),
+        ("INTERNAL_ERROR", False),
+    ]
+    assert "secret" not in str(ends)
+    await until(lambda: not desk.generations._running)
+
+
+async def test_a_stopped_process_ends_what_it_runs(redis_url: str) -> None:
+    async with desks(redis_url, 2) as [one, other]:
+        generation = await one.begin(forever)
+        await one.generations.stop()
+        assert generation.transcript.events[-1] == interrupted()
+        assert texts(await other.copy()) == ["started", "failed"]
+        assert await other.redis.call("ZCARD", RUNNING) == 0
+
+
+# -- readers
+@pytest.mark.parametrize("wish", ["continue", "cancel"])
+async def test_a_reader_that_leaves_before_its_first_event_has_left(desk: Desk, wish: str) -> None:
+    generation = await desk.begin(forever, on_disconnect=wish)
+    follow = desk.generations.follow(generation.transcript, "one")
+    assert generation.transcript.readers == 1
+    await follow.aclose()
+    await follow.aclose()
+    assert generation.transcript.readers == 0
+    assert generation.cancelled is (wish == "cancel")
+
+
+async def test_the_last_reader_that_leaves_cancels_where_that_was_wished(redis_url: str) -> None:
+    async with desks(redis_url, 2) as [one, other]:
+        generation = await one.begin(forever, on_disconnect="cancel")
+        found = await other.generations.find("alice", "one")
+        readers = [other.generations.follow(found, "one") for _ in range(2)]
+        await readers[0].aclose()
+        assert other.generations._copies
+        assert await other.redis.call("ZCARD", CANCELLING) == 0
+        await readers[1].aclose()
+        assert not other.generations._copies
+        await generation.transcript.over(5)
+        assert texts(generation.transcript) == ["started", "cancelled"]
+
+
+@pytest.mark.parametrize("wish", ["continue", "cancel"])
+async def test_who_leaves_while_it_starts_leaves_no_ruin(
+    own_valkey: EmbeddedValkey, wish: str
+) -> None:
+    async def work(_: Generation) -> Event:
+        return END
+
+    async with desks(own_valkey.url) as [desk]:
+        os.kill(own_valkey.pid, signal.SIGSTOP)
+        starting = asyncio.create_task(desk.begin(work, on_disconnect=wish))
+        await until(lambda: desk.generations._running)
+        [generation] = desk.generations._running.values()
+        starting.cancel()
+        await asyncio.wait({starting})
+        os.kill(own_valkey.pid, signal.SIGCONT)
+        await generation.transcript.over(5)
+        wanted = "completed" if wish == "continue" else "cancelled"
+        assert generation.transcript.events[-1]["type"] == wanted
+        await until(lambda: not desk.generations._running and not desk.generations.running)
+
+
+async def test_a_copy_that_nobody_reads_is_not_looked_for(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with desks(redis_url, 2) as [one, other]:
+        await one.begin(forever)
+        for _ in range(3):
+            follow = other.generations.follow(await other.generations.find("alice", "one"), "one")
+            assert (await anext(follow))[1]["type"] == "started"
+            polling = other.generations._polling
+            assert polling is not None
+            await asyncio.sleep(0)  # it looks, and waits for its next look
+            await follow.aclose()
+            await asyncio.wait_for(polling, 5)
+    assert not [r for r in caplog.records if r.levelname == "ERROR"]

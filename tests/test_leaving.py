@@ -1,0 +1,330 @@
+"""Leaving: what becomes of a request whose client goes away, and of one whose process dies."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.asking import events, looking
+from tests.following import (
+    LONG,
+    SLOW,
+    SOON,
+    Told,
+    aborted_within,
+    cancelled,
+    following,
+    frames,
+    gateways,
+    halfway,
+    read,
+    seen,
+    start,
+    streamed,
+)
+from tests.service import (
+    CHARACTER_INPUT,
+    GENERATE,
+    Service,
+    token,
+)
+from tests.sockets import until
+from tests.upstream import PROSE, Behaviour, Upstream
+from tests.wishes import GOOD, TEXT
+
+KEY = "k"
+WAITING = Behaviour(silent=True)
+CANCEL = {"onDisconnect": "CANCEL", "idempotencyKey": KEY}
+
+# A way to ask for a text synchronously, and to be away when the block ends.
+Way = Callable[[Service, bool], Any]
+
+
+# -- ways to ask and leave
+async def over_http(found: Service, cancel: bool) -> None:
+    given = {**CHARACTER_INPUT, **(CANCEL if cancel else {"idempotencyKey": KEY})}
+    await found.graphql(GENERATE, {"input": given})
+
+
+async def over_rest(found: Service, cancel: bool) -> None:
+    wish = {"X-On-Disconnect": "cancel"} if cancel else {}
+    headers = {**found.headers(), "Idempotency-Key": KEY, **wish}
+    await found.http.post(TEXT, json=GOOD[TEXT], headers=headers)
+
+
+async def over_socket(found: Service, cancel: bool) -> None:
+    given = {**CHARACTER_INPUT, **(CANCEL if cancel else {"idempotencyKey": KEY})}
+    async with found.socket() as socket:
+        await socket.acknowledged()
+        await socket.subscribe(GENERATE, {"input": given})
+        await socket.receive(60)
+
+
+async def over_rest_stream(found: Service, cancel: bool) -> None:
+    wish = {"X-On-Disconnect": "cancel"} if cancel else {}
+    async with streamed(found, TEXT, GOOD[TEXT], **wish, **{"Idempotency-Key": KEY}) as response:
+        async for _ in frames(response):
+            pass
+
+
+async def over_subscription(found: Service, cancel: bool) -> None:
+    given = {**CHARACTER_INPUT, **(CANCEL if cancel else {"idempotencyKey": KEY})}
+    await read(found, await start(found, {"characterContent": given}))
+
+
+WAYS: dict[str, Way] = {
+    "GraphQL over HTTP": over_http,
+    "REST": over_rest,
+    "GraphQL over a socket": over_socket,
+    "a REST stream": over_rest_stream,
+    "a subscription": over_subscription,
+}
+
+
+@asynccontextmanager
+async def asking(found: Service, way: Way, cancel: bool) -> AsyncIterator[None]:
+    """Asks from a client of its own; at the block's end that client goes away."""
+    client = Service(found.app, found.parts, found.url)
+    task = asyncio.create_task(way(client, cancel))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await client.http.aclose()
+
+
+async def asked(provider: Upstream, count: int = 1) -> None:
+    await until(lambda: len(provider.requests) >= count)
+
+
+async def at_rest(found: Service) -> None:
+    generations = found.gateway.generations
+    await until(lambda: not generations.running and not generations._running)
+    assert not found.gateway.once._flights
+    assert not generations._copies
+    await until(lambda: not generations.log._dirty and not generations.log._written)
+
+
+async def stored(found: Service) -> list[Any]:
+    body = await found.data("{ contents { edges { node { contentId } } } }")
+    return [edge["node"]["contentId"] for edge in body["contents"]["edges"]]
+
+
+async def again(found: Service) -> httpx2.Response:
+    """The same request with the same key, over REST."""
+    headers = {**found.headers(), "Idempotency-Key": KEY}
+    return await found.http.post(TEXT, json=GOOD[TEXT], headers=headers)
+
+
+# -- by default the work goes on
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_what_was_asked_for_is_made_and_stored_though_its_client_has_left(
+    with_models: Service, provider: Upstream, way: Way
+) -> None:
+    provider.then(SLOW)
+    async with asking(with_models, way, False):
+        await asked(provider)
+    await at_rest(with_models)
+    assert not provider.aborted
+    [content_id] = await stored(with_models)
+    answer = (await with_models.get(f"/api/v2/content/{content_id}")).json()
+    assert answer["content"] == LONG
+    assert await events(with_models) == 1
+    assert len(provider.requests) == 1
+
+
+async def test_who_comes_back_with_the_key_gets_what_was_made_meanwhile(
+    with_models: Service, provider: Upstream
+) -> None:
+    provider.then(SLOW)
+    async with asking(with_models, over_rest, False):
+        await asked(provider)
+    answer = await again(with_models)
+    assert answer.json()["content"] == LONG
+    assert [answer.json()["content_id"]] == await stored(with_models)
+    assert len(provider.requests) == 1
+
+
+# -- cancelled where that was wished
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_where_it_was_wished_the_model_is_stopped_and_nothing_is_left(
+    with_models: Service, provider: Upstream, way: Way
+) -> None:
+    provider.then(Behaviour(text=LONG, pace=0.2))
+    async with asking(with_models, way, True):
+        await asked(provider)
+        began = time.monotonic()
+    await aborted_within(provider, SOON, began)
+    await at_rest(with_models)
+    assert await stored(with_models) == []
+    assert await events(with_models) == 0
+    async with looking(with_models) as redis:
+        left = [key.decode() async for key in redis.scan_iter("*")]
+    assert not [key for key in left if ":once:" in key or ":lease:" in key]
+    answer = await again(with_models)
+    assert (answer.status_code, answer.json()["content"]) == (200, PROSE)
+    assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize("way", [over_rest, over_socket, over_rest_stream])
+async def test_the_key_is_free_at_once_for_whoever_comes_next(
+    with_models: Service, provider: Upstream, way: Way
+) -> None:
+    provider.then(WAITING)
+    async with asking(with_models, way, True):
+        await asked(provider)
+    async with asyncio.timeout(3):  # a lease that was not given up would last 5 s
+        assert (await again(with_models)).json()["content"] == PROSE
+    assert len(provider.aborted) == 1
+
+
+async def test_a_stream_whose_client_leaves_while_it_starts_is_cancelled(
+    with_models: Service, provider: Upstream
+) -> None:
+    provider.always = WAITING
+    running = with_models.gateway.generations._running
+    host, port = with_models.url.removeprefix("http://").split(":")
+    body = b'{"type":"backstory","character_context":{"character_class":"warlock"}}'
+    head = (
+        f"POST {TEXT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token()}\r\n"
+        "accept: text/event-stream\r\nx-on-disconnect: cancel\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    for _ in range(5):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head.encode() + body)
+        async with asyncio.timeout(5):
+            while not running:
+                await asyncio.sleep(0)
+        [generation] = running.values()
+        writer.transport.abort()
+        await generation.transcript.over(5)
+        assert generation.transcript.events[-1]["type"] == "cancelled"
+        await until(lambda: not running)
+    await at_rest(with_models)
+
+
+async def test_an_operation_on_a_socket_that_is_completed_by_its_client_is_left(
+    with_models: Service, provider: Upstream
+) -> None:
+    provider.always = WAITING
+    async with with_models.socket() as socket:
+        await socket.acknowledged()
+        name = await socket.subscribe(GENERATE, {"input": {**CHARACTER_INPUT, **CANCEL}})
+        await asked(provider)
+        began = time.monotonic()
+        await socket.send({"type": "complete", "id": name})
+        await aborted_within(provider, SOON, began)
+        await at_rest(with_models)
+        await socket.send({"type": "ping"})
+        assert (await socket.receive())["type"] == "pong"
+
+
+async def test_another_reader_keeps_it_alive(with_models: Service, provider: Upstream) -> None:
+    provider.then(SLOW)
+    given = {"characterContent": {**CHARACTER_INPUT, "onDisconnect": "CANCEL"}}
+    generation_id = await start(with_models, given)
+    async with aclosing(following(with_models, generation_id)) as staying:
+        told = Told()
+        told.hear(await anext(staying))
+        await halfway(with_models, generation_id)  # this one leaves
+        async for event in staying:
+            told.hear(event)
+    assert (told.last["__typename"], told.text) == ("GenerationCompleted", LONG)
+    assert not provider.aborted
+
+
+# -- the last moment
+async def test_what_is_being_stored_when_it_is_cancelled_is_completed(
+    with_models: Service, provider: Upstream
+) -> None:
+    store, storing, go_on = with_models.gateway.store, asyncio.Event(), asyncio.Event()
+
+    class Slow(type(store)):  # type: ignore[misc]  # the real store, held at its door
+        async def add(self, *given: Any) -> None:
+            storing.set()
+            await go_on.wait()
+            await super().add(*given)
+
+    store.__class__ = Slow
+    for wish in ({}, {"cache": "USE"}, {"idempotencyKey": KEY}):
+        storing.clear()
+        go_on.clear()
+        generation_id = await start(with_models, {"characterContent": {**CHARACTER_INPUT, **wish}})
+        await storing.wait()
+        cancelling = asyncio.create_task(cancelled(with_models, generation_id))
+        [generation] = with_models.gateway.generations._running.values()
+        await until(lambda generation=generation: generation.cancelled)
+        go_on.set()
+        assert (await cancelling)["state"] == "COMPLETED"
+        found = await seen(with_models, generation_id)
+        assert (found["state"], found["content"]["text"]) == ("COMPLETED", PROSE)
+    await at_rest(with_models)
+
+
+# -- two who wait for the same
+CACHED = {**CHARACTER_INPUT, "cache": "USE", "onDisconnect": "CANCEL"}
+
+
+async def coalesced(found: Service, _: bool) -> None:
+    await found.graphql(GENERATE, {"input": CACHED})
+
+
+async def both_wait(found: Service) -> None:
+    flights = found.gateway.once._flights
+    await until(lambda: [f.waiting for f in flights.values()] == [2])
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["who came first", "who joined"])
+async def test_one_of_two_who_wait_may_leave(
+    with_models: Service, provider: Upstream, first: bool
+) -> None:
+    provider.always = SLOW
+    async with AsyncExitStack() as leaving:
+        if first:
+            await leaving.enter_async_context(asking(with_models, coalesced, True))
+            await asked(provider)
+        staying = asyncio.create_task(with_models.data(GENERATE, {"input": CACHED}))
+        await asked(provider)
+        if not first:
+            await leaving.enter_async_context(asking(with_models, coalesced, True))
+        await both_wait(with_models)
+    await until(lambda: with_models.gateway.generations.running == 1)
+    body = await staying
+    assert body["generateCharacterContent"]["content"]["text"] == LONG
+    assert (len(provider.requests), provider.aborted) == (1, [])
+
+
+async def test_when_both_leave_it_is_given_up(with_models: Service, provider: Upstream) -> None:
+    provider.then(WAITING)
+    async with asking(with_models, coalesced, True), asking(with_models, coalesced, True):
+        await both_wait(with_models)
+        began = time.monotonic()
+    await aborted_within(provider, SOON, began)
+    await at_rest(with_models)
+    assert await stored(with_models) == []
+    body = await with_models.data(GENERATE, {"input": CACHED})
+    assert body["generateCharacterContent"]["content"]["text"] == PROSE
+
+
+async def test_on_two_gateways_the_other_makes_it_when_one_leaves(
+    tmp_path: Path, redis_url: str, provider: Upstream
+) -> None:
+    provider.then(WAITING)
+    async with gateways(tmp_path, redis_url, provider) as [one, other]:
+        async with asking(one, coalesced, True):
+            await asked(provider)
+            staying = asyncio.create_task(other.data(GENERATE, {"input": CACHED}))
+            await until(lambda: other.gateway.once._flights)
+        async with asyncio.timeout(3):
+            body = await staying
+        assert body["generateCharacterContent"]["content"]["text"] == PROSE
+        assert len(provider.aborted) == 1
