@@ -58,6 +58,10 @@ class GroupCommit:
             entry.expired = True
             raise DependencyUnavailable("database") from None
 
+    def marked(self, event_id: str) -> bool:
+        """Whether a note about this event waits to be written."""
+        return event_id in self._marks
+
     def mark(self, event_ids: Iterable[str]) -> None:
         """Has these events marked as published with the next commit, or within about a second."""
         for event_id in event_ids:

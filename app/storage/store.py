@@ -193,7 +193,8 @@ class Store:
             .limit(limit)
         )
         payloads = await self._database.read(lambda c: c.scalars(query).all())
-        return [Event.decode(payload) for payload in payloads]
+        found = map(Event.decode, payloads)
+        return [event for event in found if not self._commits.marked(event.id)]
 
     async def first_answer(self, user_id: str, key: str) -> tuple[str, Record] | None:
         """The fingerprint and the result that answered this idempotency key in the last day."""
