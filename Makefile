@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: help dev test lint types schema check bench bench-streams chaos soak constraints clean
+.PHONY: help dev test test-servers lint types schema check bench bench-streams chaos soak constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
 	@echo "make test    set up and run all tests"
+	@echo "make test-servers   the tests that need a PostgreSQL server and a Redis Cluster"
 	@echo "make check   lint, types, schema and tests, as CI runs them"
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
 	@echo "make bench-streams   the same for answers that are streamed"
@@ -33,6 +34,21 @@ dev: $(READY)
 test: $(READY)
 	@echo "== testing"
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# Valkey, which makes the cluster, came with the environment; PostgreSQL may have to be installed.
+test-servers: $(READY)
+	@echo "== testing on PostgreSQL and on a Redis Cluster"
+	@$(BIN)/python -m tests.postgres || { \
+		echo "== installing PostgreSQL"; \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+			&& apt-get update -qq \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
+		$(BIN)/python -m tests.postgres; \
+	} || { \
+		echo "PostgreSQL's programs are missing: install its server package, or put initdb on PATH"; \
+		exit 1; \
+	}
+	@$(BIN)/python -m pytest -m servers -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(READY)
 	@echo "== ruff"

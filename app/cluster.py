@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import Any
 
-from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 from redis.exceptions import MovedError, RedisClusterException
 
@@ -56,6 +56,7 @@ class Cluster(RedisCluster):
         self.commands_parser: Any = Keys()
         self._starting: asyncio.Task[None] | None = None
         self._looked = 0.0
+        self.elder: Cluster | None = None  # another client of the cluster, which may know of more
 
     # -- the topology
     async def initialize(self, *_: Any, **__: Any) -> Cluster:
@@ -82,7 +83,10 @@ class Cluster(RedisCluster):
 
     async def _leave_silent_nodes(self) -> None:
         """Ask only those for the topology that answer now; afterwards all are known again."""
-        nodes = self.nodes_manager.startup_nodes
+        nodes = dict(self.nodes_manager.startup_nodes)
+        for name, node in self.elder.nodes_manager.nodes_cache.items() if self.elder else ():
+            if name not in nodes:
+                nodes[name] = ClusterNode(node.host, node.port, **self.connection_kwargs)
         asked = {asyncio.create_task(n.execute_command("PING")): n for n in nodes.values()}
         left: set[asyncio.Task[Any]] = set(asked)
         found: list[Any] = []
@@ -94,6 +98,9 @@ class Cluster(RedisCluster):
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+        for name, node in nodes.items():
+            if node not in found and name not in self.nodes_manager.startup_nodes:
+                await node.disconnect()
         if found:
             self.nodes_manager.startup_nodes = {node.name: node for node in found}
 

@@ -179,6 +179,7 @@ class Gateway:
         operation = making.operation
         started = {
             "operation": operation.name,
+            "user_id": making.caller.id,
             "on_disconnect": "continue" if making.wish.stay else "cancel",
         }
         return await self.generations.begin(
@@ -319,10 +320,8 @@ class Gateway:
             if not found:
                 raise
         record = next(iter(found.values()))
-        operation = OPERATIONS[record.operation]
-        text = record.answer["content"] if operation.streams else None
         key = generation_key(caller.id, generation_id)
-        return kept.transcript(key, generation_id, operation.name, record.answer, text)
+        return kept.transcript(key, generation_id, record.operation, *told(record))
 
     async def follow(
         self, caller: Caller, generation_id: str, after: str | None = None
@@ -385,3 +384,9 @@ class Gateway:
     @staticmethod
     def permissions(caller: Caller) -> list[str]:
         return [p for p in PERMISSIONS if caller.may(p)]
+
+
+def told(record: Record) -> tuple[dict[str, Any], str | None]:
+    """A stored answer, and the prose of it that is told while it is written."""
+    text = record.answer["content"] if OPERATIONS[record.operation].streams else None
+    return record.answer, text

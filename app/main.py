@@ -18,13 +18,15 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
-from app.errors import SettingsError
+from app.errors import DependencyUnavailable, SettingsError
 from app.events.fanout import Fanout
 from app.events.log import EventLog
 from app.events.relay import Relay
-from app.gateway import Gateway
+from app.gateway import Gateway, told
+from app.generations import kept
 from app.generations.generations import Generations
 from app.generations.log import GenerationLog
+from app.generations.transcript import Event
 from app.leases import Leases
 from app.llm.base import Outcome
 from app.llm.breaker import Breakers, Rules
@@ -148,7 +150,14 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     )
     names = [m.name for m in settings.models]
     breakers = Breakers(redis, names, rules=Rules(lease=settings.model_timeout + PROBED))
-    generations = Generations(GenerationLog(redis))
+
+    async def left(started: Event) -> list[Event] | None:
+        """What a generation stored before its process died."""
+        user_id, generation_id = started.get("user_id", ""), started.get("generation_id", "")
+        found = await store.get_many(user_id, [generation_id])
+        return kept.ending(*told(found[generation_id])) if found else None
+
+    generations = Generations(GenerationLog(redis), left=left)
     found = limits(settings)
     metrics = Metrics(
         models=[*names, STORYTELLER],
@@ -171,7 +180,8 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     )
 
     async def redis_answers() -> None:
-        await redis.call("PING", budget=1.0)
+        if await redis.check() is not None:
+            raise DependencyUnavailable("redis")
 
     limiter = RateLimiter(
         redis,

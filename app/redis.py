@@ -178,12 +178,14 @@ class Redis:
     async def _within(
         self, keys: Sequence[Any], work: Callable[..., Any], *args: Any, budget: float | None
     ) -> Any:
+        budget, node = budget or self._budget, ""
         async with self._free:
-            node = self._owner(keys)
-            if node in self._probing:
-                raise DependencyUnavailable("redis")
             try:
-                async with Silence(budget or self._budget):
+                if "" in self._probing:
+                    raise DependencyUnavailable("redis")
+                if isinstance(self._client, Cluster):
+                    node = await self._master(self._client, keys, budget)
+                async with Silence(budget):
                     reply = await work(*args)
             except (*AWAY, exceptions.RedisError) as error:
                 self._failure(error, node, keys)
@@ -192,11 +194,18 @@ class Redis:
             self._failed.pop(node, None)
         return reply
 
-    def _owner(self, keys: Sequence[Any]) -> str:
-        """Whose breaker it is; that of what has no key, or no known master, has no name."""
-        if not keys or not isinstance(self._client, Cluster):
-            return ""
-        return self._client.owner(_text(keys[0]))
+    async def _master(self, client: Cluster, keys: Sequence[Any], budget: float) -> str:
+        """Whose breaker it is; that of what has no key, and of the topology, has no name.
+
+        The topology and the command each have a budget: on a busy loop two new connections, one
+        after the other, take more turns than one budget has.
+        """
+        async with Silence(budget):
+            await client.initialize()
+        node = client.owner(_text(keys[0])) if keys else ""
+        if node in self._probing:
+            raise DependencyUnavailable("redis")
+        return node
 
     def _failure(self, error: Exception, node: str, keys: Sequence[Any]) -> None:
         if not _away(error):
@@ -261,6 +270,8 @@ class Redis:
             return Reader(connect(self.url, max_connections=4, socket_timeout=None))
         if self._streams is None:
             self._streams = connect(self.url, max_connections=READERS, socket_timeout=None)
+            if isinstance(self._streams, Cluster) and isinstance(self._client, Cluster):
+                self._streams.elder = self._client
         return Reader(self._streams, shared=True)
 
     async def close(self) -> None:

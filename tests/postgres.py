@@ -9,6 +9,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,13 +118,20 @@ def _children(parent: int) -> list[int]:
     return [int(pid) for pid in found.split()]
 
 
+def missing() -> str | None:
+    """Why there can be no server here; None when there can."""
+    if programs() is None:
+        return "PostgreSQL's programs (initdb, pg_ctl, postgres) are not installed"
+    if os.geteuid() == 0 and unprivileged() is None:
+        return "PostgreSQL refuses to run as root, and there is no user postgres or nobody"
+    return None
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
-    found = programs()
-    if found is None:
-        pytest.skip("PostgreSQL's programs (initdb, pg_ctl, postgres) are not installed")
-    if os.geteuid() == 0 and unprivileged() is None:
-        pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+    found, reason = programs(), missing()
+    if found is None or reason:
+        pytest.fail(f"{reason}; `make test-servers` installs what it may")
     # Under the system's own folder, for a socket's path may have 107 bytes and pytest's are long.
     folder = Path(tempfile.mkdtemp(prefix="loregate-pg-"))
     try:
@@ -176,3 +184,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh, migrated database of either kind."""
     found: str = request.getfixturevalue(f"{request.param}_database")
     return found
+
+
+if __name__ == "__main__":
+    sys.exit(missing())

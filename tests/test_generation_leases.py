@@ -262,3 +262,26 @@ async def test_a_copy_that_nobody_reads_is_not_looked_for(
             await follow.aclose()
             await asyncio.wait_for(polling, 5)
     assert not [r for r in caplog.records if r.levelname == "ERROR"]
+
+
+async def test_what_a_dead_process_had_stored_is_told_as_completed(redis_url: str) -> None:
+    """It had told its own reader so, and could not write that down."""
+    asked: list[Event] = []
+
+    async def left(started: Event) -> list[Event] | None:
+        asked.append(started)
+        return [{"type": "reset"}, {"type": "delta", "text": "The whole."}, END]
+
+    async with desks(redis_url, 2, lease=0.4, reap_every=0.05, left=left) as [one, other]:
+        generation = await one.begin(forever, user_id="alice")
+        tell(one, generation.transcript, "The wh")
+        one.die()
+        found = await other.copy()
+        async with asyncio.timeout(5):
+            while not found.ended:
+                await asyncio.sleep(0.01)
+                await other.log.read(found)
+        told = texts(found)
+        assert told[0] == "started"
+        assert told[-3:] == ["reset", "The whole.", "completed"]
+        assert {e["user_id"] for e in asked} == {"alice"}

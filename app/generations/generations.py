@@ -2,7 +2,8 @@
 
 A generation runs in one process; its transcript is read there from memory and elsewhere from
 Redis. A process holds its generations by leases, and each looks for those whose process died and
-ends them: with `failed`, which may be tried again. So each generation has exactly one last event.
+ends them: with its content where that was stored, else with `failed`, which may be tried again. So
+each generation has exactly one last event.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 from app.errors import DependencyUnavailable, GatewayError, InternalError, NotFound
 from app.generations.following import Following
 from app.generations.generation import Generation, failed, interrupted
-from app.generations.log import LEASE, GenerationLog, generation_key
+from app.generations.log import LEASE, GenerationLog, Left, generation_key
 from app.generations.telling import Telling
 from app.generations.transcript import Event, Transcript
 
@@ -43,8 +44,10 @@ class Generations:
         grace: float = GRACE,
         reap_every: float = REAP_EVERY,
         renewal: float = RENEWAL,
+        left: Left | None = None,
     ) -> None:
-        self.log = log
+        """`left` tells by a generation's first event what it stored before its process died."""
+        self.log, self._left_behind = log, left
         self._grace, self._reap_every, self._renewal = grace, reap_every, renewal
         self._running: dict[str, Generation] = {}
         self._copies: dict[str, tuple[Transcript, float]] = {}
@@ -181,7 +184,7 @@ class Generations:
             if loop.time() < self._patient:
                 await self.log.look()
                 return
-            found = await self.log.reap(interrupted())
+            found = await self.log.reap(interrupted(), self._left_behind)
         except DependencyUnavailable:
             self._patient = loop.time() + self._renewal
             raise

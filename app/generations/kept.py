@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.generations.transcript import APART, Transcript
+from app.generations.transcript import APART, Event, Transcript
 
 
 def transcript(
@@ -13,12 +13,18 @@ def transcript(
     """Its events stand behind any that it once had; a reader that comes back begins anew."""
     found = Transcript(key)
     found.append({"type": "started", "generation_id": generation_id, "operation": operation})
-    place = 2 * APART
-    if text is not None:
-        found.append({"type": "reset", "attempt": 1, "reason": "replayed"}, place)
-        found.append({"type": "delta", "seq": 1, "text": text}, place + 1)
-    found.append(completed(body, "hit"), place + 2)
+    for at, event in enumerate(ending(body, text), 2 * APART):
+        found.append(event, at)
     return found
+
+
+def ending(body: dict[str, Any], text: str | None) -> list[Event]:
+    """What is told to whoever may have heard only a part: all of it again, and its end."""
+    told: list[Event] = []
+    if text is not None:
+        told.append({"type": "reset", "attempt": 1, "reason": "replayed"})
+        told.append({"type": "delta", "seq": 1, "text": text})
+    return [*told, completed(body, "hit")]
 
 
 def completed(body: dict[str, Any], cache: str) -> dict[str, Any]:

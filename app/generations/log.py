@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -38,6 +38,8 @@ APPEND, CANCEL, END, KEEP, LAPSED = (
     Script(_source.joinpath(f"{name}.lua").read_text())
     for name in ("append", "cancel", "end", "keep", "lapsed")
 )
+
+Left = Callable[[Event], Awaitable[list[Event] | None]]
 
 log = logging.getLogger(__name__)
 
@@ -229,8 +231,10 @@ class GenerationLog:
         """Ask the process that runs it to cancel it. Raises `DependencyUnavailable`."""
         await self.redis.run(CANCEL, [CANCELLING], [key])
 
-    async def reap(self, event: Event) -> int:
+    async def reap(self, event: Event, left: Left | None = None) -> int:
         """End the generations whose process died, with this event; how many there were.
+
+        `left` tells, by its first event, what one left behind that was stored before the death.
 
         Raises:
             DependencyUnavailable: Redis is away.
@@ -238,11 +242,19 @@ class GenerationLog:
         found = await self.redis.run(LAPSED, [RUNNING], [REAPED, _ms(self._lease)])
         ended = 0
         for key in found:
-            args = [_ms(self._life), APART, orjson.dumps(event)]
             with contextlib.suppress(DependencyUnavailable):  # its turn comes again after a lease
+                found_left = await left(await self._first(key)) if left is not None else None
+                events = map(orjson.dumps, found_left or [event])
+                args = [_ms(self._life), APART, *events]
                 ended += await self.redis.run(END, [key.decode()], args)
                 await self.redis.call("ZREM", RUNNING, key)
         return ended
+
+    async def _first(self, key: bytes) -> Event:
+        """A generation's first event; an empty one where its stream is gone."""
+        copy = Transcript(key.decode())
+        _add(copy, await self.redis.call("XRANGE", key, "-", "+", "COUNT", 1))
+        return copy.events[0] if copy.events else {}
 
 
 def _end_with(transcript: Transcript, reply: Sequence[bytes]) -> None:

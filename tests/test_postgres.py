@@ -1,0 +1,150 @@
+"""What the service does on SQLite it does on PostgreSQL too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.embedded.valkey import start_valkey
+from app.errors import DependencyUnavailable
+from app.events.log import START
+from tests import (
+    service,
+    test_batch,
+    test_contents,
+    test_event_stream,
+    test_graphql_once,
+    test_idempotency,
+    test_parents,
+    test_subscriptions,
+)
+from tests.again import again
+from tests.asking import ask, told
+from tests.service import Service
+from tests.upstream import Behaviour, Upstream
+from tests.wishes import GOOD, TEXT
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+async def loregate(
+    tmp_path: Path, redis_url: str, postgres_database: str
+) -> AsyncIterator[Service]:
+    given = service.settings(tmp_path, redis_url, database_url=postgres_database)
+    async with service.running(given) as found:
+        yield found
+
+
+@pytest.fixture
+async def with_models(
+    tmp_path: Path, redis_url: str, postgres_database: str, provider: Upstream
+) -> AsyncIterator[Service]:
+    given = service.settings(
+        tmp_path, redis_url, database_url=postgres_database, openai_base_url=provider.url
+    )
+    async with service.running(given) as found:
+        yield found
+
+
+SHARED = again(
+    test_batch,
+    test_contents,
+    test_event_stream,
+    test_graphql_once,
+    test_idempotency,
+    test_parents,
+    test_subscriptions,
+    needs={"loregate", "with_models"},
+)
+globals().update(SHARED)
+
+
+async def test_the_service_runs_on_postgresql(loregate: Service, postgres_database: str) -> None:
+    assert loregate.parts.settings.database == postgres_database
+
+
+@contextlib.asynccontextmanager
+async def two(
+    directory: Path, redis_url: str, database_url: str, provider: Upstream
+) -> AsyncIterator[list[Service]]:
+    """Two gateways that share Redis and the database."""
+    async with contextlib.AsyncExitStack() as stack:
+        found = []
+        for n in range(2):
+            (directory / str(n)).mkdir()
+            given = service.settings(
+                directory / str(n),
+                redis_url,
+                database_url=database_url,
+                openai_base_url=provider.url,
+            )
+            found.append(await stack.enter_async_context(service.running(given)))
+        yield found
+
+
+async def test_a_key_is_answered_once_by_two_gateways_without_redis(
+    tmp_path: Path, postgres_database: str, provider: Upstream
+) -> None:
+    """The database's unique key decides between two models' answers."""
+    server = start_valkey(tmp_path / "valkey", persist=False)
+    try:
+        async with two(tmp_path, server.url, postgres_database, provider) as (one, other):
+            server.stop()
+            provider.then(*[Behaviour(delay=0.3)] * 2)
+            answers = await asyncio.gather(*(ask(x, TEXT, key="k") for x in (one, other)))
+            assert answers[0].status_code == 200
+            assert answers[0].content == answers[1].content
+            assert (await ask(other, TEXT, key="k")).content == answers[0].content
+    finally:
+        server.stop()
+
+
+async def test_what_was_stored_while_redis_was_away_is_published_after_it(
+    tmp_path: Path, postgres_database: str, provider: Upstream
+) -> None:
+    """Each event once, in stored order, and to a subscriber that has waited through it."""
+    server = start_valkey(tmp_path / "valkey", persist=True)
+    given = service.settings(
+        tmp_path, server.url, database_url=postgres_database, openai_base_url=provider.url
+    )
+    try:
+        async with service.running(given) as found:
+            before = told(await ask(found, TEXT))[1]
+            server.stop()
+            lost = [told(await ask(found, TEXT))[1] for _ in range(3)]
+            server = start_valkey(tmp_path / "valkey", persist=True)
+            async with asyncio.timeout(20):
+                while len(page := await events(found)) < 4:
+                    await asyncio.sleep(0.1)
+        assert page == [before, *lost]
+    finally:
+        server.stop()
+
+
+async def events(found: Service) -> list[str]:
+    """The published contents' ids, in the log's order; none while Redis is not back yet."""
+    with contextlib.suppress(DependencyUnavailable):
+        page = await found.gateway.log.read(0, START)
+        return [e.event.payload["content_id"] for e in page.entries]
+    return []
+
+
+async def test_what_is_deleted_on_one_gateway_is_gone_on_the_other(
+    tmp_path: Path, redis_url: str, postgres_database: str, provider: Upstream
+) -> None:
+    async with two(tmp_path, redis_url, postgres_database, provider) as (one, other):
+        _, content_id = told(await ask(one, TEXT, cache="max-age=60"))
+        path = f"/api/v2/content/{content_id}"
+        assert (await other.get(path)).json()["content_id"] == content_id
+        deleted = await other.http.delete(path, headers=other.headers())
+        assert deleted.status_code in (200, 204)
+        assert (await one.get(path)).status_code == 404
+        again_made = await one.http.post(
+            TEXT, json=GOOD[TEXT], headers={**one.headers(), "Cache-Control": "max-age=60"}
+        )
+        assert told(again_made)[1] != content_id
