@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-JOBS ?= 2
+# More than cores: half of the tests wait for time-outs and processes.
+JOBS ?= 3
 
-.PHONY: help dev test test-servers lint types schema check bench bench-streams chaos soak constraints clean
+.PHONY: help dev test test-servers lint types schema check bench bench-streams bench-subscribers chaos soak constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -15,6 +16,7 @@ help:
 	@echo "make check   lint, types, schema and tests, as CI runs them"
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
 	@echo "make bench-streams   the same for answers that are streamed"
+	@echo "make bench-subscribers   one event to thousands of WebSockets"
 	@echo "make chaos   kill processes and connections under load for ten minutes, then check the promises"
 	@echo "make soak    ten minutes of steady load; memory, files and tasks must be given back"
 
@@ -72,6 +74,10 @@ bench: $(READY)
 bench-streams: $(READY)
 	@echo "== measuring streams"
 	@$(BIN)/python -m tests.benchmarks.streams $(ARGS)
+
+bench-subscribers: $(READY)
+	@echo "== measuring"
+	@$(BIN)/python tests/benchmarks/subscribers.py $(ARGS)
 
 chaos: $(READY)
 	@echo "== striking"

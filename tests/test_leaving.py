@@ -278,9 +278,10 @@ async def coalesced(found: Service, _: bool) -> None:
     await found.graphql(GENERATE, {"input": CACHED})
 
 
-async def both_wait(found: Service) -> None:
+async def both_wait(found: Service, provider: Upstream) -> None:
     flights = found.gateway.once._flights
     await until(lambda: [f.waiting for f in flights.values()] == [2])
+    await asked(provider)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["who came first", "who joined"])
@@ -296,7 +297,7 @@ async def test_one_of_two_who_wait_may_leave(
         await asked(provider)
         if not first:
             await leaving.enter_async_context(asking(with_models, coalesced, True))
-        await both_wait(with_models)
+        await both_wait(with_models, provider)
     await until(lambda: with_models.gateway.generations.running == 1)
     body = await staying
     assert body["generateCharacterContent"]["content"]["text"] == LONG
@@ -306,7 +307,7 @@ async def test_one_of_two_who_wait_may_leave(
 async def test_when_both_leave_it_is_given_up(with_models: Service, provider: Upstream) -> None:
     provider.then(WAITING)
     async with asking(with_models, coalesced, True), asking(with_models, coalesced, True):
-        await both_wait(with_models)
+        await both_wait(with_models, provider)
         began = time.monotonic()
     await aborted_within(provider, SOON, began)
     await at_rest(with_models)
