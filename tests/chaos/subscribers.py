@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from abc import ABC, abstractmethod
 from typing import Any
 
 import aiohttp
@@ -46,7 +47,7 @@ def mark_of(cursor: str) -> Mark:
     return mark
 
 
-class Subscriber:
+class Subscriber(ABC):
     """What both kinds share: where they are, what they heard, and that they come back."""
 
     kind = ""
@@ -69,12 +70,13 @@ class Subscriber:
             self._ledger.counts[f"{self.kind} reconnects"] += 1
             await asyncio.sleep(PAUSE)
 
+    @abstractmethod
     async def _connected(self, at: str) -> None:
-        raise NotImplementedError
+        """Subscribe there, and hear events until the connection ends."""
 
+    @abstractmethod
     def drop(self) -> bool:
         """Break its connection; whether it had one."""
-        raise NotImplementedError
 
     def _hear(self, event_id: str, content_id: str, cursor: str) -> None:
         self.heard.append(Heard(event_id, content_id, mark_of(cursor)))
