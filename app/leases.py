@@ -109,10 +109,13 @@ class Leases:
         loop, looked = asyncio.get_running_loop(), 0.0
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            self._look(loop.time())
-            if loop.time() - looked >= REVOKED_EVERY:
-                looked = loop.time()
-                await self.end_revoked()
+            try:
+                self._look(loop.time())
+                if loop.time() - looked >= REVOKED_EVERY:
+                    looked = loop.time()
+                    await self.end_revoked()
+            except Exception:  # one holder's fault must not let all other tokens hold for ever
+                log.exception("a lease could not be looked at")
 
     def _look(self, now: float) -> None:
         wall = self._now()

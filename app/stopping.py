@@ -37,12 +37,14 @@ def heeded(leases: Leases) -> Iterator[None]:
             loop.call_soon_threadsafe(begin, number)
 
     def begin(number: int) -> None:
-        leases.end_all()
         waiting.add(loop.create_task(farewell(number), name="farewell"))
 
     async def farewell(number: int) -> None:
-        await leases.emptied(FAREWELL)
-        _hand_on(servers[number], number)
+        try:
+            leases.end_all()
+            await leases.emptied(FAREWELL)
+        finally:  # whatever fails here, the process stops
+            _hand_on(servers[number], number)
 
     for number in SIGNALS:
         signal.signal(number, heed)

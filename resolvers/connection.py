@@ -92,6 +92,7 @@ class Connection:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lease = asyncio.timeout(None)
         self._closing: Closing | None = None
+        self._ended = False  # no message is awaited any more, whoever closed
         self._sending: float | None = None  # since when, in the event loop's time
         self._heard = self._pinged = 0.0  # when
 
@@ -125,8 +126,11 @@ class Connection:
             await self._initialise()
             async with self._lease:
                 self._leases.hold(self)
-                while True:
-                    await self._handle(await self._receive())
+                try:
+                    while True:
+                        await self._handle(await self._receive())
+                finally:
+                    self._ended = True
         except Closing as closing:
             return closing
         except TimeoutError:
@@ -163,7 +167,7 @@ class Connection:
             await self._send({"type": "ping"})
 
     def _close(self, closing: Closing) -> None:
-        if self._closing is None:
+        if self._closing is None and not self._ended:
             self._closing = closing
             self._lease.reschedule(asyncio.get_running_loop().time())
 

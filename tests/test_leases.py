@@ -249,6 +249,17 @@ async def test_what_comes_while_a_socket_closes_is_behind_its_place(loregate: Se
     await again.aclose()
 
 
+async def test_a_socket_that_closes_anyway_may_be_told_to_end(loregate: Service) -> None:
+    """A signal may come while a client's own close is answered."""
+    async with loregate.socket() as socket:
+        await socket.acknowledged()
+        await until(lambda: len(loregate.gateway.leases) == 1)
+        (connection,) = loregate.gateway.leases._holders
+    await until(lambda: len(loregate.gateway.leases) == 0)
+    connection.end(ShuttingDown())
+    connection.look(asyncio.get_running_loop().time() + 1e6)
+
+
 @asynccontextmanager
 async def pair(directory: Path, redis_url: str) -> AsyncIterator[list[Service]]:
     """Two gateways that share everything."""

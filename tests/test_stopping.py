@@ -75,6 +75,25 @@ async def two_signals() -> str:
         return "ok" if len(leases) == 1 else "released"
 
 
+class Broken(Holder):
+    def end(self, _: GatewayError) -> None:
+        self.told.set()
+        raise RuntimeError("a fault of ours")
+
+
+async def with_a_fault() -> str:
+    """Whatever goes wrong with a farewell, the server stops."""
+    server, leases = asyncio.Event(), Leases(nothing_is_revoked)
+    loop = asyncio.get_running_loop()
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(server.set))
+    with heeded(leases):
+        holder = Broken(leases)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(holder.told.wait(), 5)
+        await asyncio.wait_for(server.wait(), 5)
+        return "ok"
+
+
 async def given_back() -> str:
     """What heard the signals before hears them again afterwards."""
 
@@ -86,7 +105,7 @@ async def given_back() -> str:
     return "ok" if during is not mine and signal.getsignal(signal.SIGTERM) is mine else "kept"
 
 
-@pytest.mark.parametrize("name", ["one_signal", "two_signals", "given_back"])
+@pytest.mark.parametrize("name", ["one_signal", "two_signals", "with_a_fault", "given_back"])
 async def test_a_signal_is_handed_on_when_what_is_open_is_closed(name: str) -> None:
     program = (
         f"import asyncio; from tests import test_stopping as t; print(asyncio.run(t.{name}()))"
