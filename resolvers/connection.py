@@ -87,6 +87,7 @@ class Connection:
         self._ws, self._patience = ws, patience
         self._executor, self._gateway, self._leases = executor, gateway, gateway.leases
         self._caller: Caller | None = None
+        self._loop = asyncio.get_running_loop()  # looking it up is a system call in Python 3.11
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._lives: dict[str, Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -169,14 +170,14 @@ class Connection:
     def _close(self, closing: Closing) -> None:
         if self._closing is None and not self._ended:
             self._closing = closing
-            self._lease.reschedule(asyncio.get_running_loop().time())
+            self._lease.reschedule(self._loop.time())
 
     def _farewell(self) -> dict[str, Any]:
         places = {name: live.cursor for name, live in self._lives.items()}
         return {"type": "ping", "payload": {"cursors": {n: c for n, c in places.items() if c}}}
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -184,7 +185,7 @@ class Connection:
     # -- messages
     async def _receive(self) -> dict[str, Any]:
         message = await self._ws.receive()
-        self._heard = asyncio.get_running_loop().time()
+        self._heard = self._loop.time()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
         try:
@@ -202,9 +203,9 @@ class Connection:
 
     async def _send_text(self, text: str) -> None:
         if first := self._sending is None:  # others may be waiting behind it
-            self._sending = asyncio.get_running_loop().time()
+            self._sending = self._loop.time()
         try:
-            await self._ws.send_text(text)
+            await self._ws.send({"type": "websocket.send", "text": text})
         except (RuntimeError, OSError) as error:  # it was closed in the meantime
             raise WebSocketDisconnect(1006) from error
         finally:

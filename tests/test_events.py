@@ -193,7 +193,8 @@ async def test_a_reader_ahead_of_its_process_is_not_sent_back(redis_url: str) ->
         waiting = asyncio.create_task(reader.take(3))
         await joined(fanout, 1)
         await log.publish([event("alice", 3)])
-        fanout._append(0, (await log.read(0, fanout.tails[0].head)).entries)
+        page = await log.read(0, fanout.tails[0].head)
+        await fanout._wake(fanout._append(0, page.entries))
         assert await waiting == ["alice-1", "alice-2", "alice-3"]
 
 

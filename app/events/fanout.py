@@ -17,6 +17,9 @@ from app.events.tail import Tail
 from app.events.types import Event
 
 BATCH = 500  # entries of one XREAD
+# Subscribers woken before those have had their turn: 2 ms of work, which others need not wait for
+# and in which less is allocated than starts the collector. All at once, 5,000 cost a third more.
+TOGETHER = 64
 TRIM_EVERY = 60.0  # s
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,7 @@ class Fanout:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
+        self.loop = asyncio.get_running_loop()
         partitions = range(self.log.partitions)
         # In a cluster partitions live on different servers: a reader each; else one for all.
         groups = [[p] for p in partitions] if self.log.redis.clustered else [list(partitions)]
@@ -64,7 +68,7 @@ class Fanout:
                         if not found:
                             break  # quiet: a moment to see whether this is still the same log
                         for name, rows in found:
-                            self._append(names[name], entries(rows))
+                            await self._wake(self._append(names[name], entries(rows)))
                 except DependencyUnavailable:
                     await asyncio.sleep(PATIENCE[min(failed, len(PATIENCE) - 1)])
                     failed += 1
@@ -89,15 +93,29 @@ class Fanout:
             for follower in group:
                 follower.renewed()
 
-    def _append(self, partition: int, found: Sequence[Entry]) -> None:
+    def _append(self, partition: int, found: Sequence[Entry]) -> list[Follower]:
+        """Who waits for something of these; each knows already from where it is to go on."""
+        firsts: dict[str | None, Mark] = {}
         for entry in found:
+            before = Mark(entry.mark.epoch, entry.mark.place.before())
             if entry.mark.epoch != self.tails[partition].epoch:
-                start = Mark(entry.mark.epoch, entry.mark.place.before())
-                self._renew(partition, start)
+                self._renew(partition, before)
             self.tails[partition].append([entry])
-            for user in (entry.event.user_id, None):
-                for follower in self._by_user.get(user, ()):
-                    follower.wake(partition, entry)
+            firsts.setdefault(entry.event.user_id, before)
+            firsts.setdefault(None, before)
+        return [
+            follower
+            for user, before in firsts.items()
+            for follower in self._by_user.get(user, ())
+            if follower.heard(partition, before)
+        ]
+
+    async def _wake(self, waiting: Sequence[Follower]) -> None:
+        for begin in range(0, len(waiting), TOGETHER):
+            if begin:
+                await asyncio.sleep(0)
+            for follower in waiting[begin : begin + TOGETHER]:
+                follower.wake()
 
     async def _trim(self) -> None:
         while True:

@@ -30,6 +30,9 @@ class House(Protocol):
     def tails(self) -> Mapping[int, Tail]: ...
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
     def known(self) -> Mapping[int, asyncio.Event]: ...
 
     def join(self, follower: Follower) -> None: ...
@@ -45,6 +48,7 @@ class Follower:
         "_house",
         "_marks",
         "_resume",
+        "_waiter",
         "_wanted",
         "_woken",
         "user_id",
@@ -60,7 +64,8 @@ class Follower:
     ) -> None:
         self._house, self.user_id = house, user_id
         self._after, self._wanted = after, wanted
-        self._woken = asyncio.Event()
+        self._woken = False
+        self._waiter: asyncio.Future[None] | None = None
         self.waiting = False
         self._marks: dict[int, Mark] = {}
         self._resume: dict[int, Mark] = {}
@@ -83,16 +88,24 @@ class Follower:
         return max(mark, Mark(tail.epoch, tail.head))
 
     # -- for the fan-out
-    def wake(self, partition: int, entry: Entry) -> None:
-        """The first entry that ends a wait is where reading goes on."""
+    def heard(self, partition: int, before: Mark) -> bool:
+        """Something came right behind `before`; whether this one waits, and is to be woken.
+
+        The first that ends a wait is where reading goes on.
+        """
         if self.waiting and partition not in self._resume:
-            self._resume[partition] = Mark(entry.mark.epoch, entry.mark.place.before())
-        self._woken.set()
+            self._resume[partition] = before
+        self._woken = True
+        return self.waiting
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def renewed(self) -> None:
         """The log began a new epoch: the place that was kept is no longer its end."""
-        self.waiting = False
-        self._woken.set()
+        self.waiting, self._woken = False, True
+        self.wake()
 
     # -- for the subscriber
     async def events(self) -> AsyncGenerator[tuple[str, Event], None]:
@@ -112,7 +125,7 @@ class Follower:
                 await house.known[partition].wait()
             marks = self._marks = await self._start(partitions)
             while True:
-                self._woken.clear()
+                self._woken = False
                 for partition in partitions:
                     while batch := await self._next(partition, marks):
                         for entry in batch:
@@ -159,12 +172,14 @@ class Follower:
 
     async def _wait(self, marks: dict[int, Mark]) -> None:
         """Until something of the subscriber's own came; nothing awaits before it is `waiting`."""
-        if self._woken.is_set():
+        if self._woken:
             return
         for partition in marks:
             marks[partition] = self._passed(partition)
+        # Not an asyncio.Event: its wait() asks the system for the process's id each time (3.11).
+        self._waiter = self._house.loop.create_future()
         self.waiting = True
-        await self._woken.wait()
+        await self._waiter
         self.waiting = False
         for partition, mark in self._resume.items():
             # Whoever read the log itself may be ahead of this process's reader: never go back.
