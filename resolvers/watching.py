@@ -18,6 +18,7 @@ from graphql import ExecutionResult, Executor, execute_subscription_event
 
 from app.errors import GatewayError
 from resolvers.errors import formatted
+from resolvers.stencil import Stencil, cut
 
 KEPT = 2_048  # results
 KEPT_CHARACTERS = 4_000_000  # of all of them
@@ -58,19 +59,29 @@ class Watch:
 class Group:
     """Equal subscriptions."""
 
-    __slots__ = ("executor", "key", "members", "request_id", "user_id")
+    __slots__ = ("_stencils", "executor", "key", "members", "request_id", "user_id")
 
     def __init__(self, user_id: str, key: Key, executor: Executor[Any], request_id: str) -> None:
         self.user_id, self.key = user_id, key
         self.executor, self.request_id = executor, request_id
         self.members = 0
+        self._stencils: dict[type, Stencil | None] = {}
 
     def execute(self, event: Any) -> Any:
         """The event's result as JSON, or an awaitable of it."""
-        result: Any = execute_subscription_event(self.executor.build_per_event_executor(event))
+        if varying := getattr(event, "varying", None):
+            kind = type(event)
+            if kind not in self._stencils:
+                self._stencils[kind] = cut(event, varying, self._executed)
+            if stencil := self._stencils[kind]:
+                return stencil.fill(event)
+        result = self._executed(event)
         if self.executor.is_awaitable(result):
             return self._awaited(result)
         return self._encoded(result)
+
+    def _executed(self, event: Any) -> Any:
+        return execute_subscription_event(self.executor.build_per_event_executor(event))
 
     async def _awaited(self, result: Any) -> str:
         return self._encoded(await result)
