@@ -314,8 +314,8 @@ class Connection:
             return errors
         self._lives[name] = stream
         head = f'{{"id":{orjson.dumps(name).decode()},"type":"next","payload":'
-        async with contextlib.aclosing(stream.results()) as results:
-            async for _, body in results:
+        async with contextlib.aclosing(stream):
+            async for _, body in stream:
                 await self._send_text(f"{head}{body}}}")
         return []
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from dataclasses import replace
 from importlib import resources
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from graphql import OperationType
@@ -119,7 +118,7 @@ class Endpoint:
         if isinstance(live, Reply):
             return EventStream(_told(live.body), headers=limit_headers(visit.standing))
         return HeldStream(
-            _results(live, context.request_id),
+            _Frames(live, context.request_id),
             visit.caller,
             self._gateway.leases,
             lambda reason: Frame(_error(reason, context.request_id), "next", live.cursor),
@@ -157,14 +156,33 @@ class Endpoint:
         return error
 
 
-async def _results(live: Live, request_id: str) -> AsyncGenerator[Frame, None]:
-    try:
-        async with aclosing(live.results()) as results:
-            async for cursor, body in results:
-                yield Frame(body.encode(), "next", cursor)
-    except GatewayError as error:
-        yield Frame(_error(error, request_id), "next", error.details.get("cursor"))
-    yield COMPLETE
+class _Frames:
+    """A subscription's results as frames. To be closed, also before the first one."""
+
+    def __init__(self, live: Live, request_id: str) -> None:
+        self._live, self._request_id = live, request_id
+        self._ending: list[Frame] | None = None  # what is still to be sent behind the last result
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Frame:
+        if self._ending is None:
+            try:
+                cursor, body = await anext(self._live)
+                return Frame(body.encode(), "next", cursor)
+            except StopAsyncIteration:
+                self._ending = [COMPLETE]
+            except GatewayError as error:
+                place = error.details.get("cursor")
+                said = Frame(_error(error, self._request_id), "next", place)
+                self._ending = [said, COMPLETE]
+        if not self._ending:
+            raise StopAsyncIteration
+        return self._ending.pop(0)
+
+    async def aclose(self) -> None:
+        await self._live.aclose()
 
 
 async def _told(body: dict[str, Any]) -> AsyncGenerator[Frame, None]:

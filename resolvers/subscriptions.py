@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self, cast
 
 import strawberry
 
@@ -153,16 +152,23 @@ def _source(watch: Watch) -> AsyncGenerator[Any, None]:
 
 
 class _Told:
-    """A generation's events as a source."""
+    """A generation's events as a source, which is read once."""
 
     def __init__(self, following: Following, after: str | None) -> None:
         self._following, self.cursor = following, after
+        self._given = after
 
-    async def events(self) -> AsyncGenerator[tuple[str, Any], None]:
-        async with aclosing(self._following) as events:
-            async for cursor, event in events:
-                yield cursor, event
-                self.cursor = cursor
+    def events(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[str, Any]:
+        self.cursor = self._given
+        cursor, event = await anext(self._following)
+        self._given = cursor
+        return cursor, event
+
+    async def aclose(self) -> None:
+        await self._following.aclose()
 
 
 @strawberry.type(description="What can be watched, over WebSocket (graphql-transport-ws).")

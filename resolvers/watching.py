@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import orjson
@@ -26,13 +25,21 @@ KEPT_CHARACTERS = 4_000_000  # of all of them
 Key = tuple[Any, ...]
 
 
+class Events(Protocol):
+    """Events with their cursors, until `aclose()`, which is called in any case."""
+
+    async def __anext__(self) -> tuple[str, Any]: ...
+
+    async def aclose(self) -> None: ...
+
+
 class Source(Protocol):
     """Where events come from, and how far they were read."""
 
     @property
     def cursor(self) -> str | None: ...
 
-    def events(self) -> AsyncGenerator[tuple[str, Any], None]: ...
+    def events(self) -> Events: ...
 
 
 class Watch:
@@ -49,11 +56,9 @@ class Watch:
     ) -> None:
         self.source, self.read, self.wanted = source, read, wanted
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        async with aclosing(self.source.events()) as events:
-            async for cursor, event in events:
-                if self.wanted(event):
-                    yield self.read(cursor, event)
+    def __aiter__(self) -> Events:
+        """By having this, graphql-core knows a stream; what reads it is `Live`."""
+        return self.source.events()
 
 
 class Group:
@@ -178,34 +183,45 @@ class Groups:
 
 
 class Live:
-    """One running subscription."""
+    """One running subscription: each event's cursor and its result as JSON.
 
-    __slots__ = ("_behind", "_group", "_groups", "_sent", "_watch")
+    `aclose()` is its end, and must be called, also before the first result. Its iteration raises
+    the `GatewayError` that its source of events ends in.
+    """
+
+    __slots__ = ("_behind", "_events", "_gone", "_group", "_groups", "_sent", "_taken", "_watch")
 
     def __init__(self, groups: Groups, group: Group, watch: Watch) -> None:
         self._groups, self._group, self._watch = groups, group, watch
-        self._sent: str | None = None  # the cursor of the last result that was taken
+        self._events = watch.source.events()
+        self._sent = watch.source.cursor  # the cursor of the last result that was taken
+        self._taken: str | None = None  # that of one which is taken when the next is asked for
         self._behind = False  # whether a result is on its way that was not taken yet
+        self._gone = False
 
     @property
     def cursor(self) -> str | None:
         """The place behind which a client would go on that has taken what was given."""
         return self._sent if self._behind else self._watch.source.cursor
 
-    async def results(self) -> AsyncGenerator[tuple[str, str], None]:
-        """Each event's cursor and its result as JSON.
+    def __aiter__(self) -> Live:
+        return self
 
-        Raises:
-            GatewayError: when the source of events ends in one.
-        """
-        groups, group, watch = self._groups, self._group, self._watch
-        try:
-            self._sent = watch.source.cursor
-            async with aclosing(watch.source.events()) as events:
-                async for cursor, event in events:
-                    if watch.wanted(event):
-                        self._behind = True
-                        yield cursor, await groups.result(group, watch, cursor, event)
-                    self._sent, self._behind = cursor, False
-        finally:
-            groups.leave(group)
+    async def __anext__(self) -> tuple[str, str]:
+        watch = self._watch
+        if self._behind:
+            self._sent, self._behind = self._taken, False
+        while True:
+            cursor, event = await anext(self._events)
+            if watch.wanted(event):
+                self._taken, self._behind = cursor, True
+                return cursor, await self._groups.result(self._group, watch, cursor, event)
+            self._sent = cursor
+
+    async def aclose(self) -> None:
+        if not self._gone:
+            self._gone = True
+            try:
+                await self._events.aclose()
+            finally:
+                self._groups.leave(self._group)

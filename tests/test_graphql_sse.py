@@ -15,8 +15,9 @@ import pytest
 from tests import service
 from tests.following import CHARACTER, start
 from tests.live import IDS, Block, Stream, empty, open_stream, publish, streams
-from tests.service import Service
-from tests.sockets import listening
+from tests.service import CHARACTER_INPUT, Service
+from tests.sockets import listening, until
+from tests.upstream import Behaviour, Upstream
 
 COMPLETE = Block("complete", None, "")
 
@@ -178,6 +179,23 @@ async def test_the_tokens_end_and_the_process_end_are_told_with_the_place(
         assert block.json["errors"][0]["extensions"]["code"] == code
         assert block.id == place
     await empty(loregate)
+
+
+async def test_one_that_ends_before_its_first_event_leaves_as_any_other(
+    with_models: Service, provider: Upstream
+) -> None:
+    """The process stops right when it begins: nothing was asked of its events yet."""
+    provider.then(Behaviour(silent=True))
+    told = {"onDisconnect": "CANCEL"}
+    generation = await start(with_models, {"characterContent": {**CHARACTER_INPUT, **told}})
+    watched = "subscription ($id: ID!) { generation(id: $id) { cursor } }"
+    with_models.gateway.leases.end_all()
+    for asked in ({"query": IDS}, {"query": watched, "variables": {"id": generation}}):
+        async with open_stream(with_models, "/graphql", json=asked) as stream:
+            block = await stream.next()
+        assert block.json["errors"][0]["extensions"]["code"] == "SHUTTING_DOWN"
+    await until(lambda: not with_models.sockets._executor._groups._users)
+    await until(lambda: provider.aborted)
 
 
 async def test_a_users_subscriptions_are_bounded_and_free_again(

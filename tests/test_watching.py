@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -242,7 +242,8 @@ def live(found: Groups, group: Group, *events: tuple[str, Any]) -> Live:
 
 
 async def all_of(one: Live) -> list[tuple[str, str]]:
-    return [result async for result in one.results()]
+    async with aclosing(one):
+        return [result async for result in one]
 
 
 async def test_one_that_leaves_while_it_is_made_does_not_disturb_the_others() -> None:
@@ -277,7 +278,7 @@ async def test_what_is_kept_is_bounded_and_what_fell_out_is_made_again(
     found, group = shared(2, waits=waits)
     group.go.set()
     events = [(str(n), f"{n:010d}") for n in range(10)]
-    first, second = live(found, group, *events).results(), live(found, group, *events).results()
+    first, second = live(found, group, *events), live(found, group, *events)
     got = []
     async for result in first:
         got.append(result)
@@ -287,7 +288,7 @@ async def test_what_is_kept_is_bounded_and_what_fell_out_is_made_again(
         if len(got) == len(events):
             break
     assert len(group.executed) == 10
-    assert got == [(c, e) for c, e in events] == [r async for r in second]
+    assert got == [(c, e) for c, e in events] == await all_of(second)
     assert len(group.executed) > 10
     await first.aclose()
     assert (found._characters, len(found._kept)) == (0, 0)
@@ -296,11 +297,10 @@ async def test_what_is_kept_is_bounded_and_what_fell_out_is_made_again(
 async def test_a_place_is_that_of_the_last_result_which_was_taken() -> None:
     found, group = shared(1, waits=False)
     one = live(found, group, ("1", "x"), ("2", "y"))
-    results = one.results()
-    assert await anext(results) == ("1", "x")
+    assert await anext(one) == ("1", "x")
     assert one.cursor is None  # it may not have been sent yet
-    assert await anext(results) == ("2", "y")
+    assert await anext(one) == ("2", "y")
     assert one.cursor == "1"
     with pytest.raises(StopAsyncIteration):
-        await anext(results)
+        await anext(one)
     assert one.cursor == "2"
