@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from app.caller import Caller
 from app.errors import DependencyUnavailable, GatewayError
-from app.leases import LOOK_EVERY, Leases, ShuttingDown, TokenExpired
+from app.leases import LOOK_EVERY, TOGETHER, Leases, ShuttingDown, TokenExpired
 from tests import service
 from tests.live import IDS, event, publish
 from tests.service import Service, Socket
@@ -58,12 +58,33 @@ def test_whose_token_has_ended_ends_and_the_others_are_looked_after() -> None:
     leases, ended, goes_on = Leases(Revocations(), now=lambda: 100.0), Holder(100.0), Holder(100.1)
     leases.hold(ended)
     leases.hold(goes_on)
-    leases._look(7.0)
+    leases._look(7.0, list(leases._holders))
     assert (ended.ended, ended.looked) == ([TokenExpired], [])
     assert (goes_on.ended, goes_on.looked) == ([], [7.0])
     leases.release(goes_on)
-    leases._look(8.0)
+    leases._look(8.0, list(leases._holders))
     assert goes_on.looked == [7.0]
+
+
+async def test_many_are_looked_at_in_turns_and_who_left_meanwhile_is_not() -> None:
+    leases, holders = Leases(Revocations()), [Holder() for _ in range(3 * TOGETHER)]
+    for holder in holders:
+        leases.hold(holder)
+    turns = []
+
+    async def beside() -> None:
+        while leases:
+            turns.append([h for h in holders if h.looked and not any(h in t for t in turns)])
+            if len(turns) > 1 and len(turns[-1]) == len(turns[-2]) == TOGETHER:
+                for holder in holders:
+                    leases.release(holder)
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(beside())
+    await leases._look_at_all()
+    await asyncio.wait_for(other, 5)
+    assert [len(t) for t in turns if t] == [TOGETHER, TOGETHER]
+    assert sum(len(h.looked) for h in holders) == 2 * TOGETHER
 
 
 async def test_revoked_tokens_are_asked_for_once_and_end_all_that_they_opened() -> None:
@@ -109,7 +130,8 @@ async def test_a_stop_does_not_wait_for_ever() -> None:
 # -- sockets that say nothing
 async def later(found: Service, seconds: float) -> None:
     """The look that a process takes at its sockets when so much time has passed."""
-    found.gateway.leases._look(asyncio.get_running_loop().time() + seconds)
+    leases = found.gateway.leases
+    leases._look(asyncio.get_running_loop().time() + seconds, list(leases._holders))
 
 
 async def test_a_socket_is_pinged_also_when_its_client_never_pings(loregate: Service) -> None:
