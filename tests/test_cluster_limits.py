@@ -27,12 +27,12 @@ TARGETS = ("user", "global")
 
 @contextlib.asynccontextmanager
 async def gateways(url: str, *limits: Limit, count: int = 2) -> AsyncIterator[list[RateLimiter]]:
-    """So many gateways' limiters."""
+    """So many gateways' limiters, as they are when their processes have just begun."""
     found = [Redis(url) for _ in range(count)]
     for redis in found:
         await redis.check()
     try:
-        yield [RateLimiter(redis, limits=limits, processes=count) for redis in found]
+        yield [RateLimiter(redis, limits=limits, processes=count, age=0.0) for redis in found]
     finally:
         for redis in found:
             await redis.close()
@@ -144,6 +144,7 @@ async def test_one_master_away_costs_only_its_own_users_and_these_a_bounded_wait
     async with gateways(cluster.url, USER, GLOBAL) as limiters:
         limiter, redis = limiters[0], limiters[0]._redis
         await fill(limiter, others, TARGETS)
+        await limiter.spend(theirs, ("user",))  # or this process's share would grow from nothing
         with taken(node, away):
             for _ in range(FAILURES):
                 async with asyncio.timeout(20 * BUDGET):  # against a hang: the machine may be busy
@@ -173,9 +174,11 @@ async def test_while_the_shared_limit_is_away_each_users_own_is_kept_in_redis(
     node = cluster.owner(key(GLOBAL, ""))
     alice = of(cluster, cluster.elsewhere(key(GLOBAL, "")))
     async with gateways(cluster.url, USER, GLOBAL) as limiters:
+        for limiter in limiters:
+            await limiter.spend(alice, TARGETS)
         with taken(node, away):
             counts = [await fill(limiter, alice, TARGETS) for limiter in limiters]
-        assert counts == [USER.max, 0]
+        assert counts == [USER.max - 2, 0]
         await cluster.sound()
         await until(lambda: not limiters[0]._redis._probing)
 
@@ -184,11 +187,27 @@ async def test_what_the_shared_limit_refuses_here_is_given_back_there(cluster: C
     small = Limit("global", 4, window=60, per="global")  # this process's share of it: 2
     alice = of(cluster, cluster.elsewhere(key(small, "")))
     async with gateways(cluster.url, USER, small) as limiters:
+        await limiters[0].spend(alice, TARGETS)
         with cluster.owner(key(small, "")).paused():
             assert await fill(limiters[0], alice, TARGETS) == 2
             [own] = [s for s in await limiters[0].look(alice) if s.scope == "user"]
-            assert own.remaining == USER.max - 2
+            assert own.remaining == USER.max - 3
         await until(lambda: not limiters[0]._redis._probing)
+
+
+async def test_who_starts_while_a_master_is_away_has_not_reached_it_by_reaching_others(
+    cluster: Cluster,
+) -> None:
+    node = cluster.elsewhere(key(GLOBAL, ""))
+    theirs, others = of(cluster, node), of(cluster, cluster.owner(key(GLOBAL, "")))
+    async with gateways(cluster.url, USER, GLOBAL, count=1) as [limiter]:
+        with node.paused():
+            assert await fill(limiter, others, TARGETS) == USER.max
+            assert isinstance(
+                await outcome(limiter.spend(theirs, TARGETS, requests=12)), RateLimited
+            )
+        await cluster.sound()
+        await until(lambda: not limiter._redis._probing)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from app.policies.limiter import RateLimiter, revocation_key
 from app.policies.limits import Limit
 from app.redis import Redis
 from tests.limit_model import History, fill
+from tests.test_local_limits import SECOND, Clock
 
 ALICE, BOB = Caller("alice"), Caller("bob")
 
@@ -225,3 +226,38 @@ async def test_through_an_outage_a_window_admits_twice_the_limit_at_most_and_it_
     # A server that came back empty knows nothing of the first eleven.
     assert after == (6 if kind == "killed" else 0)
     assert 11 + during[1] + after <= 2 * 12
+
+
+async def test_who_starts_in_an_outage_grows_into_its_share_and_has_it_once_redis_was_reached(
+    server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """However often it is killed: nobody knows what the one before it admitted."""
+    outage, redis, clock = Outage(server, tmp_path / "own"), Redis(server.url), Clock()
+    back = asyncio.Event()
+    redis.on_change(lambda up: back.set() if up else None)
+    mend = outage.paused()
+    for seconds, admitted in ((0, 0), (5, 0), (7, 1), (19, 1), (21, 2), (60, 6)):
+        limiter = RateLimiter(redis, limits=[Limit("user", 12)], processes=2, now=clock, age=0.0)
+        clock.now += seconds * SECOND
+        assert await fill(limiter, ALICE, ("user",)) == admitted
+    limiter = RateLimiter(redis, limits=[Limit("user", 12)], processes=2, now=clock, age=0.0)
+    mend()
+    async with asyncio.timeout(10):
+        await back.wait()
+    assert await fill(limiter, BOB, ("user",)) == 12
+    outage.paused()
+    assert await fill(limiter, ALICE, ("user",)) == 6
+    await redis.close()
+
+
+@pytest.mark.parametrize("kind", ["read_only", "out_of_memory", "without_replicas"])
+async def test_a_server_that_can_only_be_read_was_not_reached(
+    kind: str, server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    redis = Redis(server.url)
+    await RateLimiter(redis, limits=[Limit("user", 2)]).spend(ALICE, ("user",), requests=2)
+    getattr(Outage(server, tmp_path / "own"), kind)()
+    limiter = RateLimiter(redis, limits=[Limit("user", 2)], now=Clock(), age=0.0)
+    await limiter.look(BOB)
+    assert [await fill(limiter, who, ("user",)) for who in (ALICE, BOB)] == [0, 0]
+    await redis.close()

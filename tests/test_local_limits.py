@@ -37,7 +37,10 @@ def clock() -> Clock:
 
 
 def limiter_of(clock: Clock, processes: int = 1) -> LocalLimiter:
-    return LocalLimiter(processes=processes, now=clock)
+    """One that has reached Redis; `test_local_growth.py` has those that have not."""
+    limiter = LocalLimiter(processes=processes, now=clock)
+    limiter.reached()
+    return limiter
 
 
 def fill(limiter: LocalLimiter, limit: Limit, user: str = "alice") -> int:

@@ -169,6 +169,7 @@ async def test_while_redis_is_away_limits_go_on_and_afterwards_they_are_shared_a
     trouble: Trouble,
 ) -> None:
     found = trouble.found
+    await trouble.made(1)  # a process that never reached Redis would have less of its share
     async with trouble.away("paused"):
         await trouble.made(6)
         answer = await found.get(f"{PATH}?after=x")

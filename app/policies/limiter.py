@@ -11,8 +11,9 @@ takes 11 bytes, and the limit bounds their number. Limits over 20,000 a window, 
 count tokens, are counted in tenths of the window instead: never too many, and at most a tenth of
 a window late in admitting again.
 
-While Redis is away each process keeps its own share (`local.py`). What it admitted then still
-counts for a window after Redis's return, so that one that comes back empty grants no third limit.
+While Redis is away each process keeps its own share (`local.py`), which grows from nothing in one
+that never reached Redis. What it admitted then still counts for a window after Redis's return, so
+that one that comes back empty grants no third limit.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from app.policies.limits import (
     Spent,
     Standing,
 )
-from app.policies.local import LocalLimiter
+from app.policies.local import LocalLimiter, owner_of, process_age
 from app.redis import Redis, Script, user_slot
 
 TOKENS = 500  # asked for at once; one script of that length takes 100 µs
@@ -69,10 +70,12 @@ class RateLimiter:
         tiers: Mapping[str, float] = DEFAULT_TIERS,
         processes: int = 1,
         now: Callable[[], float] = time.time,
+        age: float | None = None,
         refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`processes` is how many share the limits while Redis is away: replicas times workers.
 
+        `age` is for how many seconds this process has lived; None: as the system says.
         `refused` hears the scope of each limit that refused.
         """
         self._refused = refused
@@ -81,7 +84,8 @@ class RateLimiter:
         self._standard = self._tiers.get("standard", 1.0)
         self._limits = tuple(limits)
         self._now = now
-        self._local = LocalLimiter(processes=processes, now=now)
+        lived = process_age() if age is None else age
+        self._local = LocalLimiter(processes=processes, now=now, age=lived)
         self._revoked: dict[str, float] = {}
         self._plan = lru_cache(1000)(self._planned)
 
@@ -163,7 +167,11 @@ class RateLimiter:
         if reply[0]:
             self._remember(caller)
             raise Unauthenticated("revoked")
-        return _read(reply, limits, room)
+        spent = _read(reply, limits, room)
+        if any(costs):  # a server that takes no writes can be looked at all the same
+            one = owner_of(user_slot(caller.id), limits[0]) if self._redis.clustered else None
+            self._local.reached(one)
+        return spent
 
     async def _spend_by_slot(
         self, caller: Caller, limits: Sequence[Limit], costs: Sequence[int], ask: Ask | None

@@ -1,16 +1,33 @@
-"""The limits while Redis is away: this process's share of each, kept in memory, as exact a log."""
+"""The limits while Redis is away: this process's share of each, kept in memory, as exact a log.
+
+A process that dies takes its logs with it, and the next one cannot know what they held. So in a
+process that has not reached Redis since it began, a share grows: from nothing, evenly, to be whole
+when the process is one window old. Processes that follow each other without Redis then admit
+together, in any window, what one share grows by in the time that they lived, beside the one share
+of whoever lived as the window began: a crash loop gains nothing by crashing.
+
+The price is paid by a first start without Redis. A share of 100 a minute admits its first request
+0.6 s after the process began, which is before it listens; one of 20 after 3 s. So that a small
+share locks nobody out, the first request of an empty log waits for a tenth of the window at the
+most, and for `FIRST` where that is shorter. That is all a crash loop can gain: ten requests a
+window where a share is smaller than ten, and in windows of more than a minute one request, of
+whatever cost, for each minute that one of its processes lived.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from app.errors import RateLimited
 from app.policies.limits import Limit, Standing
 
 KEYS = 50_000  # logs kept at once; past it the one that was quiet for longest goes
-
+FIRST = 60.0  # s, the default window: nobody's first request of a longer one waits for more
 
 _Name = tuple[str, float, str]
 
@@ -51,24 +68,39 @@ class LocalLimiter:
     Its logs outlive a return of Redis: an outage that flaps grants no second share.
     """
 
-    def __init__(self, *, processes: int = 1, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, *, processes: int = 1, now: Callable[[], float] = time.time, age: float = 0.0
+    ) -> None:
+        """`age` is for how many seconds this process has lived."""
         self._processes = max(1, processes)
         self._wall = now
         self._logs: OrderedDict[_Name, _Log] = OrderedDict()
+        self._grows: float | None = now() - age  # since then; None: all shares are whole
+        self._reached: set[str] = set()
 
     def share(self, limit: Limit) -> int:
         return max(1, limit.max // self._processes)
+
+    def reached(self, owner: str | None = None) -> None:
+        """Redis took something from this owner's limits (None: everybody's): shares are whole.
+
+        In a cluster one master's answer says nothing of what was admitted while another was away.
+        """
+        if owner is None:
+            self._grows = None
+        elif len(self._reached) < KEYS:  # past it shares grow, as if Redis had not been reached
+            self._reached.add(owner)
 
     def spend(
         self, user: str, limits: Sequence[Limit], costs: Sequence[int]
     ) -> tuple[Standing, ...]:
         """As `RateLimiter.spend`: all or nothing. Raises `RateLimited`."""
-        now = self._wall()
+        now = self._now()
         logs = [self._log(user, limit, now) for limit in limits]
         refusals = [
-            (log.wait(over, limit.window, now), limit)
+            (wait, limit)
             for log, limit, cost in zip(logs, limits, costs, strict=True)
-            if cost and (over := log.total + cost - self.share(limit)) > 0
+            if cost and (wait := self._wait(log, user, limit, cost, now)) is not None
         ]
         if refusals:
             wait, limit = max(refusals, key=lambda r: r[0])
@@ -77,7 +109,7 @@ class LocalLimiter:
             if cost:
                 log.add(now, cost)
         return tuple(
-            self._standing(log, limit, now) for log, limit in zip(logs, limits, strict=True)
+            self._standing(log, user, limit, now) for log, limit in zip(logs, limits, strict=True)
         )
 
     def held(self, user: str, limit: Limit) -> int:
@@ -102,11 +134,71 @@ class LocalLimiter:
         log.trim(now, limit.window)
         return log
 
-    def _standing(self, log: _Log, limit: Limit, now: float) -> Standing:
-        share = self.share(limit)
+    def _now(self) -> float:
+        now = self._wall()
+        if self._grows is not None and now < self._grows:
+            self._grows = now  # the clock was set back: nobody waits for where it was
+        return now
+
+    def _since(self, user: str, limit: Limit) -> float | None:
+        """Since when the share grows; None where it is whole."""
+        if self._grows is None or owner_of(user, limit) in self._reached:
+            return None
+        return self._grows
+
+    def _wait(self, log: _Log, user: str, limit: Limit, cost: int, now: float) -> float | None:
+        """Seconds until so much more is free; None: it is now."""
+        over = log.total + cost - self.share(limit)
+        if over > 0:
+            return log.wait(over, limit.window, now)
+        since = self._since(user, limit)
+        free = now if since is None else since + self._growth(log, limit, cost)
+        return free - now if free > now else None
+
+    def _growth(self, log: _Log, limit: Limit, cost: int) -> float:
+        """Seconds in which a share grows to what stands here and so much more."""
+        grown = (log.total + cost) * limit.window / self.share(limit)
+        if log.total:
+            return grown
+        return min(grown, _first(limit) if cost == 1 else FIRST)
+
+    def _left(self, log: _Log, limit: Limit, age: float) -> int:
+        """How much of a share that grows since `age` seconds is free."""
+        left = int(self.share(limit) * min(1.0, age / limit.window)) - log.total
+        return max(1, left) if not log.total and age >= _first(limit) else left
+
+    def _standing(self, log: _Log, user: str, limit: Limit, now: float) -> Standing:
+        share, since = self.share(limit), self._since(user, limit)
+        left = share - log.total
         reset = now + log.wait(max(1, log.total - share + 1), limit.window, now)
-        return Standing(limit.scope, share, max(0, share - log.total), reset, limit.window)
+        if since is not None and left > 0:
+            left = self._left(log, limit, now - since)
+            reset = reset if left > 0 else since + self._growth(log, limit, 1)
+        return Standing(limit.scope, share, max(0, left), reset, limit.window)
+
+
+def process_age() -> float:
+    """Seconds since this process began; 0 where the system does not tell (proc(5), stat)."""
+    if sys.platform != "linux":
+        return 0.0
+    try:
+        # The second field is the program's name, which may hold anything; the 22nd is the start.
+        began = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    ticks = began + 1  # it was rounded down
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def _first(limit: Limit) -> float:
+    """Seconds for which one request waits at the most where nothing was admitted."""
+    return min(FIRST, limit.window / 10)
+
+
+def owner_of(user: str, limit: Limit) -> str:
+    """Whose count it is: empty where all share one."""
+    return "" if limit.per == "global" else user
 
 
 def _name(user: str, limit: Limit) -> _Name:
-    return limit.scope, limit.window, "" if limit.per == "global" else user
+    return limit.scope, limit.window, owner_of(user, limit)

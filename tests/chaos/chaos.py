@@ -94,7 +94,7 @@ class Run:
         node = self._random.choice(self._fleet.nodes)
         if node.process is not None and node.process.returncode is not None:
             self._ledger.unexpected["a gateway ended by itself"] += 1
-        self._ledger.deaths.append(time.time())
+        self._ledger.deaths.append((time.time(), node.name))
         await node.kill()
         await node.start()
         self._ledger.counts["gateways killed"] += 1

@@ -223,6 +223,10 @@ def limits_held(ledger: Ledger, processes: int) -> Verdict:
     counts[f"fullest window without an outage (of {MOST})"] = found.clean
     counts[f"fullest window with one (of {2 * MOST})"] = found.touched
     counts["windows without an outage"], counts["windows with one"] = found.cleans, found.toucheds
+    counts["windows with one and a kill"] = found.killeds
+    if found.killeds:
+        counts["fullest window with one and a kill"] = found.killed
+        counts["least room left in such a window"] = found.spare
     if found.broken:
         verdict.broken.append(f"{found.broken} windows admitted too many")
     return verdict

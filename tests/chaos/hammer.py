@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -53,15 +54,33 @@ class Windows:
     cleans: int = 0
     touched: int = 0  # of those that one does
     toucheds: int = 0
+    killed: int = 0  # of those in which a gateway was killed besides
+    killeds: int = 0
+    spare: int = 2 * MOST  # the least that was left in one of these
     broken: int = 0  # how many admitted more than they may
+
+    def note(self, inside: int, touched: bool, grown: int | None) -> None:
+        if not touched:
+            self.cleans += 1
+            self.clean = max(self.clean, inside)
+            self.broken += inside > MOST
+            return
+        self.toucheds += 1
+        self.touched = max(self.touched, inside)
+        spare = 2 * MOST + (grown or 0) - inside
+        self.broken += spare < 0
+        if grown is not None:
+            self.killeds += 1
+            self.killed = max(self.killed, inside)
+            self.spare = min(self.spare, spare)
 
 
 def windows(ledger: Ledger, processes: int) -> Windows:
     """Every window that begins with an admission.
 
     One is touched by an outage when it was ordered then, or when a process decided by itself: its
-    answer shows the process's share as the limit. Such a window may admit twice the limit, and a
-    share more for each process that was killed in it: with it went its memory of what it admitted.
+    answer shows the process's share as the limit. Such a window may admit twice the limit, and
+    what shares grew by in the processes that followed a killed one.
     """
     found, admitted = Windows(), sorted(ledger.admitted, key=lambda a: a.asked)
     for at, first in enumerate(admitted):
@@ -71,13 +90,21 @@ def windows(ledger: Ledger, processes: int) -> Windows:
                 break
             inside += other.answered <= until
             alone = alone or other.limit < MOST
-        if alone or ledger.away(since, until):
-            deaths = sum(since <= death <= until for death in ledger.deaths)
-            found.toucheds += 1
-            found.touched = max(found.touched, inside)
-            found.broken += inside > 2 * MOST + deaths * max(1, MOST // processes)
-        else:
-            found.cleans += 1
-            found.clean = max(found.clean, inside)
-            found.broken += inside > MOST
+        touched = alone or ledger.away(since, until)
+        found.note(inside, touched, grown(ledger.deaths, since, until, processes))
     return found
+
+
+def grown(
+    deaths: Sequence[tuple[float, str]], since: float, until: float, processes: int
+) -> int | None:
+    """By how much shares grew at most behind each gateway's first death; None: there was none.
+
+    It is as old as the time since then at the most, however often it was killed again.
+    """
+    firsts: dict[str, float] = {}
+    for at, name in deaths:
+        if since <= at <= until:
+            firsts.setdefault(name, at)
+    share = max(1, MOST // processes)
+    return sum(int(share * (until - at) / WINDOW) for at in firsts.values()) if firsts else None

@@ -62,7 +62,7 @@ class Ledger:
     counts: Counter[str] = field(default_factory=Counter)
     unexpected: Counter[str] = field(default_factory=Counter)  # answers that nothing explains
     outages: list[tuple[float, float]] = field(default_factory=list)  # of Redis, as ordered
-    deaths: list[float] = field(default_factory=list)  # of gateways
+    deaths: list[tuple[float, str]] = field(default_factory=list)  # of gateways, in order
     taken: set[str] = field(default_factory=set)  # events that the consumer group has processed
     closed: bool = False  # writers are to come to their end
 
