@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
+import multiprocessing
+import os
+import signal
 import socket
 import sys
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,9 +34,12 @@ from app.settings import Settings
 
 DAY = 86_400  # s
 TAKES_NOTHING = 30_000  # ms
+GRACE = 30  # s for what is in flight when the service stops
+OVERTIME = 10.0  # s for a worker behind that: farewells take 3, a database that is silent 5
 # s, with `--faulty`: two models that both take all of it leave an answer within 10.
 IMPATIENT = {"model_timeout": 4.5, "first_token_timeout": 1.5, "stall_timeout": 1.5}
 
+log = logging.getLogger(__name__)
 cli = typer.Typer(
     help="A GraphQL gateway that writes Dungeons & Dragons content with language models.",
     no_args_is_help=True,
@@ -108,8 +116,6 @@ def serve(
     ] = None,
 ) -> None:
     """Serve in production: nothing embedded, everything from the environment."""
-    import os
-
     if workers is not None:
         os.environ["LOREGATE_WORKERS"] = str(workers)  # each worker reads it for its share
     settings = Settings.load()
@@ -117,7 +123,7 @@ def serve(
     if settings.database_url is None:
         data_directory(settings.data_dir)
     asyncio.run(preflight(settings))
-    config = uvicorn.Config("app.main:create_app", factory=True, **uvicorn_options(settings))
+    config = uvicorn.Config("app.cli:worker", factory=True, **uvicorn_options(settings))
     config.workers = settings.workers
     with TemporaryDirectory(prefix="loregate-metrics-") as directory:
         if settings.workers > 1:  # through which a scrape of one worker sees all
@@ -158,7 +164,7 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "ws_ping_interval": 20.0,
         "ws_ping_timeout": 20.0,
         "timeout_keep_alive": 65,  # longer than the usual proxy's 60, or it writes into a close
-        "timeout_graceful_shutdown": 30,
+        "timeout_graceful_shutdown": GRACE,
         "log_config": None,
         "access_log": False,
         "server_header": False,
@@ -189,12 +195,41 @@ def listen(settings: Settings) -> socket.socket:
 def run(config: uvicorn.Config, listening: socket.socket) -> None:
     """Serve until told to stop."""
     if config.workers > 1:
-        Multiprocess(config, sockets=[listening]).run()
+        Workers(config, sockets=[listening]).run()
         return
     server = uvicorn.Server(config)
     server.run(sockets=[listening])
     if not server.started:
         sys.exit(1)
+
+
+class Workers(Multiprocess):
+    """The processes of one service: one that dies or hangs is replaced, and none outlives it."""
+
+    def join_all(self) -> None:
+        """Return when all have ended: uvicorn would wait for ever for one that hangs."""
+        end = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + OVERTIME
+        for worker in self.processes:
+            worker.process.join(max(0.0, end - time.monotonic()))
+            if worker.process.is_alive():
+                log.warning("a worker hangs and is killed", extra={"pid": worker.pid})
+                worker.process.kill()
+            worker.process.join()
+
+
+def worker() -> Any:
+    """The app of one of several processes."""
+    from app.main import create_app
+
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return create_app()
+
+
+def _end_with(parent: Any) -> None:
+    """Stop in good order when the parent was killed: nobody else would, and the port is held."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @cli.command()

@@ -129,7 +129,7 @@ class Cluster(RedisCluster):
 
     async def probe(self, name: str, key: str) -> None:
         """Return when the node takes a write, or is none of the cluster's any more."""
-        node = self.get_node(node_name=name)
+        node = self.get_node(node_name=name) if name else None
         try:
             if node is not None:
                 await node.execute_command("SET", key, "1", "PX", 1000)

@@ -334,7 +334,7 @@ class Gateway:
         """
         begin = 0 if after is None else place.decode(generation_id, after)
         found = await self.transcript(caller, generation_id)
-        return self.generations.follow(found, generation_id, begin)
+        return await self.generations.follow(found, generation_id, begin)
 
     async def cancel(self, visit: Visit, generation_id: str) -> Transcript:
         """Cancel a generation of the caller's; its transcript, with its end.

@@ -178,7 +178,8 @@ class Redis:
     async def _within(
         self, keys: Sequence[Any], work: Callable[..., Any], *args: Any, budget: float | None
     ) -> Any:
-        budget, node = budget or self._budget, ""
+        budget = budget or self._budget
+        node: str | None = ""
         async with self._free:
             try:
                 if "" in self._probing:
@@ -191,27 +192,29 @@ class Redis:
                 self._failure(error, node, keys)
                 raise DependencyUnavailable("redis") from None
         if self._failed:
-            self._failed.pop(node, None)
+            self._failed.pop(node or "", None)
         return reply
 
-    async def _master(self, client: Cluster, keys: Sequence[Any], budget: float) -> str:
-        """Whose breaker it is; that of what has no key, and of the topology, has no name.
+    async def _master(self, client: Cluster, keys: Sequence[Any], budget: float) -> str | None:
+        """Whose breaker it is; that of the topology has no name. None for what has no key.
 
         The topology and the command each have a budget: on a busy loop two new connections, one
         after the other, take more turns than one budget has.
         """
         async with Silence(budget):
             await client.initialize()
-        node = client.owner(_text(keys[0])) if keys else ""
+        node = client.owner(_text(keys[0])) if keys else None
         if node in self._probing:
             raise DependencyUnavailable("redis")
         return node
 
-    def _failure(self, error: Exception, node: str, keys: Sequence[Any]) -> None:
+    def _failure(self, error: Exception, node: str | None, keys: Sequence[Any]) -> None:
         if not _away(error):
             # It answers, but not to this: ours to mend, and no reason to refuse the caller.
             log.error("redis refused a command", exc_info=error)
             return
+        if node is None:
+            return  # any master was asked: its silence says nothing of the others, nor of the whole
         failed = self._failed[node] = self._failed.get(node, 0) + 1
         if failed >= FAILURES and node not in self._probing:
             log.warning("redis is away", extra={"kind": type(error).__name__})

@@ -1,4 +1,6 @@
-"""A Redis Cluster of the tests' own: three masters on loopback ports, and what may befall them."""
+"""A Redis Cluster of the tests' own: three masters on loopback ports, perhaps with a replica each,
+and what may befall them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Node:
-    """One master. Its cluster file outlives it: a node that comes back is the same one."""
+    """One server. Its cluster file outlives it: a node that comes back is the same one."""
 
     def __init__(self, folder: Path, port: int, bus: int, *, whole: bool) -> None:
         self.folder, self.port = folder, port
@@ -44,12 +46,18 @@ class Node:
             *("--port", str(port), "--bind", "127.0.0.1", "--cluster-port", str(bus)),
             *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT)),
             *("--cluster-require-full-coverage", "yes" if whole else "no"),
+            *("--repl-diskless-sync-delay", "0"),  # s; by default a replica waits 5 for others
         ]
-        self.bus = bus
+        self.bus, self.lives = bus, True
         self.server = self._start()
 
     def _start(self) -> EmbeddedValkey:
         return start_valkey(self.folder, persist=False, extra=self.options)
+
+    @property
+    def url(self) -> str:
+        """The whole cluster's, for who asks this one for the way."""
+        return f"redis+cluster://127.0.0.1:{self.port}/"
 
     @contextlib.contextmanager
     def asked(self) -> Iterator[Redis]:
@@ -65,57 +73,79 @@ class Node:
     def paused(self) -> Iterator[None]:
         """It is there and says nothing."""
         os.kill(self.server.pid, signal.SIGSTOP)
+        self.lives = False
         try:
             yield
         finally:
             os.kill(self.server.pid, signal.SIGCONT)
+            self.lives = True
 
     @contextlib.contextmanager
     def killed(self) -> Iterator[None]:
         """It is gone; it comes back without its data."""
         self.server.kill()
+        self.lives = False
         try:
             yield
         finally:
-            self.server = self._start()
+            self.server, self.lives = self._start(), True
+
+    def linked(self) -> bool:
+        """Whether it is a replica that has all that its master had."""
+        try:
+            with self.asked() as redis:
+                role = redis.execute_command("ROLE")
+        except OSError:
+            return False
+        return bool(role[0] == b"slave" and role[3] == b"connected")
 
 
 class Cluster:
-    """Three masters that share the slots evenly. `whole`: they serve together or not at all."""
+    """Three masters that share the slots evenly. `whole`: they serve together or not at all.
 
-    def __init__(self, folder: Path, *, whole: bool = False) -> None:
-        ports = free_ports(2 * MASTERS)
+    `replicated`: each has a replica, which takes its place when it dies.
+    """
+
+    def __init__(self, folder: Path, *, whole: bool = False, replicated: bool = False) -> None:
+        count = 2 * MASTERS if replicated else MASTERS
+        ports = free_ports(2 * count)
         self.nodes: list[Node] = []
         try:
             for n, (port, bus) in enumerate(zip(ports[::2], ports[1::2], strict=True)):
                 self.nodes.append(Node(folder / str(n), port, bus, whole=whole))
             self._join()
             self.wait()
+            self._replicate()
         except BaseException:
             self.stop()
             raise
 
     @property
     def url(self) -> str:
-        return f"redis+cluster://127.0.0.1:{self.nodes[0].port}/"
+        return self.nodes[0].url
 
     def _join(self) -> None:
         first = self.nodes[0]
         for n, node in enumerate(self.nodes):
             with node.asked() as redis:
                 slots = n * SLOTS // MASTERS, (n + 1) * SLOTS // MASTERS - 1
-                redis.execute_command("CLUSTER ADDSLOTSRANGE", *slots)
+                if n < MASTERS:
+                    redis.execute_command("CLUSTER ADDSLOTSRANGE", *slots)
                 redis.execute_command("CLUSTER SET-CONFIG-EPOCH", n + 1)
                 if node is not first:
                     redis.execute_command("CLUSTER MEET", "127.0.0.1", first.port, first.bus)
 
+    def _replicate(self) -> None:
+        replicas = self.nodes[MASTERS:]
+        for master, replica in zip(self.nodes, replicas, strict=False):
+            with replica.asked() as redis:
+                redis.execute_command("CLUSTER REPLICATE", master.id)
+        _wait(lambda: all(node.linked() for node in replicas))
+        self.wait()
+
     def wait(self) -> None:
         """Until every node sees the whole cluster, and sees it well."""
-        end = time.monotonic() + START
-        while not all(self._sound(node) for node in self.nodes):
-            if time.monotonic() > end:
-                raise RuntimeError("the cluster does not become sound")
-            time.sleep(0.02)
+        _wait(lambda: all(self._sound(node) for node in self.nodes))
 
     async def sound(self) -> None:
         await asyncio.to_thread(self.wait)
@@ -133,14 +163,14 @@ class Cluster:
         )
         wanted = {
             "cluster_state": "ok",
-            "cluster_known_nodes": str(MASTERS),
+            "cluster_known_nodes": str(len(self.nodes)),
             "cluster_slots_ok": str(SLOTS),
         }
         return wanted.items() <= found.items()
 
     def owner(self, key: str) -> Node:
-        """Who has the key's slot now."""
-        with self.nodes[0].asked() as redis:
+        """Who has the key's slot now, in the eyes of the first that lives."""
+        with next(node for node in self.nodes if node.lives).asked() as redis:
             ranges = redis.execute_command("CLUSTER SLOTS")
         slot = key_slot(key.encode())
         [port] = [master[1] for low, high, master, *_ in ranges if low <= slot <= high]
@@ -182,13 +212,21 @@ class Cluster:
             node.server.kill()
 
 
+def _wait(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + START
+    while not holds():
+        if time.monotonic() > end:
+            raise RuntimeError("the cluster does not become sound")
+        time.sleep(0.02)
+
+
 @contextlib.contextmanager
-def clusters(*, whole: bool = False) -> Iterator[Cluster]:
+def clusters(*, whole: bool = False, replicated: bool = False) -> Iterator[Cluster]:
     """A cluster until the block ends."""
     # Under the system's own folder, for a socket's path may have 107 bytes and pytest's are long.
     folder = Path(tempfile.mkdtemp(prefix="loregate-cluster-"))
     try:
-        cluster = Cluster(folder, whole=whole)
+        cluster = Cluster(folder, whole=whole, replicated=replicated)
         try:
             yield cluster
         finally:

@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import httpx2
@@ -69,14 +69,18 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def serving(
-    directory: Path, *arguments: str, port: int | None = None, **given: str
+    directory: Path,
+    *arguments: str,
+    port: int | None = None,
+    command: Sequence[str] = COMMAND,
+    **given: str,
 ) -> AsyncIterator[Running]:
     """`loregate dev` or `serve`, once it answers, until the block ends."""
     port = port or free_port()
     output = directory / f"output-{port}"
     with output.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            *COMMAND,
+            *command,
             *arguments,
             cwd=directory,
             env=environment(LOREGATE_PORT=str(port), **given),

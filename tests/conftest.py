@@ -11,7 +11,7 @@ from tests import service, upstream
 from tests.service import Service
 from tests.upstream import Upstream
 
-pytest_plugins = ["tests.servers", "tests.postgres", "tests.cluster"]
+pytest_plugins = ["tests.servers", "tests.postgres", "tests.cluster", "tests.generating"]
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from app.generations.generation import Generation
 from app.generations.generations import Generations
 from app.generations.log import GenerationLog, generation_key
@@ -64,6 +66,13 @@ async def desks(
         for desk in found:
             await desk.generations.stop()
             await desk.redis.close()
+
+
+@pytest.fixture
+async def desk(redis_url: str) -> AsyncIterator[Desk]:
+    """One process on the shared server."""
+    async with desks(redis_url) as [found]:
+        yield found
 
 
 def texts(transcript: Transcript) -> list[str]:

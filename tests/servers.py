@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -24,3 +28,13 @@ def redis_url(valkey: EmbeddedValkey) -> str:
     with Redis.from_url(valkey.url) as redis:
         redis.flushall()
     return valkey.url
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    """A server that this test may stop."""
+    server = start_valkey(tmp_path / "valkey", persist=False)
+    yield server
+    with contextlib.suppress(ProcessLookupError):  # it may have ended
+        os.kill(server.pid, signal.SIGCONT)
+    server.stop()

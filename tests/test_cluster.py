@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import pytest
 
 import app.cluster
-from app.redis import Redis
+from app.errors import DependencyUnavailable
+from app.redis import FAILURES, Redis, Script
 from tests import (
     test_breaker,
     test_cache,
@@ -20,6 +24,8 @@ from tests.again import again
 from tests.cluster import Cluster
 
 pytestmark = pytest.mark.servers
+
+HEALS = 10.0  # s, by contract
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ SHARED = again(
     test_graphql_once,
     test_once,
     test_similar,
-    needs={"redis_url", "loregate", "with_models"},
+    needs={"redis_url", "loregate", "with_models", "desk"},
     without=LOOKING,
 )
 globals().update(SHARED)
@@ -73,5 +79,38 @@ async def test_the_topology_is_read_from_masters_that_answer(cluster: Cluster) -
         for _ in range(12):  # redis-py would ask one of the three at random
             redis._client._initialize = True
             await redis.call("SET", here, "1")
+    await redis.close()
+    await cluster.sound()
+
+
+async def test_a_gateway_that_was_there_before_its_cluster_finds_it(cluster: Cluster) -> None:
+    redis = Redis(cluster.url)
+    with contextlib.ExitStack() as silent:
+        for node in cluster.nodes:
+            silent.enter_context(node.paused())
+        async with asyncio.timeout(HEALS):
+            while redis.up and not redis._probing:
+                with pytest.raises(DependencyUnavailable):
+                    await redis.call("SET", "loregate:here", "1")
+    async with asyncio.timeout(HEALS):
+        while redis._probing:
+            await asyncio.sleep(0.02)
+        await redis.call("SET", "loregate:here", "1")
+    await redis.close()
+    await cluster.sound()
+
+
+async def test_what_has_no_key_says_nothing_of_the_whole_cluster(cluster: Cluster) -> None:
+    """Whoever was asked may be the only one that is silent: the others' users do not pay."""
+    redis = Redis(cluster.url)
+    assert await redis.check() is None
+    with contextlib.ExitStack() as silent:
+        for node in cluster.nodes:  # for it is sent to any of them
+            silent.enter_context(node.paused())
+        for _ in range(2 * FAILURES):
+            with pytest.raises(DependencyUnavailable):
+                await redis.run(Script("return 1"), [], [])
+    assert not redis._probing
+    await redis.call("SET", "loregate:here", "1")
     await redis.close()
     await cluster.sound()

@@ -5,33 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
-from app.embedded.valkey import EmbeddedValkey, start_valkey
+from app.embedded.valkey import EmbeddedValkey
 from app.errors import DependencyUnavailable, ModelTimeout
 from app.generations.generation import Generation, interrupted
 from app.generations.log import CANCELLING, RUNNING, generation_key
 from app.generations.transcript import Event
 from tests.generating import END, KEY, Desk, begun, desks, forever, tell, texts
 from tests.sockets import until
-
-
-@pytest.fixture
-async def desk(redis_url: str) -> AsyncIterator[Desk]:
-    async with desks(redis_url) as [found]:
-        yield found
-
-
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
-    """A server that this test may stop."""
-    server = start_valkey(tmp_path / "valkey", persist=False)
-    yield server
-    os.kill(server.pid, signal.SIGCONT)
-    server.stop()
 
 
 # -- leases
@@ -48,7 +31,7 @@ async def test_a_renewed_lease_does_not_lapse(redis_url: str) -> None:
 async def test_readers_everywhere_hear_that_a_process_died(redis_url: str) -> None:
     async with desks(redis_url, 2, lease=1.0, reap_every=0.1) as [one, other]:
         await one.begin(forever)
-        follow = other.generations.follow(await other.generations.find("alice", "one"), "one")
+        follow = await other.generations.follow(await other.generations.find("alice", "one"), "one")
         one.die()
         async with asyncio.timeout(5):
             events = [event async for _, event in follow]
@@ -130,7 +113,7 @@ async def test_a_reader_that_leaves_does_not_leave_who_waits_for_the_end(redis_u
     async with desks(redis_url, 2) as [one, other]:
         await one.begin(forever)
         found = await other.generations.find("alice", "one")
-        follow = other.generations.follow(found, "one")
+        follow = await other.generations.follow(found, "one")
         assert (await anext(follow))[1]["type"] == "started"
         cancelling = asyncio.create_task(other.generations.cancel(found))
         await until(lambda: found.readers == 2)
@@ -205,7 +188,7 @@ async def test_a_stopped_process_ends_what_it_runs(redis_url: str) -> None:
 @pytest.mark.parametrize("wish", ["continue", "cancel"])
 async def test_a_reader_that_leaves_before_its_first_event_has_left(desk: Desk, wish: str) -> None:
     generation = await desk.begin(forever, on_disconnect=wish)
-    follow = desk.generations.follow(generation.transcript, "one")
+    follow = await desk.generations.follow(generation.transcript, "one")
     assert generation.transcript.readers == 1
     await follow.aclose()
     await follow.aclose()
@@ -217,7 +200,7 @@ async def test_the_last_reader_that_leaves_cancels_where_that_was_wished(redis_u
     async with desks(redis_url, 2) as [one, other]:
         generation = await one.begin(forever, on_disconnect="cancel")
         found = await other.generations.find("alice", "one")
-        readers = [other.generations.follow(found, "one") for _ in range(2)]
+        readers = [await other.generations.follow(found, "one") for _ in range(2)]
         await readers[0].aclose()
         assert other.generations._copies
         assert await other.redis.call("ZCARD", CANCELLING) == 0
@@ -254,7 +237,9 @@ async def test_a_copy_that_nobody_reads_is_not_looked_for(
     async with desks(redis_url, 2) as [one, other]:
         await one.begin(forever)
         for _ in range(3):
-            follow = other.generations.follow(await other.generations.find("alice", "one"), "one")
+            follow = await other.generations.follow(
+                await other.generations.find("alice", "one"), "one"
+            )
             assert (await anext(follow))[1]["type"] == "started"
             polling = other.generations._polling
             assert polling is not None

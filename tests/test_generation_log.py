@@ -5,33 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
-from app.embedded.valkey import EmbeddedValkey, start_valkey
+from app.embedded.valkey import EmbeddedValkey
 from app.errors import NotFound
 from app.generations.generation import interrupted
 from app.generations.log import PAGE, RUNNING, generation_key
 from app.generations.transcript import APART
 from tests.generating import END, KEY, STARTED, Desk, begun, desks, forever, tell, texts, written
 from tests.sockets import until
-
-
-@pytest.fixture
-async def desk(redis_url: str) -> AsyncIterator[Desk]:
-    async with desks(redis_url) as [found]:
-        yield found
-
-
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
-    """A server that this test may stop."""
-    server = start_valkey(tmp_path / "valkey", persist=False)
-    yield server
-    os.kill(server.pid, signal.SIGCONT)
-    server.stop()
 
 
 # -- writing

@@ -242,6 +242,30 @@ async def test_another_reader_keeps_it_alive(with_models: Service, provider: Ups
     assert not provider.aborted
 
 
+@pytest.mark.parametrize("stays", [0, 1])
+async def test_a_reader_on_another_gateway_keeps_it_alive(
+    tmp_path: Path, redis_url: str, provider: Upstream, stays: int
+) -> None:
+    """Whichever of the two runs it; and when both have left, it ends."""
+    given = {"characterContent": {**CHARACTER_INPUT, "onDisconnect": "CANCEL", "cache": "BYPASS"}}
+    async with gateways(tmp_path, redis_url, provider) as found:
+        provider.then(SLOW, SLOW)
+        generation_id = await start(found[0], given)
+        async with aclosing(following(found[stays], generation_id)) as staying:
+            told = Told()
+            told.hear(await anext(staying))
+            await halfway(found[1 - stays], generation_id)  # this one leaves
+            async for event in staying:
+                told.hear(event)
+        assert (told.last["__typename"], told.text) == ("GenerationCompleted", LONG)
+        assert not provider.aborted
+        generation_id = await start(found[0], given)
+        async with aclosing(following(found[stays], generation_id)) as staying:
+            await anext(staying)
+            await halfway(found[1 - stays], generation_id)
+        await aborted_within(provider, SOON, time.monotonic())
+
+
 # -- the last moment
 async def test_what_is_being_stored_when_it_is_cancelled_is_completed(
     with_models: Service, provider: Upstream

@@ -9,6 +9,7 @@ one) and how far retention has cut it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,16 +21,20 @@ from typing import Any
 
 from app.errors import DependencyUnavailable
 from app.events.cursor import Cursor, Mark, Place
+from app.events.recent import Recent
 from app.events.types import Event
 from app.redis import Call, Redis, Script
 
 MOST_ENTRIES = 1_000_000  # a partition; about 600 MB of events of 500 bytes
+log = logging.getLogger(__name__)
+
 PAGE = 100  # entries of one back-fill read
 
 _source = resources.files("app.events")
 PUBLISH = Script(_source.joinpath("publish.lua").read_text())
 READ = Script(_source.joinpath("read.lua").read_text())
 TRIM = Script(_source.joinpath("trim.lua").read_text())
+CONFIRM = Script(_source.joinpath("confirm.lua").read_text())
 
 START = Place(0, 0)
 
@@ -80,6 +85,7 @@ class EventLog:
         self.redis = redis
         self.partitions = partitions
         self._retention, self._most, self._now = retention, most, now
+        self._recent = Recent()
 
     def partition(self, user_id: str) -> int:
         """Where all events of this user stand."""
@@ -92,9 +98,24 @@ class EventLog:
             DependencyUnavailable: Redis is away; some may have been appended all the same, so
                 whoever tries again repeats events, under their same ids.
         """
-        calls = [self._publishing(some) for some in self.by_partition(events)]
-        if calls or also:
-            await self.redis.run_all([*calls, *also])
+        parts = self.by_partition(events)
+        if parts or also:
+            replies = await self.redis.run_all([*map(self._publishing, parts), *also])
+            for some, reply in zip(parts, replies, strict=False):
+                self._recent.note(self.partition(some[0].user_id), some, reply)
+
+    async def confirm(self) -> None:
+        """Publish again what went lost behind its acknowledgement, where Redis is there."""
+        for partition, some in self._recent.due().items():
+            with contextlib.suppress(DependencyUnavailable):  # the next round does it
+                places = [one.place for one in some]
+                epoch, trimmed, *there = await self.redis.run(CONFIRM, _keys(partition), places)
+                found = zip(some, there, strict=True)
+                lost = [one.event for one, n in found if one.missing(epoch, trimmed, n)]
+                if lost:
+                    await self.publish(lost)
+                    log.warning("published lost events again", extra={"count": len(lost)})
+                self._recent.forget(partition, some)
 
     def by_partition(self, events: Sequence[Event]) -> list[list[Event]]:
         """The events apart, by where they stand; each part in their order."""

@@ -72,6 +72,7 @@ class Relay:
         wait = EVERY
         while True:
             try:
+                await self._log.confirm()
                 while await self.relay():
                     pass
                 await self.prune()

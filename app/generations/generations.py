@@ -126,8 +126,9 @@ class Generations:
         generation.task = self.spawn(self._run(generation, work), name="generation")
         try:
             await generation.known.wait()
-        except asyncio.CancelledError:  # whoever started it has left, and knows no id
-            await self._left(transcript)
+        except asyncio.CancelledError:  # whoever started it has left, and nobody knows its id
+            if _needs_readers(transcript):
+                generation.cancel()
             raise
         return generation
 
@@ -176,6 +177,10 @@ class Generations:
             for key in await self.log.keep(list(self._running)):
                 if key in self._running:
                     self._running[key].cancel()
+        here = (g.transcript for g in self._running.values())
+        elsewhere = (transcript for transcript, _ in self._copies.values())
+        if read := [t.key for t in (*here, *elsewhere) if t.readers and _needs_readers(t)]:
+            await self.log.attend(read)
 
     async def _reap(self) -> None:
         """Not at once after Redis was away: the leases of the living have lapsed with it."""
@@ -210,14 +215,21 @@ class Generations:
             raise NotFound("No generation of yours has this id")
         return found
 
-    def follow(self, transcript: Transcript, generation_id: str, after: int = 0) -> Following:
+    async def follow(self, transcript: Transcript, generation_id: str, after: int = 0) -> Following:
         """A transcript's events behind a place, to the last one, with their cursors."""
         joined = self._join(transcript)
 
         async def leave() -> None:
-            if self._leave(joined):
-                await self._left(joined)
+            if self._leave(joined) and _needs_readers(joined):
+                # Whoever leaves may be cancelled once more.
+                await asyncio.shield(self.spawn(self._left(joined), "leaving"))
 
+        try:
+            if joined.readers == 1 and _needs_readers(joined):
+                await self.log.attend([joined.key])
+        except asyncio.CancelledError:
+            await leave()
+            raise
         return Following(generation_id, joined.read(after), leave)
 
     def _join(self, transcript: Transcript) -> Transcript:
@@ -235,8 +247,11 @@ class Generations:
         return transcript.readers == 0
 
     async def _left(self, transcript: Transcript) -> None:
-        """Nobody here waits for it any more; that ends it where its request said so."""
-        if not transcript.ended and transcript.events[0].get("on_disconnect") == "cancel":
+        """Nobody here reads it any more; when nobody does elsewhere, that may be its end."""
+        with contextlib.suppress(DependencyUnavailable):  # who else reads it is not known then
+            if await self.log.others(transcript.key):
+                return
+        if not transcript.readers:  # somebody may have come meanwhile
             with contextlib.suppress(DependencyUnavailable):
                 await self._cancel(transcript)
 
@@ -296,3 +311,8 @@ class Generations:
             generation.cancel()
         elif not transcript.ended:
             await self.log.cancel(transcript.key)
+
+
+def _needs_readers(transcript: Transcript) -> bool:
+    """Whether it is to end when nobody reads it: so its request said."""
+    return not transcript.ended and transcript.events[0].get("on_disconnect") == "cancel"

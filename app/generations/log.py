@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -24,6 +25,7 @@ from app.redis import Call, Redis, Script, user_slot
 LIFE = 600.0  # s behind the last event
 LEASE = 8.0  # s; with a look every 2 s whoever died is followed within 10 s of its last renewal
 WISH = 60.0  # s for which a wish to cancel stands
+READING = 5.0  # s for which a process that reads is believed to; it says so every 0.4
 GATHER = 0.005  # s for which news are collected into one round trip
 AGAIN = 0.2  # s between tries while Redis is away
 REAPED = 100  # at once
@@ -34,9 +36,9 @@ RUNNING = "loregate:{generations}:running"
 CANCELLING = "loregate:{generations}:cancelling"
 
 _source = resources.files("app.generations")
-APPEND, CANCEL, END, KEEP, LAPSED = (
+APPEND, CANCEL, END, KEEP, LAPSED, READERS = (
     Script(_source.joinpath(f"{name}.lua").read_text())
-    for name in ("append", "cancel", "end", "keep", "lapsed")
+    for name in ("append", "cancel", "end", "keep", "lapsed", "readers")
 )
 
 Left = Callable[[Event], Awaitable[list[Event] | None]]
@@ -60,6 +62,7 @@ class GenerationLog:
         """`life` and `lease` in seconds."""
         self.redis = redis
         self._life, self._lease = life, lease
+        self._process = uuid.uuid4().hex
         self._written: dict[Transcript, int] = {}  # the last place that is written down
         self._dirty: dict[Transcript, None] = {}  # in the order in which they became so
         self._failed: dict[Transcript, None] = {}  # to be tried again soon
@@ -203,6 +206,22 @@ class GenerationLog:
         pairs = reply.items() if isinstance(reply, Mapping) else reply or ()
         for key, rows in pairs:
             _add(by_key[key.decode()], _rows(rows))
+
+    async def attend(self, keys: Iterable[str]) -> None:
+        """This process reads these. Redis away: others do not know it."""
+        await self.redis.run_each([self._reading(key, READING) for key in keys])
+
+    async def others(self, key: str) -> int:
+        """This process reads it no more; how many others do.
+
+        Raises:
+            DependencyUnavailable: Redis is away.
+        """
+        found: int = await self.redis.run(*_parts(self._reading(key, 0)))
+        return found
+
+    def _reading(self, key: str, seconds: float) -> Call:
+        return Call(READERS, [f"{key}:readers"], [self._process, _ms(seconds)])
 
     async def exists(self, transcript: Transcript) -> bool:
         return bool(await self.redis.call("EXISTS", transcript.key))

@@ -11,10 +11,11 @@ from app.observe.traffic import Traffic
 
 EVERY = 1.0  # s between looks; /health never waits for one
 PATIENCE = 2.0  # s for a dependency to answer a look
+SAID = {"healthy": "back", "degraded": "serving in part", "unhealthy": "away"}
 
 log = logging.getLogger(__name__)
 
-Look = Callable[[], Awaitable[None]]
+Look = Callable[[], Awaitable[bool | None]]
 
 
 class Health:
@@ -31,11 +32,13 @@ class Health:
         every: float = EVERY,
         patience: float = PATIENCE,
     ) -> None:
-        """A look raises when the dependency does not serve. `every` and `patience` in seconds."""
+        """A look raises when the dependency does not serve, and returns False when it does so in
+        part, as a database that takes no writes. `every` and `patience` in seconds.
+        """
         self._looks = {"db": database, "redis": redis}
         self._models, self._traffic, self._stopping = models, traffic, stopping
         self._every, self._patience = every, patience
-        self._well: dict[str, bool] = {}
+        self._state: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -58,27 +61,27 @@ class Health:
     async def _look(self, name: str) -> None:
         try:
             async with asyncio.timeout(self._patience):
-                await self._looks[name]()
+                whole = await self._looks[name]()
         except Exception as error:
             # Whatever it was, the dependency does not serve; the look itself must go on.
-            self._tell(name, well=False, kind=type(error).__name__)
+            self._tell(name, "unhealthy", kind=type(error).__name__)
         else:
-            self._tell(name, well=True)
+            self._tell(name, "degraded" if whole is False else "healthy")
 
-    def _tell(self, name: str, *, well: bool, kind: str = "") -> None:
-        if self._well.get(name, True) != well:
-            log.warning("%s is %s", name, "back" if well else "away", extra={"kind": kind})
-        self._well[name] = well
+    def _tell(self, name: str, state: str, *, kind: str = "") -> None:
+        if self._state.get(name, "healthy") != state:
+            log.warning("%s is %s", name, SAID[state], extra={"kind": kind})
+        self._state[name] = state
 
     @property
     def ready(self) -> bool:
         """Whether traffic may come: started, not about to stop, and the database reachable."""
-        return self._well.get("db", False) and not self._stopping()
+        return self._state.get("db", "unhealthy") != "unhealthy" and not self._stopping()
 
     def report(self) -> dict[str, Any]:
         """The contract's `/health` object."""
-        redis = "healthy" if self._well.get("redis", False) else "unhealthy"
-        database = "healthy" if self._well.get("db", False) else "unhealthy"
+        redis = self._state.get("redis", "unhealthy")
+        database = self._state.get("db", "unhealthy")
         components = {
             "openai": self._models(),
             "message_hub": redis,

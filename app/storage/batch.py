@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from uuid_utils import uuid7
 
 from app.storage.database import UNBOUND, Refused, refused
 from app.storage.tables import contents, events, idempotency
@@ -85,6 +86,14 @@ class Batch:
         ids = [entry.content["content_id"] for entry in self.entries]
         query = select(contents.c.content_id).where(contents.c.content_id.in_(ids))
         return set(connection.scalars(query))
+
+
+def trial(connection: Connection) -> None:
+    """A write that leaves nothing but says whether one can be made."""
+    name = {"user_id": "", "key": str(uuid7())}  # nobody's
+    more = {"fingerprint": "", "content_id": name["key"], "created_at": datetime.now(UTC)}
+    connection.execute(INSERT_KEY, name | more)
+    connection.execute(delete(idempotency).filter_by(**name))
 
 
 def _try(connection: Connection, entry: Entry) -> Refused | None:

@@ -9,11 +9,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
 from app.errors import DependencyUnavailable
-from app.storage.batch import Batch, Entry
+from app.storage.batch import Batch, Entry, trial
 from app.storage.database import Database, Doubtful, Refused
 
 MAX_ROWS = 100  # records in one transaction; binding 200 holds the loop for 2 ms
@@ -68,6 +69,16 @@ class GroupCommit:
             if len(self._marks) < MAX_PENDING_MARKS:
                 self._marks[event_id] = None
         self._rest()
+
+    async def works(self, *, within: float) -> bool:
+        """Whether commits work. While they fail each call tries one, for nobody else may: a disk
+        that has space again is to be known without a request that pays a model first."""
+        if self._failing:
+            with suppress(DependencyUnavailable, Refused, TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._database.write(trial)
+                self._tell(None)
+        return not self._failing
 
     async def close(self) -> None:
         """Writes what is queued, within the time-out; what remains is told it was not stored."""

@@ -262,9 +262,10 @@ class Store:
 
         await self._database.write(work)
 
-    async def ping(self) -> None:
-        """Raises `DependencyUnavailable` unless the database answers within a second."""
+    async def ping(self) -> bool:
+        """Whether it takes writes, too; raises `DependencyUnavailable` after a second's silence."""
         await self._database.read(lambda c: c.execute(text("SELECT 1")), within=PING_BOUND)
+        return await self._commits.works(within=PING_BOUND)
 
     async def close(self) -> None:
         """Writes what is queued and ends every connection, each within the time-out."""
