@@ -16,7 +16,8 @@ import pytest
 
 from app.llm import openai
 from app.llm.base import Completion, Failed, Finish, Outcome, Usage
-from app.llm.openai import OpenAIWriter, Watchdog
+from app.llm.openai import OpenAIWriter
+from app.llm.watchdog import Watchdog
 from app.operations import STORY
 from tests.test_sse import (
     CLOSE,

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from app.embedded.valkey import start_valkey
@@ -148,3 +149,37 @@ async def test_what_is_deleted_on_one_gateway_is_gone_on_the_other(
             TEXT, json=GOOD[TEXT], headers={**one.headers(), "Cache-Control": "max-age=60"}
         )
         assert told(again_made)[1] != content_id
+
+
+@contextlib.asynccontextmanager
+async def read_only(database_url: str) -> AsyncIterator[None]:
+    """The server takes no writes, as a standby or one whose disk is full."""
+    admin = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    await admin.execute("SET default_transaction_read_only = off")
+    await admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    await admin.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        await admin.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        await admin.execute("SELECT pg_reload_conf()")
+        await admin.close()
+
+
+async def test_health_tells_of_a_server_that_takes_no_writes(
+    loregate: Service, postgres_database: str
+) -> None:
+    async with read_only(postgres_database), asyncio.timeout(20):
+        while (await ask(loregate, TEXT)).status_code == 200:
+            await asyncio.sleep(0.05)  # its processes hear of the setting by and by
+        while await health(loregate) != ("degraded", "degraded"):
+            await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        while await health(loregate) != ("healthy", "healthy"):
+            await asyncio.sleep(0.05)
+    assert (await ask(loregate, TEXT)).status_code == 200
+
+
+async def health(found: Service) -> tuple[str, str]:
+    body = (await found.http.get("/health")).json()
+    return body["status"], body["components"]["db"]

@@ -9,6 +9,7 @@ from app.generations.prose import ProseReader
 from app.generations.transcript import Transcript
 
 EVERY = 0.02  # s between deltas; the eye sees no difference, and events cost 1/4 at 5 ms a token
+TICK = 0.001  # s; the loop's clock counts in these, so that a shorter wait is none
 
 
 class Telling:
@@ -44,7 +45,7 @@ class Telling:
 
     def _soon(self) -> None:
         wait = self._last + EVERY - self._loop.time()
-        if wait > 0:
+        if wait >= TICK:
             self._timer = self._loop.call_later(wait, self._flush)
         else:
             self._flush()

@@ -12,10 +12,9 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from types import TracebackType
 from typing import Any
 
 import httpx2
@@ -23,6 +22,7 @@ import openai
 import orjson
 
 from app.llm.base import Completion, Failed, Listener, Outcome, Work
+from app.llm.body import GATHER, SLICE, Body, Pace
 from app.llm.sse import (
     NO_COMPLETION,
     REJECTED,
@@ -33,6 +33,7 @@ from app.llm.sse import (
     rejected,
     told,
 )
+from app.llm.watchdog import Watchdog
 from app.operations import Prompt
 
 CONNECTIONS = httpx2.Limits(max_connections=1000, max_keepalive_connections=200)
@@ -42,10 +43,8 @@ TIMEOUT = httpx2.Timeout(None, connect=CONNECT_TIMEOUT)
 # Uncompressed: a proxy that compresses an event stream holds its pieces back.
 HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 
-LATE = 0.01  # s; what had arrived by a deadline is read within it, however busy the loop was
 AFTER_FINISH = 2.0  # s in which the usage may follow the finish reason
 DRAIN = 0.1  # s in which a stream may end after its last event, and its connection be used again
-SLICE = 16 * 1024  # bytes that the transport gives at once; a full one means that more waits
 MAX_BODY = 8_000_000  # bytes of an answer that is not streamed
 MAX_ERROR = 64 * 1024  # bytes of an error's body that are read
 ERROR_BODY = 2.0  # s that they may take
@@ -92,57 +91,6 @@ class ErrorBody(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-
-class Watchdog:
-    """`async with Watchdog(until, 10.0) as watch:` raises `TimeoutError` at `until`, or 10 s on.
-
-    `watch.expect(seconds)` moves the second deadline. That is an addition: the one timer looks
-    again when it fires. A timer that fires late may find that the loop was busy, not the model
-    silent: so it gives what has arrived `LATE` seconds to be read.
-    """
-
-    __slots__ = ("_armed", "_due", "_handle", "_loop", "_missed", "_timeout", "until")
-
-    def __init__(self, until: float, seconds: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.until, self._due = until, self._loop.time() + seconds
-        self._missed: float | None = None  # the deadline that has passed once
-        self._timeout = asyncio.timeout(None)
-
-    async def __aenter__(self) -> Watchdog:
-        await self._timeout.__aenter__()
-        self._arm(min(self.until, self._due))
-        return self
-
-    def expect(self, seconds: float) -> None:
-        self._due = self._loop.time() + seconds
-        if self._due < self._armed:
-            self._handle.cancel()
-            self._arm(self._due)
-
-    def _arm(self, when: float) -> None:
-        self._armed = when
-        self._handle = self._loop.call_at(when, self._look)
-
-    def _look(self) -> None:
-        now = self._loop.time()
-        if now < min(self.until, self._due):
-            self._arm(min(self.until, self._due))
-        elif now < self.until and self._missed != self._due:
-            self._missed = self._due
-            self._arm(min(self.until, now + LATE))
-        else:
-            self._timeout.reschedule(now)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._handle.cancel()
-        await self._timeout.__aexit__(kind, error, trace)
 
 
 class OpenAIWriter:
@@ -273,21 +221,29 @@ class OpenAIWriter:
     async def _follow(
         self, response: httpx2.Response, answer: Answer, watch: Watchdog, streamed: bool
     ) -> None:
-        events = Events()
-        async with _chunks(response) as chunks:
-            async for chunk in chunks:
+        events, pace = Events(), Pace(asyncio.get_running_loop().time)
+        async with Body(response) as body:
+            while chunk := await body.read():
+                if not answer.done and (found := events.feed(chunk)):
+                    streamed = True
+                    had_text = self._take(found, answer, watch)
+                    if answer.broken_off:
+                        return
+                    quick = pace.is_quick(len(found), had_text)
+                    if quick and answer.finish is None and watch.leaves(GATHER):
+                        await body.gather()
                 if len(chunk) >= SLICE:
                     await asyncio.sleep(0)  # what waits comes without a turn of the loop
-                if answer.done or not (found := events.feed(chunk)):
-                    continue
-                streamed, ended = True, answer.finish is not None
-                had_text = answer.take(found)
-                if answer.broken_off:
-                    return
-                if (wait := self._wait(answer, had_text, ended)) is not None:
-                    watch.expect(wait)
         if not streamed:
             raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+
+    def _take(self, found: list[bytes], answer: Answer, watch: Watchdog) -> bool:
+        """Whether these events had text. They may move the deadline."""
+        ended = answer.finish is not None
+        had_text = answer.take(found)
+        if (wait := self._wait(answer, had_text, ended)) is not None:
+            watch.expect(wait)
+        return had_text
 
     def _wait(self, answer: Answer, had_text: bool, ended: bool) -> float | None:
         """Seconds that the next of a stream may take; None when nothing has changed."""
@@ -308,23 +264,14 @@ class OpenAIWriter:
         await self._client.close()
 
 
-def _chunks(response: httpx2.Response) -> contextlib.aclosing[AsyncGenerator[bytes]]:
-    """The body's bytes; leaving the block closes the response, and its connection if it is not read
-    whole.
-    """
-    # Decoding what is not encoded costs a third of the reading.
-    plain = response.headers.get("content-encoding", "identity") == "identity"
-    return contextlib.aclosing(response.aiter_raw() if plain else response.aiter_bytes())
-
-
 async def _whole(response: httpx2.Response) -> bytes:
-    body = bytearray()
-    async with _chunks(response) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > MAX_BODY:
+    found = bytearray()
+    async with Body(response) as body:
+        while chunk := await body.read():
+            found += chunk
+            if len(found) > MAX_BODY:
                 raise EventTooLong
-    return bytes(body)
+    return bytes(found)
 
 
 def _with_schema(prompt: Prompt) -> dict[str, Any]:

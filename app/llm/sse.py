@@ -16,6 +16,8 @@ from app.operations import Prompt
 MAX_EVENT = 1_000_000  # bytes; a chunk of a chat completion has about 250
 BOM = b"\xef\xbb\xbf"
 PLAIN = b"data: "
+BETWEEN = b"\n\ndata: "
+LOOKS = 4  # events of a stream that are looked at for a form that the others share
 CHARACTERS_A_TOKEN = 32  # no tokenizer has longer ones but for runs of spaces
 SPARE = 4096  # characters
 
@@ -68,6 +70,8 @@ class Events:
         return self._split(whole)
 
     def _split(self, whole: bytes) -> list[bytes]:
+        if (found := self._split_plain(whole)) is not None:
+            return found
         events = whole.split(b"\n\n")
         if len(whole) > MAX_EVENT and any(len(e) > MAX_EVENT for e in events):
             raise EventTooLong
@@ -80,6 +84,22 @@ class Events:
                 found.append(event[6:])
             elif (data := _data(event)) is not None:
                 found.append(data)
+        return found
+
+    def _split_plain(self, whole: bytes) -> list[bytes] | None:
+        """The same where each event is one line of data, as of all providers, in a fifth of the
+        time; None where one may be another.
+        """
+        end = whole.rfind(b"\n\n")
+        if end < 0 or len(whole) > MAX_EVENT or not whole.startswith(PLAIN):
+            return None
+        found = whole[len(PLAIN) : end].split(BETWEEN)
+        # No other line may stand among them, nor a third line feed at the end.
+        if whole.count(b"\n", 0, end + 2) != 2 * len(found):
+            return None
+        self._kept, self._size = [], 0
+        if len(whole) > end + 2:
+            self._keep(whole[end + 2 :])
         return found
 
     def _keep(self, rest: bytes) -> None:
@@ -106,16 +126,71 @@ def _data(event: bytes) -> bytes | None:
     return b"\n".join(lines) if lines else None
 
 
+class Form:
+    """The bytes around the text of an event, which those of one stream mostly share.
+
+    An event in the form says nothing but its text: taking it out costs half of reading JSON.
+    """
+
+    __slots__ = ("_before", "_begin", "_behind", "_end")
+
+    def __init__(self, before: bytes, behind: bytes) -> None:
+        self._before, self._behind = before, behind
+        self._begin, self._end = len(before), -len(behind)
+
+    @classmethod
+    def of(cls, event: bytes, chunk: dict[str, Any], content: str) -> Form | None:
+        """The form of an event that says nothing but `content`; None where that is not sure.
+
+        `chunk` is the event as it was read, and is changed.
+        """
+        before, quoted, behind = event.rpartition(orjson.dumps(content))
+        if not quoted:
+            return None
+        # Any other text in this place must be read as the content, and change nothing else.
+        other = content + "."
+        chunk["choices"][0]["delta"]["content"] = other
+        try:
+            same = orjson.loads(before + orjson.dumps(other) + behind) == chunk
+        except orjson.JSONDecodeError:
+            return None
+        return cls(before + b'"', b'"' + behind) if same else None
+
+    def text(self, event: bytes) -> str | None:
+        """The text of an event in this form; None for any other, and for a text with escapes."""
+        found = event[self._begin : self._end]
+        if b'"' in found or b"\\" in found or self._before + found + self._behind != event:
+            return None
+        try:
+            text = found.decode()
+        except UnicodeDecodeError:
+            return None
+        return text if text.isprintable() else None  # control characters are no JSON
+
+
 class Answer:
     """The model's first choice as it comes, chunk by chunk or whole."""
 
-    __slots__ = ("_bound", "_listener", "_name", "_pieces", "_size", "done", "finish", "usage")
+    __slots__ = (
+        "_bound",
+        "_form",
+        "_listener",
+        "_looks",
+        "_name",
+        "_pieces",
+        "_size",
+        "done",
+        "finish",
+        "usage",
+    )
 
     def __init__(self, name: str, max_tokens: int, listener: Listener | None) -> None:
         self._name, self._listener = name, listener
         self._bound = CHARACTERS_A_TOKEN * max_tokens + SPARE
         self._pieces: list[str] = []
         self._size = 0
+        self._form: Form | None = None
+        self._looks = LOOKS
         self.finish: Finish | None = None
         self.usage: Usage | None = None
         self.done = False  # nothing that is of use can follow
@@ -138,10 +213,12 @@ class Answer:
         before, first = self._size, len(self._pieces)
         try:
             for event in events:
-                if event.startswith(b"[DONE]"):
+                if self._form is not None and (text := self._form.text(event)):
+                    self._write(text)
+                elif event.startswith(b"[DONE]"):
                     self.done = True
                     break
-                if event:
+                elif event:
                     self._read(event)
         finally:
             if self._listener is not None and self._size > before:
@@ -169,6 +246,17 @@ class Answer:
             self.usage = tokens.said(usage) or self.usage
             # Some servers tell it with every chunk: the last of them is the whole.
             self.done = self.finish is not None and self.usage is not None
+        elif self._form is None and self._looks and choices:
+            self._look(event, chunk)
+
+    def _look(self, event: bytes, chunk: dict[str, Any]) -> None:
+        """Learn the form of an event that was read, and said nothing but a text."""
+        choice, *others = chunk["choices"]
+        content = (choice.get("delta") or {}).get("content")
+        if others or not content or choice.get("finish_reason") or choice.get("index"):
+            return
+        self._looks -= 1
+        self._form = Form.of(event, chunk, content)
 
     def _choose(self, choice: Any) -> None:
         if not isinstance(choice, dict):
