@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from redis.asyncio import Redis as Client
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
@@ -42,12 +43,29 @@ def connect(url: str, *, max_connections: int, socket_timeout: float | None) -> 
         raise SettingsError(f"REDIS_URL has {shown}; it may be one of {known}")
     try:
         if scheme == "redis+cluster":
-            return Cluster(**parse_url(url.replace("redis+cluster", "redis", 1)), **options)
+            return _cluster(url, options)
         if scheme == "redis+sentinel":
             return _sentinel(url, options)
         return Client.from_url(url, **options)
     except ValueError:  # its message may quote a part of the URL
         raise SettingsError(f"REDIS_URL, of the scheme {scheme!r}, is not a valid URL") from None
+
+
+def _cluster(url: str, options: dict[str, Any]) -> Cluster:
+    """`redis+cluster://user:password@host:6379,host:6379/`: any of the nodes, to ask for the rest.
+
+    With more than one a gateway finds the cluster also while the first is away.
+    """
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    first, *others = hosts.split(",")
+    one = parts._replace(scheme="redis", netloc=f"{login}{at}{first}").geturl()
+    nodes = [ClusterNode(str(h.hostname), h.port or 6379) for h in _hosts(others)]
+    return Cluster(startup_nodes=nodes, **{"host": "localhost"} | parse_url(one), **options)
+
+
+def _hosts(given: list[str]) -> list[SplitResult]:
+    return [urlsplit(f"//{host}") for host in given]
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> Client:
@@ -58,9 +76,7 @@ def _sentinel(url: str, options: dict[str, Any]) -> Client:
     if not service:
         raise SettingsError("REDIS_URL names no service; redis+sentinel://host:26379/SERVICE/0")
     user, _, password = login.partition(":")
-    nodes = [
-        (at.hostname, at.port or 26379) for at in (urlsplit(f"//{h}") for h in hosts.split(","))
-    ]
+    nodes = [(at.hostname, at.port or 26379) for at in _hosts(hosts.split(","))]
     # One that is down is passed over at once: the next is to be asked within the same budget.
     asking = {"socket_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
     sentinel: Any = Sentinel(nodes, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]  # upstream

@@ -21,7 +21,7 @@ from tests import (
     test_similar,
 )
 from tests.again import again
-from tests.cluster import Cluster
+from tests.cluster import Cluster, free_ports
 
 pytestmark = pytest.mark.servers
 
@@ -114,3 +114,13 @@ async def test_what_has_no_key_says_nothing_of_the_whole_cluster(cluster: Cluste
     await redis.call("SET", "loregate:here", "1")
     await redis.close()
     await cluster.sound()
+
+
+async def test_a_cluster_is_found_by_whichever_node_answers(cluster: Cluster) -> None:
+    [nobody] = free_ports(1)
+    redis = Redis(cluster.url.replace("://", f"://127.0.0.1:{nobody},", 1), budget=2.0)
+    try:
+        assert await redis.check() is None
+        assert await redis.call("SET", "loregate:here", "1")
+    finally:
+        await redis.close()

@@ -269,6 +269,16 @@ async def test_a_cluster_url_gives_a_cluster_client() -> None:
     await redis.close()
 
 
+async def test_a_cluster_url_may_name_several_nodes() -> None:
+    url = "redis+cluster://ann:s%40cret@one:7000,two,[::1]:7002/"
+    found: Any = connect(url, max_connections=4, socket_timeout=None)
+    nodes = found.nodes_manager.startup_nodes.values()
+    assert {(n.host, n.port) for n in nodes} == {("one", 7000), ("two", 6379), ("::1", 7002)}
+    logins = [[n.connection_kwargs[x] for x in ("username", "password")] for n in nodes]
+    assert logins == [["ann", "s@cret"]] * 3
+    await found.aclose()
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -278,6 +288,7 @@ async def test_a_cluster_url_gives_a_cluster_client() -> None:
         "redis+sentinel://ann:s3cret@host:26379",
         "redis+sentinel://ann:s3cret@host:s3cret/lore",
         "redis+sentinel://ann:s3cret@host/lore/s3cret",
+        "redis+cluster://ann:s3cret@host:7000,host:s3cret/",
         "",
     ],
 )
