@@ -88,8 +88,10 @@ class Parts:
     gateway: Gateway
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
+def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starlette:
     """The whole service as an ASGI app; from the environment when no settings are given.
+
+    `alone`: the process has no other task, so that its garbage collector is set for this one.
 
     Raises:
         SettingsError: a setting is wrong; nothing was opened.
@@ -135,7 +137,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             ),
         ],
         exception_handlers={HTTPException: v2.http_error},
-        lifespan=lifespan(parts),
+        lifespan=lifespan(parts, alone=alone),
     )
     app.state.parts = parts
     return app
@@ -305,10 +307,15 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.wait({task})
 
 
-def lifespan(parts: Parts) -> Callable[[Starlette], Any]:
+def lifespan(parts: Parts, *, alone: bool) -> Callable[[Starlette], Any]:
     @asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
         async with running(parts):
+            if alone:
+                sys.setswitchinterval(SWITCH_INTERVAL)
+                gc.collect()
+                gc.freeze()  # what lives until the end need not be looked at again
+                gc.set_threshold(GC_THRESHOLD)
             yield
 
     return run
@@ -347,8 +354,4 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await gateway.health.start()
         stack.push_async_callback(gateway.health.stop)
         stack.enter_context(heeded(gateway.leases))
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        gc.collect()
-        gc.freeze()  # what lives until the end need not be looked at again
-        gc.set_threshold(GC_THRESHOLD)
         yield

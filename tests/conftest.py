@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from app.main import GC_THRESHOLD
 from tests import service, upstream
 from tests.service import Service
 from tests.upstream import Upstream
 
 pytest_plugins = ["tests.servers", "tests.postgres", "tests.cluster", "tests.generating"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def collector() -> None:
+    """As the service sets it: what was imported is not looked at again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
 
 @pytest.fixture

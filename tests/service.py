@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import itertools
 import time
 from collections.abc import AsyncIterator
@@ -182,7 +181,7 @@ class Socket:
 async def running(found: Settings, **wired: Any) -> AsyncIterator[Service]:
     """The service with these settings, migrated, until the block ends."""
     await asyncio.to_thread(migrate, found.database)
-    app = create_app(found)
+    app = create_app(found, alone=False)
     listening = listen(found)
     config = uvicorn.Config(app, **uvicorn_options(found))
     server = uvicorn.Server(config)
@@ -200,4 +199,3 @@ async def running(found: Settings, **wired: Any) -> AsyncIterator[Service]:
         await service.http.aclose()
         server.should_exit = True
         await serving
-        gc.unfreeze()

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,8 +21,9 @@ Options = Mapping[str, Sequence[str]]
 Joiner = str  # what stands between a unit and the one before it
 
 
+@cache
 def read(name: str) -> dict[str, Any]:
-    """One grammar file.
+    """One grammar file, which is not to be changed.
 
     Raises:
         OSError, tomllib.TOMLDecodeError: when the file is missing or broken.
