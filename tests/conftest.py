@@ -13,7 +13,13 @@ from tests import service, upstream
 from tests.service import Service
 from tests.upstream import Upstream
 
-pytest_plugins = ["tests.servers", "tests.postgres", "tests.cluster", "tests.generating"]
+pytest_plugins = [
+    "tests.servers",
+    "tests.postgres",
+    "tests.cluster",
+    "tests.generating",
+    "tests.wires",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -29,24 +29,10 @@ from tests.test_sse import (
     Step,
     Wire,
     chunked,
-    listening,
     piece,
     streamed,
     write,
-    writing,
 )
-
-
-@pytest.fixture
-async def wire() -> AsyncIterator[Wire]:
-    async with listening() as found:
-        yield found
-
-
-@pytest.fixture
-async def writer(wire: Wire) -> AsyncIterator[OpenAIWriter]:
-    async with writing(wire.url) as found:
-        yield found
 
 
 @contextlib.asynccontextmanager

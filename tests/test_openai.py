@@ -8,7 +8,6 @@ import logging
 import math
 import socket
 import time
-from collections.abc import AsyncIterator
 from email.utils import formatdate
 
 import httpx2
@@ -39,7 +38,6 @@ from tests.test_sse import (
     Wire,
     chunked,
     fails,
-    listening,
     piece,
     refusal,
     streamed,
@@ -48,18 +46,6 @@ from tests.test_sse import (
     write,
     writing,
 )
-
-
-@pytest.fixture
-async def wire() -> AsyncIterator[Wire]:
-    async with listening() as found:
-        yield found
-
-
-@pytest.fixture
-async def writer(wire: Wire) -> AsyncIterator[OpenAIWriter]:
-    async with writing(wire.url) as found:
-        yield found
 
 
 # -- what is asked

@@ -279,18 +279,6 @@ async def fails(writer: OpenAIWriter, seconds: float = 5.0, ear: Ear | None = No
     return failed.value
 
 
-@pytest.fixture
-async def wire() -> AsyncIterator[Wire]:
-    async with listening() as found:
-        yield found
-
-
-@pytest.fixture
-async def writer(wire: Wire) -> AsyncIterator[OpenAIWriter]:
-    async with writing(wire.url) as found:
-        yield found
-
-
 ZIPPED = [HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")]
 BODY = b"".join((piece("A lamp"), piece(" went out."), STOP, TOLD, DONE))
 REFUSED = "I'm sorry, but I can't help with that."
