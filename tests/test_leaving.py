@@ -159,8 +159,11 @@ async def test_where_it_was_wished_the_model_is_stopped_and_nothing_is_left(
     with_models: Service, provider: Upstream, way: Way
 ) -> None:
     provider.then(Behaviour(text=LONG, pace=0.2))
+    running = with_models.gateway.generations._running
     async with asking(with_models, way, True):
         await asked(provider)
+        if way is over_subscription:  # who has started it and never read it does not leave it
+            await until(lambda: any(g.transcript.readers for g in running.values()))
         began = time.monotonic()
     await aborted_within(provider, SOON, began)
     await at_rest(with_models)

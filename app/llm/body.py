@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -51,11 +52,10 @@ class Body:
         waiter = self._loop.create_future()
         timer = self._loop.call_later(GATHER, _wake, waiter)
         try:
-            transport.pause_reading()
-            await waiter
-            transport.resume_reading()
-        except RuntimeError:
-            """The connection was lost: reading will say so."""
+            with contextlib.suppress(RuntimeError):  # the connection was lost: reading will say so
+                transport.pause_reading()
+                await waiter
+                transport.resume_reading()
         finally:
             timer.cancel()
 
