@@ -18,7 +18,6 @@ STREAM, GROUP = stream_key(0), "campaign-service"
 IDLE = 1_500  # ms after which another one takes what was read and not acknowledged
 BLOCK = 500  # ms
 TOGETHER = 20  # events that one reads at once, and may die with
-TIMEOUT = 5.0  # s, more than any pause that is ordered
 DEATHS = (3.0, 9.0)  # s between two deaths
 AWAY = 0.2  # s between tries while Redis is away
 
@@ -41,8 +40,10 @@ class Group:
     async def _consume(self, name: str, death: asyncio.Event) -> None:
         """Again and again a consumer of this name, each with a connection of its own."""
         while True:
-            async with Redis.from_url(self._url, socket_timeout=TIMEOUT) as redis:
-                with contextlib.suppress(RedisError, OSError, TimeoutError):
+            # No time-out: a pause ends, and in Python 3.11 one that fires as the task is cancelled
+            # swallows the cancelling: a run would never end.
+            async with Redis.from_url(self._url, socket_timeout=None) as redis:
+                with contextlib.suppress(RedisError, OSError):
                     await self._live(redis, name, death)
                     self._ledger.counts["consumers died"] += 1
             await asyncio.sleep(AWAY)
