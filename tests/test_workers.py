@@ -22,7 +22,8 @@ from tests.service import CHARACTER, SECRET, token
 from tests.sockets import until
 
 pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/task").exists(), reason="only Linux tells who holds a connection"
+    not Path(f"/proc/self/task/{os.getpid()}/children").exists(),
+    reason="only Linux tells who the children are, and who holds a connection",
 )
 CLIENTS = 3
 PACE = 0.02  # s between two requests of a client
