@@ -44,6 +44,7 @@ TIMEOUT = httpx2.Timeout(None, connect=CONNECT_TIMEOUT)
 HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 
 AFTER_FINISH = 2.0  # s in which the usage may follow the finish reason
+UNREAD = 0.05  # s to read what was gathered, however busy the loop was
 DRAIN = 0.1  # s in which a stream may end after its last event, and its connection be used again
 MAX_BODY = 8_000_000  # bytes of an answer that is not streamed
 MAX_ERROR = 64 * 1024  # bytes of an error's body that are read
@@ -232,6 +233,7 @@ class OpenAIWriter:
                     quick = pace.is_quick(len(found), had_text)
                     if quick and answer.finish is None and watch.leaves(GATHER):
                         await body.gather()
+                        watch.grant(UNREAD)
                 if len(chunk) >= SLICE:
                     await asyncio.sleep(0)  # what waits comes without a turn of the loop
         if not streamed:

@@ -35,6 +35,10 @@ class Watchdog:
             self._handle.cancel()
             self._arm(self._due)
 
+    def grant(self, seconds: float) -> None:
+        """At least so many seconds from now: what came meanwhile is still to be read."""
+        self._due = max(self._due, self._loop.time() + seconds)
+
     def leaves(self, seconds: float) -> bool:
         """Whether no deadline falls into the next seconds."""
         return self._loop.time() + seconds < min(self.until, self._due)
