@@ -119,7 +119,9 @@ def _streamed(asked: dict[str, Any], behaviour: Behaviour) -> Iterator[Step]:
     pieces = tokens(asked, behaviour)
     if behaviour.refusal is not None:
         yield _chunk(asked, {"refusal": behaviour.refusal})
-    yield from _told(asked, itertools.cycle(pieces) if behaviour.endless else pieces, behaviour)
+    # Without an end it comes by the round: what reads it is bounded by size, not by events.
+    told = itertools.cycle(["".join(pieces)]) if behaviour.endless else pieces
+    yield from _told(asked, told, behaviour)
     yield from _midway(behaviour, len(pieces), last=True)
     yield _chunk(asked, {}, behaviour.finish_reason)
     if _counts(asked) and behaviour.usage is not None:
