@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.cluster",
     "tests.generating",
     "tests.wires",
+    "tests.browser",
 ]
 
 
