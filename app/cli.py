@@ -75,17 +75,19 @@ def dev(
     if not (settings.jwt_secret or settings.jwt_public_key or settings.jwt_jwks_url):
         given["jwt_secret"] = (SecretStr(development_secret(directory)),)
     listening = listen(settings)
+    own: str | None = None
     with ExitStack() as embedded:
         if settings.redis_url is None:
             valkey = start_valkey(directory / "valkey")
             embedded.callback(valkey.stop)
-            given["redis_url"] = SecretStr(valkey.url)
+            own = valkey.url
+            given["redis_url"] = SecretStr(own)
         if faulty:
             given["openai_base_url"] = embedded.enter_context(serving())
         settings = settings.model_copy(update=given)
         migrated(settings)
         app = create_app(settings)
-        _announce(settings, listening, faulty=faulty)
+        _announce(settings, listening, valkey=own, faulty=faulty)
         run(uvicorn.Config(app, **uvicorn_options(settings)), listening)
 
 
@@ -101,12 +103,14 @@ def impatient(settings: Settings) -> Settings:
     return settings.model_copy(update=times)
 
 
-def _announce(settings: Settings, listening: socket.socket, *, faulty: bool) -> None:
+def _announce(
+    settings: Settings, listening: socket.socket, *, valkey: str | None, faulty: bool
+) -> None:
     token = None
     if settings.jwt_secret or settings.jwt_private_key:
         token = signed(settings, "developer", list(PERMISSIONS), "standard", DAY)
     host, port = listening.getsockname()[:2]
-    typer.echo(banner.text(f"http://{host}:{port}", token, faulty=faulty))
+    typer.echo(banner.text(f"http://{host}:{port}", token, valkey=valkey, faulty=faulty))
 
 
 @cli.command()

@@ -25,6 +25,12 @@ Loregate is at {url}
   health     {url}/health
 """
 
+STREAM = """
+Its Valkey, for services that read the event stream:
+
+export REDIS_URL={valkey}
+"""
+
 REQUESTS = """
 A token with every permission, for a day:
 
@@ -55,16 +61,19 @@ which models were asked and how each attempt ended; the log names the fault that
 """
 
 
-def text(url: str, token: str | None, *, faulty: bool = False) -> str:
-    """The whole of it; without a token (somebody else signs them) only where it is."""
+def text(url: str, token: str | None, *, valkey: str | None = None, faulty: bool = False) -> str:
+    """The whole of it; without a token (somebody else signs them) only where it is.
+
+    valkey: the URL of the embedded server; None where another one is used, whose URL may be secret.
+    """
     shown = TEXT.format(url=url) + (FAULTY if faulty else "")
-    if token is None:
-        return shown
-    return shown + REQUESTS.format(
-        url=url,
-        token=token,
-        socket=url.replace("http", "ws", 1),
-        graphql=GRAPHQL.format(),
-        rest=REST.format(),
-        subscribe=SUBSCRIBE.format(),
-    )
+    if token is not None:
+        shown += REQUESTS.format(
+            url=url,
+            token=token,
+            socket=url.replace("http", "ws", 1),
+            graphql=GRAPHQL.format(),
+            rest=REST.format(),
+            subscribe=SUBSCRIBE.format(),
+        )
+    return shown + (STREAM.format(valkey=valkey) if valkey else "")

@@ -19,6 +19,7 @@ const url = () => [first, second][attempt++ % 2];
 
 // --- what a page needs
 const watched = new Map(); // what is subscribed, by the protocol's ids
+let admitted = false; // whether the server took this connection's token
 
 function goOn(id, cursor) {
   const payload = watched.get(id);
@@ -30,7 +31,8 @@ const client = createClient({
   webSocketImpl: WebSocket,
   connectionParams: async () => ({ authorization: await newToken() }), // also after a 4403
   retryAttempts: Infinity,
-  shouldRetry: () => true, // also when nobody listens, which comes as no close but as an error
+  // Also when nobody listens, which comes as no close but as an error; not with a wrong token.
+  shouldRetry: (error) => error.code !== 4403 || admitted,
   retryWait: (retries) => new Promise((go) => setTimeout(go, Math.min(20 * 2 ** retries, 5000))),
   generateID: (payload) => {
     const id = crypto.randomUUID();
@@ -38,6 +40,8 @@ const client = createClient({
     return id;
   },
   on: {
+    connecting: () => (admitted = false),
+    connected: () => (admitted = true),
     message: ({ type, id, payload }) => {
       if (type === 'next') goOn(id, Object.values(payload.data ?? {})[0]?.cursor);
       if (type === 'complete' || type === 'error') watched.delete(id);
