@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 SILENCE = 0.5  # s without a byte
-MODEL = "gpt-4-turbo"
+MODEL = "gpt-6-luna"
 
 
 @dataclass
@@ -113,8 +113,12 @@ class Client:
 
 
 def question(*, stream: bool = True, **fields: Any) -> bytes:
-    body = {"model": MODEL, "messages": [{"role": "user", "content": "Write."}], "stream": stream}
-    return orjson.dumps(body | {"stream_options": {"include_usage": True}} | fields)
+    """A request that the strictest provider takes, if not for these fields."""
+    body: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Write."}]}
+    body |= {"stream": stream, "reasoning_effort": "none"}
+    if stream:
+        body["stream_options"] = {"include_usage": True}
+    return orjson.dumps(body | fields)
 
 
 @contextlib.asynccontextmanager

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.raw import MODEL, Client, connected, question
-from tests.upstream import FAULTS, GOOD, Behaviour, Upstream, refusal, running
+from tests.upstream import FAULTS, GOOD, Behaviour, Rules, Upstream, refusal, running
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Upstream]:
-    async with running() as found:
+    async with running(Rules()) as found:
         yield found
 
 
@@ -27,11 +27,11 @@ async def client(server: Upstream) -> AsyncIterator[Client]:
 
 async def test_a_model_has_its_own_behaviour(server: Upstream, client: Client) -> None:
     server.on(MODEL).always = refusal(503, "overloaded")
-    server.on("gpt-3.5-turbo").then(refusal(429, "rate_limit_exceeded"))
-    small = "gpt-3.5-turbo"
+    server.on("gpt-6.1-terra").then(refusal(429, "rate_limit_exceeded"))
+    small = "gpt-6.1-terra"
     found = [(await client.ask(model=m)).status for m in (MODEL, small, MODEL, small, small)]
     assert found == [503, 429, 503, 200, 200]
-    assert server.calls == Counter({MODEL: 2, "gpt-3.5-turbo": 3})
+    assert server.calls == Counter({MODEL: 2, "gpt-6.1-terra": 3})
 
 
 async def test_orders_are_followed_once_each_and_then_always(
@@ -74,13 +74,13 @@ async def test_who_got_the_whole_answer_abandoned_nothing(server: Upstream) -> N
 @pytest.mark.parametrize(
     ("line", "body", "status"),
     [
-        (b"GET /v1/models HTTP/1.1", b"", 404),
+        (b"GET /v1/chat/completions HTTP/1.1", b"", 404),
         (b"POST /v1/embeddings HTTP/1.1", b"{}", 404),
         (b"POST /v1/chat/completions HTTP/1.1", b"{", 400),
         (b"POST /v1/chat/completions HTTP/1.1", b"[]", 400),
     ],
 )
-async def test_only_chat_completions_are_answered(
+async def test_only_requests_for_completions_are_answered(
     line: bytes, body: bytes, status: int, server: Upstream, client: Client
 ) -> None:
     client.send(body, line)
@@ -90,7 +90,7 @@ async def test_only_chat_completions_are_answered(
 
 
 async def test_the_path_before_chat_completions_is_anybodys(client: Client) -> None:
-    client.send(b'{"model": "m"}', b"POST /tenant/chat/completions?api-version=1 HTTP/1.1")
+    client.send(question(), b"POST /tenant/chat/completions?api-version=1 HTTP/1.1")
     assert (await client.receive()).status == 200
 
 

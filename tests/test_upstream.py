@@ -1,40 +1,36 @@
-"""The fake provider: each fault does what its name says, as a raw client sees it."""
+"""The fake provider: what a good answer looks like, as a raw client and the SDK see it."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
+from typing import Any
 
 import openai
 import orjson
 import pytest
 
-from tests.raw import MODEL, SILENCE, Client, connected, question
+from tests.raw import MODEL, Client, Reply, connected
 from tests.upstream import (
-    FAULTS,
     GOOD,
     PROSE,
-    USAGE,
     Behaviour,
-    Flapping,
+    Rules,
     Upstream,
-    fresh,
-    now,
     prose,
     refusal,
     running,
+    usage,
     words,
 )
 
 WORDS = len(words(PROSE))
+USAGE = usage(120, 40)
+OPENING = {"role": "assistant", "content": "", "refusal": None}
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Upstream]:
-    async with running() as found:
+    async with running(Rules()) as found:
         yield found
 
 
@@ -54,14 +50,14 @@ async def test_a_stream_is_a_role_then_words_then_a_finish_reason_usage_and_done
         assert reply.headers["content-type"].startswith("text/event-stream")
         assert reply.end == "whole"
         assert reply.lines[-1] == "[DONE]"
-        role, *content, finish, usage = reply.events
-        assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+        role, *content, finish, counted = reply.events
+        assert role["choices"][0]["delta"] == OPENING
         assert reply.deltas == words(PROSE) == PROSE.replace(" ", " \0").split("\0")
         assert len(content) == WORDS
         assert finish["choices"] == [
             {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}
         ]
-        assert (usage["choices"], usage["usage"]) == ([], USAGE)
+        assert (counted["choices"], counted["usage"]) == ([], USAGE)
         assert {e["usage"] is None for e in (role, *content, finish)} == {True}
 
 
@@ -83,7 +79,7 @@ async def test_a_whole_answer_is_one_completion(server: Upstream, client: Client
     answer = orjson.loads((await client.ask(stream=False)).body)
     assert answer["object"] == "chat.completion"
     [choice] = answer["choices"]
-    assert choice["message"] == {"role": "assistant", "content": PROSE, "refusal": None}
+    assert choice["message"] == {**OPENING, "content": PROSE, "annotations": []}
     assert (choice["finish_reason"], answer["usage"], answer["model"]) == ("stop", USAGE, MODEL)
     answer = orjson.loads((await client.ask(stream=False)).body)
     assert answer["choices"][0]["message"]["content"] == "Lore"
@@ -98,246 +94,127 @@ async def test_the_sdk_reads_a_stream(server: Upstream) -> None:
     assert "".join(said) == PROSE
 
 
-# -- faults
-@dataclass
-class Seen:
-    """What a client sees of a stream that was asked for."""
-
-    end: str = "whole"
-    status: int = 200
-    deltas: int | None = WORDS  # None: nothing was streamed
-    finish: str | None = "stop"
-    done: bool = True
-    usage: bool = True
+async def test_each_chunk_is_padded_unless_the_request_says_no(client: Client) -> None:
+    padded = await client.ask()
+    found = [event["obfuscation"] for event in padded.events]
+    assert all(isinstance(text, str) and text for text in found)
+    assert len(set(found)) > 1, "it is random"
+    plain = {"include_usage": True, "include_obfuscation": False}
+    assert not any("obfuscation" in e for e in (await client.ask(stream_options=plain)).events)
 
 
-def refused(status: int) -> Seen:
-    return Seen(status=status, deltas=None)
-
-
-NOTHING = Seen("closed", 0, 0, None, done=False, usage=False)
-CUT = Seen("closed", deltas=4, finish=None, done=False, usage=False)
-BYTES = replace(CUT, deltas=0)
-
-STREAMED: dict[str, Seen] = {
-    **{name: refused(int(name)) for name in FAULTS if name.isdecimal()},
-    "429_seconds": refused(429),
-    "429_milliseconds": refused(429),
-    "429_date": refused(429),
-    "429_quota": refused(429),
-    "502_page": refused(502),
-    "503_seconds": refused(503),
-    "content_filter": refused(400),
-    "context_length_exceeded": refused(400),
-    "flapping": refused(503),
-    "reset": replace(NOTHING, end="reset"),
-    "silent": replace(NOTHING, end="silent"),
-    "slow_headers": Seen(),
-    "cut_headers": BYTES,
-    "cut_bytes": BYTES,
-    "cut_bytes_reset": replace(BYTES, end="reset"),
-    "cut": CUT,
-    "cut_reset": replace(CUT, end="reset"),
-    "cut_before_finish": replace(CUT, deltas=WORDS),
-    "slow_first_token": Seen(),
-    "slow_tokens": Seen(),
-    "stall_at_once": replace(CUT, end="silent", deltas=0),
-    "stall": replace(CUT, end="silent"),
-    "stall_before_finish": replace(CUT, end="silent", deltas=WORDS),
-    "malformed": Seen(),
-    "error_midway": replace(CUT, end="whole"),
-    "endless": Seen(deltas=999, finish=None, done=False, usage=False),
-    "comments": Seen(),
-    "split": Seen(),
-    "whole_json": Seen(deltas=None),
-    "no_done": Seen(done=False),
-    "no_done_open": Seen("silent", done=False),
-    "no_usage": Seen(usage=False),
-    "length": Seen(finish="length"),
-    "filtered": Seen(finish="content_filter"),
-    "tool_calls": Seen(finish="tool_calls"),
-    "no_finish_reason": Seen(finish=None),
-    "refusal": Seen(deltas=0),
-    "empty": Seen(deltas=0),
-    "blank": Seen(deltas=1),
-    "page": Seen(deltas=None),
-    "no_completion": Seen(deltas=None),
-    "wrong_json": Seen(deltas=5),
-    "wrong_schema": Seen(deltas=4),
-}
-
-
-def test_every_fault_stands_in_the_table() -> None:
-    assert STREAMED.keys() == FAULTS.keys()
-
-
-@pytest.mark.parametrize("name", FAULTS)
-async def test_a_streamed_fault_is_what_it_says(
-    name: str, server: Upstream, client: Client
-) -> None:
-    behaviour, wanted = now(fresh(FAULTS[name])), STREAMED[name]
-    server.then(replace(behaviour, first=min(behaviour.first, SILENCE / 5)))
-    reply = await client.ask()
-    assert (reply.end, reply.status) == (wanted.end, wanted.status)
-    if wanted.deltas is None:
-        assert "event-stream" not in reply.headers["content-type"]
-        assert int(reply.headers["content-length"]) == len(reply.body)
-        return
-    assert len(reply.deltas) == wanted.deltas
-    assert reply.finish == wanted.finish
-    assert ("[DONE]" in reply.lines) == wanted.done
-    assert (reply.usage == USAGE) == wanted.usage
-
-
-WHOLE = {
-    "reset": "reset",
-    "silent": "silent",
-    "cut_headers": "closed",
-    "cut_bytes": "closed",
-    "cut_bytes_reset": "reset",
-    "cut": "closed",
-    "cut_reset": "reset",
-    "cut_before_finish": "closed",
-    "stall_at_once": "silent",
-    "stall": "silent",
-    "stall_before_finish": "silent",
-}
-
-
-@pytest.mark.parametrize("name", FAULTS)
-async def test_a_fault_of_a_whole_answer_ends_as_its_stream_does(
-    name: str, server: Upstream, client: Client
-) -> None:
-    behaviour = replace(now(fresh(FAULTS[name])), first=0.0, pace=0.0)
-    server.then(behaviour)
-    reply = await client.ask(stream=False)
-    assert reply.end == WHOLE.get(name, "whole")
-    assert reply.status == STREAMED[name].status
-    if reply.end != "whole" or reply.status != 200:
-        return
-    if name in ("page", "malformed", "endless"):
-        with pytest.raises(orjson.JSONDecodeError):
-            orjson.loads(reply.body)
-    elif name not in ("error_midway", "no_completion"):
-        answer = orjson.loads(reply.body)
-        [choice] = answer["choices"]
-        assert choice["finish_reason"] == STREAMED[name].finish
-        assert choice["message"]["refusal"] == behaviour.refusal
-        assert ("usage" in answer) == STREAMED[name].usage
-
-
-def test_a_providers_wait_is_told_in_all_three_ways() -> None:
-    told = {n: now(FAULTS[n]).headers for n in ("429_seconds", "429_milliseconds", "429_date")}
-    assert told["429_seconds"] == {"retry_after": "1"}
-    assert told["429_milliseconds"] == {"retry_after_ms": "300"}
-    date = parsedate_to_datetime(told["429_date"]["retry_after"])
-    assert 0 < date.timestamp() - time.time() <= 2
-
-
-async def test_headers_reach_the_client_by_their_names(server: Upstream, client: Client) -> None:
-    server.then(refusal(429, "rate_limit_exceeded", retry_after_ms="300"))
-    reply = await client.ask()
-    assert reply.headers["retry-after-ms"] == "300"
-    assert orjson.loads(reply.body)["error"]["code"] == "rate_limit_exceeded"
-
-
-async def test_slow_headers_come_byte_by_byte(server: Upstream, client: Client) -> None:
-    server.then(Behaviour(drip=0.005))
-    client.send(question())
-    async with asyncio.timeout(5):
-        pieces = [await client.reader.read(1000) for _ in range(10)]
-    assert b"".join(pieces).startswith(b"HTTP/1.1")
-    assert b"\r\n\r\n" not in b"".join(pieces)
-    rest = await asyncio.wait_for(client.reader.readuntil(b"data: [DONE]"), 10)
-    assert b"\r\n\r\n" in rest
-
-
-async def test_first_pace_and_delay_are_waited_for(server: Upstream, client: Client) -> None:
-    waits = {"delay": Behaviour(delay=0.2), "first": Behaviour(first=0.2)}
-    waits["pace"] = Behaviour(pace=0.2 / (WORDS - 1))
-    for name, behaviour in waits.items():
-        for stream in (True, False):
-            server.then(behaviour)
-            began = time.monotonic()
-            await client.ask(stream=stream)
-            # Neither clock is finer than a millisecond.
-            assert time.monotonic() - began > 0.2 - 0.001 * WORDS, name
-
-
-async def test_the_role_comes_before_a_slow_first_token(server: Upstream, client: Client) -> None:
-    server.then(Behaviour(first=60))
-    reply = await client.ask()
-    assert (reply.end, len(reply.events)) == ("silent", 1)
-    assert reply.events[0]["choices"][0]["delta"]["role"] == "assistant"
-
-
-async def test_what_is_malformed_is_no_json_and_stands_after_its_tokens(
+async def test_every_form_names_the_model_and_has_the_fields_of_the_real_one(
     server: Upstream, client: Client
 ) -> None:
-    server.then(FAULTS["malformed"])
-    lines = (await client.ask()).lines
-    with pytest.raises(orjson.JSONDecodeError):
-        orjson.loads(lines[5])  # behind the role and four tokens
-    assert len(lines) == 1 + WORDS + 1 + 3
+    server.then(GOOD, GOOD, Behaviour(model="gpt-6-luna-eu"))
+    whole = orjson.loads((await client.ask(stream=False)).body)
+    for found in [whole, *(await client.ask()).events]:
+        assert (found["model"], found["service_tier"]) == (MODEL, "default")
+        assert found["system_fingerprint"] is None
+    assert {e["model"] for e in (await client.ask()).events} == {"gpt-6-luna-eu"}
 
 
-async def test_an_error_midway_is_an_event_and_the_last_one(
+# -- limits and thoughts
+def whole(reply: Reply) -> tuple[str, str, Any]:
+    """Content, finish reason and usage of an answer in one piece."""
+    answer = orjson.loads(reply.body)
+    [choice] = answer["choices"]
+    return choice["message"]["content"], choice["finish_reason"], answer["usage"]
+
+
+async def test_a_text_ends_where_the_requests_cap_is_and_says_so(
     server: Upstream, client: Client
 ) -> None:
-    server.then(FAULTS["error_midway"], FAULTS["error_midway"])
-    events = (await client.ask()).events
-    assert (len(events), events[-1]["error"]["type"]) == (6, "server_error")
-    assert "error" in orjson.loads((await client.ask(stream=False)).body)
+    server.models["llama"] = Rules().models["gpt-4o"]
+    for fields in ({"max_completion_tokens": 4}, {"model": "llama", "max_tokens": 4}):
+        fields |= {"reasoning_effort": None}
+        reply = await client.ask(**{"model": "gpt-4o", **fields})
+        assert ("".join(reply.deltas), reply.finish) == ("The harbour of Saltmere ", "length")
+        assert reply.usage == usage(120, 4)
+    exact = await client.ask(max_completion_tokens=WORDS)
+    assert (exact.deltas, exact.finish) == (words(PROSE), "stop")
 
 
-async def test_comments_stand_between_the_tokens(server: Upstream, client: Client) -> None:
-    server.then(FAULTS["comments"])
-    reply = await client.ask()
-    assert reply.lines.count(": keep-alive") == WORDS
-    assert reply.deltas == words(PROSE)
-
-
-async def test_a_refusal_is_told_in_its_own_field(server: Upstream, client: Client) -> None:
-    server.then(FAULTS["refusal"])
-    deltas = [c["delta"] for e in (await client.ask()).events for c in e["choices"]]
-    assert {"refusal": "I can't help with that."} in deltas
+async def test_a_behaviour_may_ignore_the_cap(server: Upstream, client: Client) -> None:
+    server.then(Behaviour(obeys=False))
+    reply = await client.ask(max_completion_tokens=4)
+    assert (reply.deltas, reply.finish) == (words(PROSE), "stop")
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_split_falls_into_characters(
+async def test_a_model_that_thinks_is_silent_before_its_first_byte_and_counts_its_thoughts(
     stream: bool, server: Upstream, client: Client
 ) -> None:
-    text = "Žluťoučký kůň — 龍の巣 🐉🐉 "
-    server.then(Behaviour(text=text, split=2))
-    reply = await client.ask(stream=stream)
+    server.then(Behaviour(thinks=60), Behaviour(thinks=0.01), Behaviour(reasoning=7))
+    silent = await client.ask(stream=stream, reasoning_effort="medium")
+    assert (silent.end, silent.status, silent.body) == ("silent", 200, b"")
+    async with connected(server.url) as other:
+        for thoughts in (1024, 7):
+            reply = await other.ask(stream=stream, reasoning_effort="medium")
+            told = reply.usage if stream else whole(reply)[2]
+            assert told == usage(120, 40 + thoughts, thoughts)
+            assert told["completion_tokens_details"] == {"reasoning_tokens": thoughts}
+
+
+async def test_an_effort_that_is_not_said_is_the_models_own(client: Client) -> None:
+    _, _, told = whole(await client.ask(stream=False, reasoning_effort=None))
+    assert told["completion_tokens_details"]["reasoning_tokens"] == 1024
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_thoughts_eat_the_cap_and_nothing_is_said(stream: bool, client: Client) -> None:
+    reply = await client.ask(stream=stream, reasoning_effort="low", max_completion_tokens=200)
+    eaten = usage(120, 200, 200)
     if stream:
-        assert {len(c) for c in reply.chunks} <= {1, 2}
-        assert "".join(reply.deltas) == text
-        torn = [c for c in reply.chunks if b"\xef\xbf\xbd" in c.decode(errors="replace").encode()]
-        assert len(torn) > 10
+        assert (reply.deltas, reply.finish, reply.usage) == ([], "length", eaten)
     else:
-        assert len(reply.chunks) > 1
-        assert orjson.loads(reply.body)["choices"][0]["message"]["content"] == text
+        assert whole(reply) == ("", "length", eaten)
 
 
-async def test_an_answer_may_last_only_so_long(server: Upstream, client: Client) -> None:
-    server.then(Behaviour(silent=True, lasts=0.05))
-    assert (await client.ask()).end == "reset"
-    assert server.aborted == [], "it was the server's own doing"
+async def test_headroom_for_thoughts_leaves_the_text_whole(client: Client) -> None:
+    cap = 256 + WORDS
+    reply = await client.ask(stream=False, reasoning_effort="low", max_completion_tokens=cap)
+    assert whole(reply)[:2] == (PROSE, "stop")
+    less = await client.ask(stream=False, reasoning_effort="low", max_completion_tokens=cap - 1)
+    assert whole(less)[1] == "length"
 
 
-async def test_what_flaps_fails_and_answers_by_turns() -> None:
-    times = iter([0.0, 0.0, 1.9, 2.0, 2.9, 3.0, 5.0, 60.0, 62.5])
-    flapping = Flapping(refusal(503, "overloaded"), (2.0, 1.0), clock=lambda: next(times))
-    found = [flapping().status for _ in range(8)]
-    assert found == [503, 503, 200, 200, 503, 200, 503, 200]
+# -- the list of models
+async def test_the_sdk_lists_the_models_and_when_they_end(server: Upstream) -> None:
+    async with openai.AsyncOpenAI(api_key="x", base_url=server.url, max_retries=0) as sdk:
+        found = {model.id: model.shutdown_date async for model in sdk.models.list()}
+        assert found["gpt-6-luna"] is None
+        assert found["gpt-4o"] == "2027-01-14"
+        assert "gpt-4-turbo" not in found
+        server.listed = {"gpt-6-luna": "2027-02-01"}
+        assert [(m.id, m.shutdown_date) async for m in sdk.models.list()] == [
+            ("gpt-6-luna", "2027-02-01")
+        ]
+    assert (server.listings, server.requests) == (2, [])
 
 
-async def test_what_flaps_begins_with_the_first_request_of_its_order(
+LINE = b"GET /v1/models HTTP/1.1"
+
+
+async def test_the_list_may_fail_be_absent_or_be_anything_else(
     server: Upstream, client: Client
 ) -> None:
-    times = iter([0.0, 0.0, 1.5, 7.0, 7.0, 8.5])
-    template = Flapping(refusal(503, "overloaded"), clock=lambda: next(times))
-    for _ in range(2):  # a second order does not go on where the first one was
-        server.always = template
-        assert [(await client.ask()).status for _ in range(2)] == [503, 200]
+    server.lists.then(refusal(500, "server_error"), Behaviour(body={"data": 7}))
+    server.lists.always = refusal(404, "unknown_url")
+    found = []
+    for _ in range(3):
+        client.send(b"", LINE)
+        reply = await client.receive()
+        found.append((reply.status, orjson.loads(reply.body).get("data")))
+    assert found == [(500, None), (200, 7), (404, None)]
+
+
+async def test_the_list_may_be_huge_and_late(server: Upstream, client: Client) -> None:
+    server.listed = {f"model-{n}": None for n in range(100_000)}
+    server.lists.then(GOOD, Behaviour(silent=True))
+    client.send(b"", LINE)
+    reply = await client.receive(most=1_000_000)
+    assert len(orjson.loads(reply.body)["data"]) == 100_000
+    client.send(b"", LINE)
+    assert (await client.receive()).end == "silent"
+    assert server.aborted == []

@@ -10,41 +10,55 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.embedded.answers import MARKS, PROSE, STRUCTURED, USAGE, words, written
-from app.embedded.bodies import answer
-from app.embedded.faults import (
-    FAULTS,
+from app.embedded.behaviour import (
     GOOD,
-    NO_SCHEMAS,
     Behaviour,
     Flapping,
     Order,
+    dated,
     fresh,
     now,
+    overloaded,
     refusal,
 )
+from app.embedded.catalogue import ANYTHING, OPENAI, Model
+from app.embedded.faults import FAULTS
 from app.embedded.provider import Provider
+from app.embedded.rules import Refusal, Rules, lenient
+from app.embedded.saying import usage
 
 __all__ = [
+    "ANYTHING",
     "FAULTS",
     "GOOD",
     "MARKS",
-    "NO_SCHEMAS",
+    "OPENAI",
     "PROSE",
+    "RULES",
     "STRUCTURED",
     "USAGE",
     "Behaviour",
     "Flapping",
+    "Model",
     "Order",
+    "Refusal",
+    "Rules",
     "Upstream",
-    "answer",
+    "dated",
     "fresh",
+    "lenient",
     "now",
+    "overloaded",
     "prose",
     "refusal",
     "running",
+    "usage",
     "words",
     "written",
 ]
+
+# What the suite's provider refuses: `Rules`, as OpenAI does, or `lenient`, nothing at all.
+RULES = lenient
 
 
 class Orders:
@@ -82,29 +96,41 @@ class Abandoned:
 class Upstream(Provider, Orders):
     """The server. A model's own orders, by `on(model)`, come before everybody's."""
 
-    def __init__(self) -> None:
-        Provider.__init__(self)
+    def __init__(self, rules: Rules | None = None) -> None:
+        Provider.__init__(self, RULES() if rules is None else rules)
         Orders.__init__(self)
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.calls: Counter[str] = Counter()  # by model
+        self.refusals: list[Refusal] = []  # by the rules
         self.aborted: list[Abandoned] = []
-        self.takes_schemas = True  # older models refuse a `response_format` of type json_schema
+        self.lists = Orders()  # of models
+        self.listings = 0
         self._models: dict[str, Orders] = {}
 
+    @property
+    def models(self) -> dict[str, Model]:
+        """What there is: `models["llama"] = ANYTHING` adds one, `del models[…]` takes one away."""
+        return self.rules.models
+
     def on(self, model: str) -> Orders:
-        """What this model does: `on("gpt-4-turbo").then(…)`, `on(…).always = …`."""
+        """What this model does: `on("gpt-6-luna").then(…)`, `on(…).always = …`."""
         return self._models.setdefault(model, Orders())
 
-    def behaviour(self, asked: dict[str, Any], headers: dict[str, str]) -> Behaviour:
-        model = asked.get("model", "")
+    def heard(self, asked: dict[str, Any], headers: dict[str, str]) -> None:
         self.requests.append(asked)
         self.headers.append(headers)
-        self.calls[model] += 1
-        wanted = asked.get("response_format") or {}
-        if not self.takes_schemas and wanted.get("type") == "json_schema":
-            return NO_SCHEMAS
-        return self.on(model).take() or self.take() or GOOD
+        self.calls[asked.get("model", "")] += 1
+
+    def refused(self, asked: dict[str, Any], refusal: Refusal) -> None:
+        self.refusals.append(refusal)
+
+    def behaviour(self, asked: dict[str, Any], headers: dict[str, str]) -> Behaviour:
+        return self.on(asked.get("model", "")).take() or self.take() or GOOD
+
+    def listing(self) -> Behaviour:
+        self.listings += 1
+        return self.lists.take() or GOOD
 
     def abandoned(self, asked: dict[str, Any]) -> None:
         self.aborted.append(Abandoned(asked.get("model", ""), time.monotonic()))
@@ -116,8 +142,8 @@ def prose(tokens: int) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Upstream]:
-    server = Upstream()
+async def running(rules: Rules | None = None) -> AsyncIterator[Upstream]:
+    server = Upstream(rules)
     await server.start()
     try:
         yield server

@@ -17,7 +17,8 @@ def written(asked: dict[str, Any]) -> str:
     schema = _schema(asked)
     if schema is None:
         return PROSE
-    return orjson.dumps(STRUCTURED[schema](asked["messages"][1]["content"])).decode()
+    said = next(m["content"] for m in asked["messages"] if m["role"] == "user")
+    return orjson.dumps(STRUCTURED[schema](said)).decode()
 
 
 def _schema(asked: dict[str, Any]) -> str | None:

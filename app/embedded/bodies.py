@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
+import string
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from app.embedded.answers import words, written
-from app.embedded.faults import ERROR, Behaviour
+from app.embedded.behaviour import Behaviour, Sign
+from app.embedded.saying import Saying, saying
 
 JSON, EVENTS = "application/json", "text/event-stream; charset=utf-8"
-DONE, MALFORMED, COMMENT = b"data: [DONE]\n\n", b'data: {"choices": [{"de\n\n', b": keep-alive\n\n"
+DONE, MALFORMED = b"data: [DONE]\n\n", b'data: {"choices": [{"de\n\n'
+COMMENTS = {"comment": b": keep-alive\n\n", "processing": b": OPENROUTER PROCESSING\n\n"}
+ERROR = {"error": {"message": "The server had an error", "type": "server_error", "code": None}}
+ENDED = {"error": {"message": "Provider disconnected", "code": "server_error"}}
 CREATED = 1_760_000_000
+ALIVE = 0.05  # s between two signs of a model that thinks aloud
+PADDING = 16  # letters at most, that hide how long a chunk's text is
+THOUGHT = "Lamps, then tar. "
 
 Step = bytes | float
 
@@ -31,6 +41,10 @@ class Ended(Exception):
     """The body ends here, in good order."""
 
 
+class Unframed(bytes):
+    """Bytes that are sent as they are, in no HTTP chunk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """`length` is in bytes; None where it is not known before, and comes in chunks."""
@@ -40,138 +54,223 @@ class Body:
     steps: Iterator[Step]
 
 
-def body(asked: dict[str, Any], behaviour: Behaviour) -> Body:
+def body(asked: dict[str, Any], behaviour: Behaviour, effort: str = "none") -> Body:
     """The answer in the form that was asked for. Its steps may raise `Cut` and `Ended`."""
+    found = _body(asked, behaviour, saying(asked, behaviour, effort))
+    return Body(found.type, None, _packed(found.steps)) if behaviour.gzip else found
+
+
+def _body(asked: dict[str, Any], behaviour: Behaviour, said: Saying) -> Body:
     told = behaviour.raw is None and behaviour.body is None and behaviour.status == 200
     if told and asked.get("stream") and not behaviour.whole:
-        return Body(EVENTS, None, _streamed(asked, behaviour))
+        return Body(EVENTS, None, _Stream(asked, behaviour, said).steps())
     if told and behaviour.endless:
-        return Body(JSON, None, _endless(asked, behaviour))
-    content = _content(asked, behaviour)
-    return Body(JSON, len(content), _whole(content, len(tokens(asked, behaviour)), behaviour))
+        return Body(JSON, None, _endless(behaviour, said))
+    content = _content(behaviour, said)
+    framed = behaviour.misframed_after is None
+    return Body(JSON, len(content) if framed else None, _whole(content, behaviour, said))
 
 
-def tokens(asked: dict[str, Any], behaviour: Behaviour) -> list[str]:
-    """The text's tokens; one round of them where it is endless."""
-    if behaviour.tokens is not None:
-        return list(behaviour.tokens)
-    if behaviour.body is not None or behaviour.raw is not None:
-        return []
-    return words(behaviour.text if behaviour.text is not None else written(asked))
+def _packed(steps: Iterator[Step]) -> Iterator[Step]:
+    """Compressed, yet each step is readable when it comes."""
+    packer = zlib.compressobj(wbits=31)
+    with suppress(Ended):
+        for step in steps:
+            if isinstance(step, bytes):
+                yield packer.compress(step) + packer.flush(zlib.Z_SYNC_FLUSH)
+            else:
+                yield step
+    yield packer.flush()
 
 
-def answer(asked: dict[str, Any], behaviour: Behaviour) -> Any:
-    """The whole body: as ordered, else a chat completion that fits what was asked."""
-    if behaviour.body is not None:
-        return behaviour.body
-    text = "".join(tokens(asked, behaviour))
-    message = {"role": "assistant", "content": text, "refusal": behaviour.refusal}
-    choice = {"index": 0, "message": message, "finish_reason": behaviour.finish_reason}
-    found = {**_frame(asked, "chat.completion"), "choices": [choice]}
-    return found if behaviour.usage is None else {**found, "usage": behaviour.usage}
-
-
-def _frame(asked: dict[str, Any], kind: str) -> dict[str, Any]:
+def _frame(said: Saying, kind: str) -> dict[str, Any]:
     return {
         "id": "chatcmpl-fake",
         "object": kind,
         "created": CREATED,
-        "model": asked.get("model"),
+        "model": said.model,
+        "service_tier": "default",
+        "system_fingerprint": None,
     }
 
 
+def _worded(text: str, behaviour: Behaviour) -> Any:
+    return [{"type": "text", "text": text}] if behaviour.parts else text
+
+
 # -- whole
-def _content(asked: dict[str, Any], behaviour: Behaviour) -> bytes:
+def _content(behaviour: Behaviour, said: Saying) -> bytes:
     if behaviour.raw is not None:
         return behaviour.raw
-    failed = behaviour.error_after is not None
-    content = orjson.dumps(ERROR if failed else answer(asked, behaviour))
+    content = orjson.dumps(_answer(behaviour, said))
     if behaviour.malformed_after is not None:
         content = content[: len(content) // 2]
     # White space before the value is JSON's form of a keep-alive line.
-    return b" \n \n" + content if behaviour.comments else content
+    return b" \n \n" + content if behaviour.between in COMMENTS else content
 
 
-def _whole(content: bytes, count: int, behaviour: Behaviour) -> Iterator[Step]:
-    yield behaviour.first + behaviour.pace * count
+def _answer(behaviour: Behaviour, said: Saying) -> Any:
+    """The whole body: as ordered, else a chat completion."""
+    if behaviour.body is not None:
+        return behaviour.body
+    if behaviour.error_after is not None and not behaviour.error_in_choice:
+        return ERROR
+    message = {
+        "role": "assistant",
+        "content": _worded(said.text, behaviour),
+        "refusal": behaviour.refusal,
+        "annotations": [],
+    }
+    if behaviour.aloud in ("reasoning", "reasoning_content"):
+        message[behaviour.aloud] = THOUGHT
+    finish = "error" if behaviour.error_after is not None else said.finish
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+    found = {**_frame(said, "chat.completion"), "choices": [choice]}
+    return found if said.usage is None else {**found, "usage": said.usage}
+
+
+def _whole(content: bytes, behaviour: Behaviour, said: Saying) -> Iterator[Step]:
+    yield said.thinks + behaviour.first + behaviour.pace * len(said.pieces)
     half = len(content) // 2
     if behaviour.stall_after is not None:
         yield content[:half]
         yield math.inf
+    if behaviour.misframed_after is not None:
+        yield content[:half]
+        yield from _misframed()
     if behaviour.cut_after is not None:
         yield content[:half]
         raise Cut
     yield content
 
 
-def _endless(asked: dict[str, Any], behaviour: Behaviour) -> Iterator[Step]:
-    opened, mark, _ = orjson.dumps(answer(asked, behaviour)).partition(b'"content":"')
+def _endless(behaviour: Behaviour, said: Saying) -> Iterator[Step]:
+    opened, mark, _ = orjson.dumps(_answer(behaviour, said)).partition(b'"content":"')
     yield opened + mark
-    for token in itertools.cycle(tokens(asked, behaviour)):
+    for token in itertools.cycle(said.pieces):
         yield orjson.dumps(token)[1:-1]
         yield behaviour.pace
 
 
+def _misframed() -> Iterator[Step]:
+    """A chunk whose size is no number, and then nothing."""
+    yield Unframed(b"lamp\r\nout\r\n")
+    yield math.inf
+
+
 # -- streamed
-def _streamed(asked: dict[str, Any], behaviour: Behaviour) -> Iterator[Step]:
-    yield _chunk(asked, {"role": "assistant", "content": ""})
-    yield behaviour.first
-    pieces = tokens(asked, behaviour)
-    if behaviour.refusal is not None:
-        yield _chunk(asked, {"refusal": behaviour.refusal})
-    # Without an end it comes by the round: what reads it is bounded by size, not by events.
-    told = itertools.cycle(["".join(pieces)]) if behaviour.endless else pieces
-    yield from _told(asked, told, behaviour)
-    yield from _midway(behaviour, len(pieces), last=True)
-    yield _chunk(asked, {}, behaviour.finish_reason)
-    if _counts(asked) and behaviour.usage is not None:
-        yield _event({**_frame_of_chunk(asked), "choices": [], "usage": behaviour.usage})
-    if behaviour.end == "silent":
-        yield math.inf
-    if behaviour.end == "done":
-        yield DONE
+@dataclass(slots=True)
+class _Stream:
+    asked: dict[str, Any]
+    behaviour: Behaviour
+    said: Saying
 
+    def steps(self) -> Iterator[Step]:
+        if self.behaviour.aloud is None or self.behaviour.aloud in COMMENTS:
+            yield from self._thoughts()
+            yield self._role()
+        else:
+            yield self._role()
+            yield from self._thoughts()
+        yield self.behaviour.first
+        if self.behaviour.refusal is not None:
+            yield self._chunk({"refusal": self.behaviour.refusal})
+        yield from self._tokens()
+        yield from self._midway(len(self.said.pieces), last=True)
+        yield from self._end()
 
-def _told(asked: dict[str, Any], pieces: Iterable[str], behaviour: Behaviour) -> Iterator[Step]:
-    for number, token in enumerate(pieces):
-        if number:
-            yield behaviour.pace
-        yield from _midway(behaviour, number)
-        if behaviour.comments:
-            yield COMMENT
-        yield _chunk(asked, {"content": token})
+    def _role(self) -> bytes:
+        role = self._chunk({"role": "assistant", "content": "", "refusal": None})
+        return self._prompt_filter() + role if self.behaviour.aloud == "choiceless" else role
 
+    def _prompt_filter(self) -> bytes:
+        """What Azure says of the prompt, before anything else."""
+        fine = {"hate": {"filtered": False, "severity": "safe"}}
+        results = [{"prompt_index": 0, "content_filter_results": fine}]
+        named = {"choices": [], "created": 0, "id": "", "model": "", "object": ""}
+        return _event({**named, "prompt_filter_results": results})
 
-def _midway(behaviour: Behaviour, number: int, *, last: bool = False) -> Iterator[Step]:
-    """What goes wrong after so many tokens; after the last, also what wanted more of them."""
+    def _thoughts(self) -> Iterator[Step]:
+        """What shows meanwhile that the model lives, if anything does."""
+        sign, thinks = self.behaviour.aloud, self.said.thinks
+        if sign is None:
+            yield thinks
+            return
+        for _ in range(math.ceil(thinks / ALIVE)):
+            yield self._sign(sign)
+            yield ALIVE
 
-    def here(after: int | None) -> bool:
-        return after is not None and (after >= number if last else after == number)
+    def _sign(self, sign: Sign) -> bytes:
+        if sign in COMMENTS:
+            return COMMENTS[sign]
+        if sign == "choiceless":
+            return _event({**self._frame(), "choices": []})
+        if sign == "empty":
+            return self._chunk({"content": ""}) + self._chunk({})
+        return self._chunk({"content": None, sign: THOUGHT})
 
-    if here(behaviour.malformed_after):
-        yield MALFORMED
-    if here(behaviour.stall_after):
-        yield math.inf
-    if here(behaviour.cut_after):
-        raise Cut
-    if here(behaviour.error_after):
-        yield _event(ERROR)
-        raise Ended
+    def _tokens(self) -> Iterator[Step]:
+        pieces: Iterable[str] = self.said.pieces
+        if self.behaviour.endless:
+            # It comes by the round: what reads it is bounded by size, not by events.
+            pieces = itertools.cycle([self.said.text])
+        for number, token in enumerate(pieces):
+            if number:
+                yield self.behaviour.pace
+            yield from self._midway(number)
+            if self.behaviour.between is not None:
+                yield self._sign(self.behaviour.between)
+            yield self._chunk({"content": _worded(token, self.behaviour)})
 
+    def _midway(self, number: int, *, last: bool = False) -> Iterator[Step]:
+        """What goes wrong after so many tokens; after the last, also what wanted more of them."""
 
-def _chunk(asked: dict[str, Any], delta: dict[str, Any], finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-    return _event({**_frame_of_chunk(asked), "choices": [choice]})
+        def here(after: int | None) -> bool:
+            return after is not None and (after >= number if last else after == number)
 
+        if here(self.behaviour.malformed_after):
+            yield MALFORMED
+        if here(self.behaviour.stall_after):
+            yield math.inf
+        if here(self.behaviour.misframed_after):
+            yield from _misframed()
+        if here(self.behaviour.cut_after):
+            raise Cut
+        if here(self.behaviour.error_after):
+            yield self._error()
+            raise Ended
 
-def _frame_of_chunk(asked: dict[str, Any]) -> dict[str, Any]:
-    """With `include_usage`, every chunk but the last has a usage of null."""
-    frame = _frame(asked, "chat.completion.chunk")
-    return {**frame, "usage": None} if _counts(asked) else frame
+    def _error(self) -> bytes:
+        if not self.behaviour.error_in_choice:
+            return _event(ERROR)
+        choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+        return _event({**self._frame(), **ENDED, "choices": [choice]})
 
+    def _end(self) -> Iterator[Step]:
+        yield self._chunk({}, self.said.finish)
+        if self._option("include_usage") and self.said.usage is not None:
+            yield _event({**self._frame(), "choices": [], "usage": self.said.usage})
+        if self.behaviour.end == "silent":
+            yield math.inf
+        if self.behaviour.end == "done":
+            yield DONE
 
-def _counts(asked: dict[str, Any]) -> bool:
-    return bool((asked.get("stream_options") or {}).get("include_usage"))
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return _event({**self._frame(), "choices": [choice]})
+
+    def _frame(self) -> dict[str, Any]:
+        """With `include_usage`, every chunk but the last has a usage of null."""
+        frame = _frame(self.said, "chat.completion.chunk")
+        if self._option("include_usage"):
+            frame["usage"] = None
+        if self._option("include_obfuscation", default=True):
+            length = random.randint(1, PADDING)
+            frame["obfuscation"] = "".join(random.choices(string.ascii_letters, k=length))
+        return frame
+
+    def _option(self, name: str, *, default: bool = False) -> bool:
+        return bool((self.asked.get("stream_options") or {}).get(name, default))
 
 
 def _event(value: Any) -> bytes:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from app.embedded.faults import FAULTS, GOOD, Behaviour, fresh, now
+from app.embedded.behaviour import GOOD, Behaviour, fresh, now
+from app.embedded.faults import FAULTS
 from app.embedded.provider import Provider
 
 SEED = 20

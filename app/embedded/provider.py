@@ -11,68 +11,54 @@ import contextlib
 import math
 import socket
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
+from app.embedded.behaviour import GOOD, Behaviour, refusal
+from app.embedded.bodies import Body, Cut, Ended, Unframed, body
+from app.embedded.catalogue import listing, living
+from app.embedded.request import PATH, Reader, Request, read
+from app.embedded.rules import Refusal, Rules
 
-from app.embedded.bodies import Body, Cut, Ended, body
-from app.embedded.faults import GOOD, Behaviour, refusal
-
-PATH = "/chat/completions"
-MOST = 8 * 1024 * 1024  # bytes of a request's body; a prompt has a few thousand
 GRACE = 0.01  # s from what is sent to a reset: a client's buffers may lose what it overtakes
 NOT_HERE = refusal(404, "unknown_url")
 NO_REQUEST = refusal(400, "invalid_request")
 TOO_LONG = refusal(413, "request_too_large")
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client sent; `asked` is None when it is no request for a completion."""
-
-    headers: dict[str, str]
-    asked: dict[str, Any] | None
-    wrong: Behaviour | None = None
-
-    @property
-    def last(self) -> bool:
-        """Whether nothing can follow on its connection."""
-        return self.wrong is TOO_LONG or self.headers.get("connection", "").lower() == "close"
-
-
-class _Reader(asyncio.StreamReader):
-    """A reader that knows at once when its client has gone, also while nobody reads."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self.gone: asyncio.Future[None] = loop.create_future()
-
-    def feed_eof(self) -> None:
-        self._tell()
-        super().feed_eof()
-
-    def set_exception(self, exc: Exception) -> None:
-        self._tell()
-        super().set_exception(exc)
-
-    def _tell(self) -> None:
-        if not self.gone.done():
-            self.gone.set_result(None)
+# Where a redirection leads, on the same server: to an answer, or back to itself.
+ELSEWHERE, LOOP = f"/elsewhere/v1{PATH}", f"/loop/v1{PATH}"
+REDIRECT = Behaviour(status=307, headers={"location": ELSEWHERE}, body={})
+REDIRECT_LOOP = Behaviour(status=307, headers={"location": LOOP}, body={})
 
 
 class Provider:
-    """The server. What it does is decided by `behaviour`, which answers well unless overridden."""
+    """The server. What it does is decided by `behaviour`, which answers well unless overridden.
 
-    def __init__(self) -> None:
+    rules: what it refuses before that; OpenAI's of today unless others are given.
+    """
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.rules = Rules() if rules is None else rules
+        self.listed = living()  # by `/models`: shutdown dates by id
+        self.followed = 0  # requests that came by a redirection
         self._server: asyncio.Server | None = None
         self._port = 0
         self._open: set[asyncio.StreamWriter] = set()
         self._left = asyncio.Event()
         self._left.set()
 
+    def heard(self, asked: dict[str, Any], headers: dict[str, str]) -> None:
+        """Called once for each request for a completion, before anything is decided."""
+
+    def refused(self, asked: dict[str, Any], refusal: Refusal) -> None:
+        """Called when the rules refuse a request, of which `behaviour` is not asked then."""
+
     def behaviour(self, asked: dict[str, Any], headers: dict[str, str]) -> Behaviour:
         """How this request is answered; called once for each."""
+        return GOOD
+
+    def listing(self) -> Behaviour:
+        """How a request for the list of models is answered; called once for each."""
         return GOOD
 
     def abandoned(self, asked: dict[str, Any]) -> None:
@@ -95,7 +81,7 @@ class Provider:
         """Listen on the loopback interface alone; port 0 is any free one."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: asyncio.StreamReaderProtocol(_Reader(loop), self._serve, loop=loop),
+            lambda: asyncio.StreamReaderProtocol(Reader(loop), self._serve, loop=loop),
             "127.0.0.1",
             port,
         )
@@ -114,9 +100,10 @@ class Provider:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         self._left.clear()
+        connection = _Connection(reader, writer)
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, Cut):
-                while not await self._one(reader, writer):
+                while not await self._one(connection):
                     pass
         finally:
             writer.close()
@@ -124,32 +111,67 @@ class Provider:
             if not self._open:
                 self._left.set()
 
-    async def _one(self, reader: Any, writer: asyncio.StreamWriter) -> bool:
+    async def _one(self, connection: _Connection) -> bool:
         """One request and its answer; whether it was the connection's last."""
-        request = await _read(reader)
-        asked = request.asked
-        if asked is None:
-            await _Sending(writer, request.wrong or NOT_HERE).run({})
-            return request.last
-        behaviour = self.behaviour(asked, request.headers)
-        sending = asyncio.create_task(_Sending(writer, behaviour).run(asked))
+        request = await connection.next()
+        behaviour = self._decide(request)
         try:
-            await self._watched(sending, reader.gone, behaviour.lasts)
+            if behaviour.stale and connection.answered:
+                raise Cut
+            await self._answer(connection, behaviour, request.asked or {})
         except ConnectionError:
-            self.abandoned(asked)
+            if request.wants_completion:
+                self.abandoned(request.asked or {})
             raise
-        except TimeoutError:
-            _reset(writer)
-            raise Cut from None
         except Cut:
             if behaviour.abort or behaviour.reset:
                 await asyncio.sleep(GRACE)
-                _reset(writer)
+                _reset(connection.writer)
             raise
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+        connection.answered = behaviour
         return request.last
+
+    async def _answer(
+        self, connection: _Connection, behaviour: Behaviour, asked: dict[str, Any]
+    ) -> None:
+        """Raises `Cut` where the connection is to end, `ConnectionError` when the client left."""
+        sending = _Sending(connection.writer, behaviour, self.rules.effort(asked))
+        task = asyncio.create_task(sending.run(asked))
+        try:
+            await self._watched(task, connection.reader.gone, behaviour.lasts)
+        except TimeoutError:
+            _reset(connection.writer)
+            raise Cut from None
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _decide(self, request: Request) -> Behaviour:
+        if not request.whole:
+            return TOO_LONG
+        if request.wants_models:
+            return self._list()
+        if not request.wants_completion:
+            return NOT_HERE
+        if request.asked is None:
+            return NO_REQUEST
+        if request.path in (ELSEWHERE, LOOP):
+            self.followed += 1
+            return GOOD if request.path == ELSEWHERE else REDIRECT_LOOP
+        return self._answered(request.asked, request.headers)
+
+    def _answered(self, asked: dict[str, Any], headers: dict[str, str]) -> Behaviour:
+        self.heard(asked, headers)
+        refusal = self.rules.refusal(asked)
+        if refusal is None:
+            return self.behaviour(asked, headers)
+        self.refused(asked, refusal)
+        return Behaviour(status=refusal.status, body=refusal.body)
+
+    def _list(self) -> Behaviour:
+        found = self.listing()
+        ordered = found.status != 200 or found.body is not None or found.raw is not None
+        return found if ordered else replace(found, body=listing(self.listed))
 
     async def _watched(
         self, sending: asyncio.Task[None], gone: asyncio.Future[None], lasts: float | None
@@ -164,24 +186,42 @@ class Provider:
             raise TimeoutError
 
 
-async def _read(reader: asyncio.StreamReader) -> Request:
-    try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    except asyncio.LimitOverrunError:
-        raise ConnectionResetError from None
-    first, *lines = head.split("\r\n")
-    headers = {k.lower(): v.strip() for k, _, v in (x.partition(":") for x in lines)}
-    length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > MOST:
-        return Request(headers, None, TOO_LONG)
-    content = await reader.readexactly(int(length))
-    method, _, rest = first.partition(" ")
-    if method != "POST" or not rest.partition(" ")[0].partition("?")[0].endswith(PATH):
-        return Request(headers, None)
-    with contextlib.suppress(orjson.JSONDecodeError):
-        if isinstance(asked := orjson.loads(content), dict):
-            return Request(headers, asked)
-    return Request(headers, None, NO_REQUEST)
+@dataclass(slots=True)
+class _Connection:
+    """A client's connection; `answered` is how its last request was, None before the first."""
+
+    reader: Any
+    writer: asyncio.StreamWriter
+    answered: Behaviour | None = None
+
+    async def next(self) -> Request:
+        """The next request. Until it comes, what was ordered for an idle connection happens."""
+        last = self.answered
+        if last is None or (not last.after and last.close_after is None):
+            return await read(self.reader)
+        reading = asyncio.ensure_future(read(self.reader))
+        try:
+            await self._idle(reading, last)
+            found = await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        if last.after_next:
+            self.writer.write(last.after)
+        return found
+
+    async def _idle(self, reading: asyncio.Future[Request], last: Behaviour) -> None:
+        """Raises `Cut` where the connection ends."""
+        if last.after_idle is not None:
+            await asyncio.wait({reading}, timeout=last.after_idle)
+            if not reading.done():
+                self.writer.write(last.after)
+        if last.close_after is not None:
+            await asyncio.wait({reading}, timeout=last.close_after)
+            if not reading.done():
+                if last.abort:
+                    _reset(self.writer)
+                raise Cut
 
 
 @dataclass(slots=True)
@@ -190,6 +230,8 @@ class _Sending:
 
     writer: asyncio.StreamWriter
     behaviour: Behaviour
+    effort: str
+    _held: bytes = field(default=b"", init=False)  # the last bytes, which may go with others
     _chunked: bool = field(default=False, init=False)
     _sent: int = field(default=0, init=False)  # bytes of the body
 
@@ -200,14 +242,24 @@ class _Sending:
             raise Cut
         if self.behaviour.silent:
             await _wait(math.inf)
-        found = body(asked, self.behaviour)
+        found = body(asked, self.behaviour, self.effort)
         self._chunked = found.length is None
         await self._head(_head(found, self.behaviour))
-        with contextlib.suppress(Ended):
+        try:
             await self._tell(found)
-        if self._chunked:
-            self.writer.write(b"0\r\n\r\n")
-        await self.writer.drain()
+        except Ended:
+            """It has said enough."""
+        except Cut:
+            await self._flush()
+            raise
+        self._hold(self._ending())
+        await self._flush()
+
+    def _ending(self) -> bytes:
+        """The end of the chunks, and in the same write what nobody asked for."""
+        later = self.behaviour.after_idle is not None or self.behaviour.after_next
+        end = b"0\r\n\r\n" if self._chunked else b""
+        return self._take() + end + (b"" if later else self.behaviour.after)
 
     async def _head(self, head: bytes) -> None:
         if not self.behaviour.drip:
@@ -219,10 +271,12 @@ class _Sending:
 
     async def _tell(self, found: Body) -> None:
         for step in found.steps:
-            if isinstance(step, bytes):
+            if isinstance(step, Unframed):
+                self._hold(step)
+            elif isinstance(step, bytes):
                 await self._put(step)
             else:
-                await self.writer.drain()
+                await self._flush()
                 await _wait(step)
 
     async def _put(self, content: bytes) -> None:
@@ -232,22 +286,35 @@ class _Sending:
         for at in range(0, len(kept), size):
             await self._send(kept[at : at + size])
         if cut is not None and self._sent >= cut:
-            await self.writer.drain()
+            await self._flush()
             raise Cut
 
     async def _send(self, content: bytes) -> None:
         self._sent += len(content)
         framed = b"%x\r\n%s\r\n" % (len(content), content) if self._chunked else content
-        self.writer.write(framed)
+        self._hold(framed)
         if self.behaviour.split:
-            await self.writer.drain()
+            await self._flush()
             await asyncio.sleep(0)
+
+    def _hold(self, content: bytes) -> None:
+        self.writer.write(self._take())
+        self._held = content
+
+    def _take(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
+
+    async def _flush(self) -> None:
+        self.writer.write(self._take())
+        await self.writer.drain()
 
 
 def _head(found: Body, behaviour: Behaviour) -> bytes:
     length = found.length
     size = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
     headers = {"content-type": found.type, "x-request-id": "req_fake"}
+    headers |= {"content-encoding": "gzip"} if behaviour.gzip else {}
     headers |= {k.replace("_", "-"): v for k, v in behaviour.headers.items()}
     lines = [f"HTTP/1.1 {behaviour.status} Status", size]
     lines += [f"{k}: {v}" for k, v in headers.items()]
