@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ MODEL = "gpt-6-luna"
 
 @dataclass
 class Reply:
-    """What came: `end` is whole, closed (a FIN), reset (a RST) or silent."""
+    """What came: `end` is whole, closed (a FIN), reset (a RST), silent or misframed."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -24,8 +25,15 @@ class Reply:
     end: str = "whole"
 
     @property
-    def body(self) -> bytes:
+    def sent(self) -> bytes:
         return b"".join(self.chunks)
+
+    @property
+    def body(self) -> bytes:
+        """As it was before it was compressed, or the first megabyte of that."""
+        if self.headers.get("content-encoding") != "gzip":
+            return self.sent
+        return zlib.decompressobj(wbits=31).decompress(self.sent, 2**20)
 
     @property
     def lines(self) -> list[str]:
@@ -44,7 +52,9 @@ class Reply:
     @property
     def deltas(self) -> list[str]:
         choices = [c for e in self.events for c in e.get("choices", [])]
-        return [t for c in choices if (t := c["delta"].get("content"))]
+        texts = [c["delta"].get("content") for c in choices]
+        parts = [t if isinstance(t, list) else [{"text": t}] for t in texts]
+        return [p["text"] for several in parts for p in several if p["text"]]
 
     @property
     def finish(self) -> str | None:
@@ -75,6 +85,8 @@ class Client:
             reply.end = "closed"
         except ConnectionResetError:
             reply.end = "reset"
+        except ValueError:
+            reply.end = "misframed"
         except TimeoutError:
             reply.end = "silent"
         return reply
@@ -92,7 +104,7 @@ class Client:
             reply.chunks.append((await self._in_time(self.reader.readexactly(size + 2)))[:-2])
 
     async def _lump(self, reply: Reply, length: int) -> None:
-        while (missing := length - len(reply.body)) > 0:
+        while (missing := length - len(reply.sent)) > 0:
             if not (got := await self._in_time(self.reader.read(missing))):
                 raise asyncio.IncompleteReadError(b"", missing)
             reply.chunks.append(got)

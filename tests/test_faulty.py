@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from dataclasses import replace
+
 import pytest
 
+from app.cli import impatient
 from app.embedded import faulty
-from app.embedded.faults import FAULTS
-from tests.raw import connected
+from app.settings import Settings
+from tests.raw import connected, question
+from tests.upstream import EVERY, Rules, fresh, now, running
 
 
 def test_the_mix_is_two_fifths_good_and_has_every_fault_before_one_comes_again() -> None:
@@ -14,7 +20,7 @@ def test_the_mix_is_two_fifths_good_and_has_every_fault_before_one_comes_again()
     drawn = [mix.draw() for _ in range(1000)]
     names = [name for name, _ in drawn if name != "good"]
     assert 500 < len(names) < 700
-    assert set(names[: len(FAULTS)]) == FAULTS.keys()
+    assert set(names[: len(EVERY)]) == EVERY.keys()
     assert {b.lasts for _, b in drawn} == {faulty.LONGEST}
     assert min(b.pace for _, b in drawn) == faulty.PACE
     again = faulty.Mix(seed=1)
@@ -38,3 +44,41 @@ async def test_the_faulty_provider_serves_from_its_own_thread_and_names_its_faul
     with pytest.raises(ConnectionRefusedError):
         async with connected(url):
             """Nobody is there."""
+
+
+async def test_what_the_rules_refuse_is_named_in_the_log_and_is_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "app")
+    with faulty.serving(seed=3, rules=Rules()) as url:
+        async with connected(url) as client:
+            assert (await client.ask(max_tokens=9)).status == 400
+    [record] = caplog.records
+    assert (record.__dict__["code"], record.__dict__["param"]) == (
+        "unsupported_parameter",
+        "max_tokens",
+    )
+    assert "fault" not in record.__dict__
+
+
+def test_who_thinks_aloud_does_it_longer_than_anybody_waits_for_a_first_token() -> None:
+    mix = faulty.Mix(seed=1)
+    drawn = dict(mix.draw() for _ in range(1000))
+    patience = impatient(Settings()).first_token_timeout
+    for name in ("reasoning", "reasoning_content", "thinking_comments", "choiceless"):
+        assert patience < (drawn[name].thinks or 0.0) < faulty.LONGEST
+    assert patience < drawn["whole_json_slow"].first < faulty.LONGEST
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", EVERY)
+async def test_every_fault_is_over_when_its_time_is(name: str, stream: bool) -> None:
+    line = b"POST /v1/chat/completions HTTP/1.1\r\nconnection: close"
+    async with running(Rules()) as server, connected(server.url) as client:
+        server.then(replace(now(fresh(EVERY[name])), lasts=0.2))
+        client.send(question(stream=stream), line)
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                await client.reader.read()
+            await server.all_left()
+        assert len(server.requests) == 1

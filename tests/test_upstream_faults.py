@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import orjson
 import pytest
 
 from tests.raw import SILENCE, Client, connected, question
 from tests.upstream import (
+    EVERY,
     FAULTS,
     PROSE,
     Behaviour,
@@ -52,15 +54,19 @@ class Seen:
     deltas: int | None = WORDS  # None: nothing was streamed
     finish: str | None = "stop"
     done: bool = True
-    usage: bool = True
+    usage: Any = field(default_factory=lambda: USAGE)
+
+
+def usage_of(name: str) -> Any:
+    return now(EVERY[name]).usage
 
 
 def refused(status: int) -> Seen:
     return Seen(status=status, deltas=None)
 
 
-NOTHING = Seen("closed", 0, 0, None, done=False, usage=False)
-CUT = Seen("closed", deltas=4, finish=None, done=False, usage=False)
+NOTHING = Seen("closed", 0, 0, None, done=False, usage=None)
+CUT = Seen("closed", deltas=4, finish=None, done=False, usage=None)
 BYTES = replace(CUT, deltas=0)
 
 STREAMED: dict[str, Seen] = {
@@ -90,13 +96,13 @@ STREAMED: dict[str, Seen] = {
     "stall_before_finish": replace(CUT, end="silent", deltas=WORDS),
     "malformed": Seen(),
     "error_midway": replace(CUT, end="whole"),
-    "endless": Seen(deltas=999, finish=None, done=False, usage=False),
+    "endless": Seen(deltas=999, finish=None, done=False, usage=None),
     "comments": Seen(),
     "split": Seen(),
     "whole_json": Seen(deltas=None),
     "no_done": Seen(done=False),
     "no_done_open": Seen("silent", done=False),
-    "no_usage": Seen(usage=False),
+    "no_usage": Seen(usage=None),
     "length": Seen(finish="length"),
     "filtered": Seen(finish="content_filter"),
     "tool_calls": Seen(finish="tool_calls"),
@@ -108,29 +114,63 @@ STREAMED: dict[str, Seen] = {
     "no_completion": Seen(deltas=None),
     "wrong_json": Seen(deltas=5),
     "wrong_schema": Seen(deltas=4),
+    "model_retired": refused(404),
+    "could_not_finish_400": refused(400),
+    "flat_error": refused(400),
+    "numeric_code": refused(429),
+    "gzip_error": refused(400),
+    "redirect": refused(307),
+    "redirect_loop": refused(307),
+    "retry_after_long": refused(429),
+    "retry_after_zero": refused(429),
+    "retry_after_negative": refused(429),
+    "retry_after_past": refused(429),
+    "retry_after_skewed": refused(429),
+    "reasoning_content": Seen(),
+    "reasoning": Seen(),
+    "thinking_comments": Seen(),
+    "choiceless": Seen(),
+    "empty_deltas": Seen(),
+    "whole_json_slow": Seen(deltas=None),
+    "reasoning_ate_cap": Seen(deltas=0, finish="length", usage=usage(120, 400, 400)),
+    "gzip_answer": Seen(),
+    "bad_chunks": replace(CUT, end="misframed"),
+    "content_list": Seen(),
+    "error_finish": replace(CUT, end="whole", finish="error"),
+    "usage_huge": Seen(usage=usage_of("usage_huge")),
+    "usage_strings": Seen(usage=usage_of("usage_strings")),
+    "usage_negative": Seen(usage=usage_of("usage_negative")),
+    "unasked_same_segment": Seen(),
+    "unasked_idle": Seen(),
+    "unasked_next": Seen(),
+    "closed_at_once": Seen(),
+    "closed_idle": Seen(),
+    "reset_idle": Seen(),
+    "stale": Seen(),
+    "stale_reset": Seen(),
 }
 
 
 def test_every_fault_stands_in_the_table() -> None:
-    assert STREAMED.keys() == FAULTS.keys()
+    assert STREAMED.keys() == EVERY.keys()
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", EVERY)
 async def test_a_streamed_fault_is_what_it_says(
     name: str, server: Upstream, client: Client
 ) -> None:
-    behaviour, wanted = now(fresh(FAULTS[name])), STREAMED[name]
+    behaviour, wanted = now(fresh(EVERY[name])), STREAMED[name]
     server.then(replace(behaviour, first=min(behaviour.first, SILENCE / 5)))
     reply = await client.ask()
     assert (reply.end, reply.status) == (wanted.end, wanted.status)
     if wanted.deltas is None:
         assert "event-stream" not in reply.headers["content-type"]
-        assert int(reply.headers["content-length"]) == len(reply.body)
+        assert int(reply.headers["content-length"]) == len(reply.sent)
         return
     assert len(reply.deltas) == wanted.deltas
     assert reply.finish == wanted.finish
     assert ("[DONE]" in reply.lines) == wanted.done
-    assert (reply.usage == USAGE) == wanted.usage
+    assert reply.usage == wanted.usage
 
 
 WHOLE = {
@@ -145,14 +185,15 @@ WHOLE = {
     "stall_at_once": "silent",
     "stall": "silent",
     "stall_before_finish": "silent",
+    "bad_chunks": "misframed",
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", EVERY)
 async def test_a_fault_of_a_whole_answer_ends_as_its_stream_does(
     name: str, server: Upstream, client: Client
 ) -> None:
-    behaviour = replace(now(fresh(FAULTS[name])), first=0.0, pace=0.0)
+    behaviour = replace(now(fresh(EVERY[name])), first=0.0, pace=0.0, thinks=0.0)
     server.then(behaviour)
     reply = await client.ask(stream=False)
     assert reply.end == WHOLE.get(name, "whole")
@@ -167,7 +208,7 @@ async def test_a_fault_of_a_whole_answer_ends_as_its_stream_does(
         [choice] = answer["choices"]
         assert choice["finish_reason"] == STREAMED[name].finish
         assert choice["message"]["refusal"] == behaviour.refusal
-        assert ("usage" in answer) == STREAMED[name].usage
+        assert answer.get("usage") == STREAMED[name].usage
 
 
 def test_a_providers_wait_is_told_in_all_three_ways() -> None:

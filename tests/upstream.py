@@ -22,13 +22,14 @@ from app.embedded.behaviour import (
     refusal,
 )
 from app.embedded.catalogue import ANYTHING, OPENAI, Model
-from app.embedded.faults import FAULTS
+from app.embedded.faults import EVERY, FAULTS, TODAY, UNASKED, UNASKED_TEXT
 from app.embedded.provider import Provider
 from app.embedded.rules import Refusal, Rules, lenient
 from app.embedded.saying import usage
 
 __all__ = [
     "ANYTHING",
+    "EVERY",
     "FAULTS",
     "GOOD",
     "MARKS",
@@ -36,6 +37,9 @@ __all__ = [
     "PROSE",
     "RULES",
     "STRUCTURED",
+    "TODAY",
+    "UNASKED",
+    "UNASKED_TEXT",
     "USAGE",
     "Behaviour",
     "Flapping",

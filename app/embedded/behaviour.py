@@ -108,6 +108,11 @@ def refusal(
     return Behaviour(status=status, body={"error": error}, headers=headers)
 
 
+def redirect(path: str) -> Behaviour:
+    """To another place on the same server."""
+    return Behaviour(status=307, headers={"location": path}, body={})
+
+
 def overloaded(**headers: str) -> Behaviour:
     """A 429, as for too many requests."""
     said = "Rate limit reached for requests"

@@ -71,6 +71,14 @@ def _body(asked: dict[str, Any], behaviour: Behaviour, said: Saying) -> Body:
     return Body(JSON, len(content) if framed else None, _whole(content, behaviour, said))
 
 
+def answer_of(text: str) -> bytes:
+    """A whole HTTP answer, head and all: a completion with this text."""
+    behaviour = Behaviour(text=text)
+    content = _content(behaviour, saying({}, behaviour, "none"))
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {JSON}\r\ncontent-length: {len(content)}\r\n\r\n"
+    return head.encode() + content
+
+
 def _packed(steps: Iterator[Step]) -> Iterator[Step]:
     """Compressed, yet each step is readable when it comes."""
     packer = zlib.compressobj(wbits=31)
@@ -123,9 +131,10 @@ def _answer(behaviour: Behaviour, said: Saying) -> Any:
     }
     if behaviour.aloud in ("reasoning", "reasoning_content"):
         message[behaviour.aloud] = THOUGHT
-    finish = "error" if behaviour.error_after is not None else said.finish
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": said.finish}
     found = {**_frame(said, "chat.completion"), "choices": [choice]}
+    if behaviour.error_after is not None:
+        return {**found, **ENDED, "choices": [{**choice, "finish_reason": "error"}]}
     return found if said.usage is None else {**found, "usage": said.usage}
 
 

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from app.embedded.behaviour import LAST, Behaviour, Flapping, Order, dated, refusal
+from app.embedded.behaviour import (
+    LAST,
+    Behaviour,
+    Flapping,
+    Order,
+    dated,
+    overloaded,
+    redirect,
+    refusal,
+)
+from app.embedded.bodies import answer_of
+from app.embedded.inflation import inflating
+from app.embedded.request import ELSEWHERE, LOOP
+from app.embedded.saying import usage
 
+WRONG = "invalid_request_error"
+CUT_OFF = "Could not finish the message because max_tokens or model output limit was reached."
+GONE = "The model `gpt-4-turbo` has been deprecated, learn more here: "
+QUOTA = "You exceeded your current quota, please check your plan and billing details."
+FLAT = {"object": "error", "message": "Internal model error", "type": WRONG, "code": 1500}
 PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 STATUSES: dict[str, Order] = {
@@ -14,11 +32,11 @@ STATUSES: dict[str, Order] = {
     "408": refusal(408, "timeout"),
     "409": refusal(409, "conflict"),
     "422": refusal(422, "unprocessable"),
-    "429": refusal(429, "rate_limit_exceeded"),
-    "429_seconds": refusal(429, "rate_limit_exceeded", retry_after="1"),
-    "429_milliseconds": refusal(429, "rate_limit_exceeded", retry_after_ms="300"),
+    "429": overloaded(),
+    "429_seconds": overloaded(retry_after="1"),
+    "429_milliseconds": overloaded(retry_after_ms="300"),
     "429_date": lambda: dated(2.0),
-    "429_quota": refusal(429, "insufficient_quota"),
+    "429_quota": refusal(429, "insufficient_quota", QUOTA, type="insufficient_quota"),
     "500": refusal(500, "server_error"),
     "502_page": Behaviour(status=502, raw=PAGE, headers={"content_type": "text/html"}),
     "503": refusal(503, "overloaded"),
@@ -69,5 +87,62 @@ ANSWERS: dict[str, Order] = {
     "wrong_json": Behaviour(text='{"content": "The harbour of Salt'),
     "wrong_schema": Behaviour(text='{"colour": "blue", "lamps": 7}'),
 }
+REFUSALS: dict[str, Order] = {
+    "model_retired": refusal(404, "model_not_found", GONE + "https://…", type=WRONG),
+    "could_not_finish_400": refusal(400, None, CUT_OFF, type=WRONG),
+    "flat_error": Behaviour(status=400, body=FLAT),  # Mistral's form
+    "numeric_code": refusal(429, 429, "Rate limit exceeded"),  # OpenRouter's and Gemini's
+    "gzip_error": lambda: Behaviour(
+        status=400, raw=inflating(), headers={"content_encoding": "gzip"}
+    ),
+    "redirect": redirect(ELSEWHERE),
+    "redirect_loop": redirect(LOOP),
+}
+WAITS: dict[str, Order] = {
+    "retry_after_long": overloaded(retry_after="30"),
+    "retry_after_zero": overloaded(retry_after="0"),
+    "retry_after_negative": overloaded(retry_after="-1"),
+    "retry_after_past": lambda: dated(-3600.0),
+    "retry_after_skewed": lambda: dated(1.0, skew=3 * 3600.0),
+}
+# A second of thoughts, which is longer than tests allow for a first token.
+THOUGHTS: dict[str, Order] = {
+    "reasoning_content": Behaviour(thinks=1.0, aloud="reasoning_content"),  # DeepSeek's, xAI's
+    "reasoning": Behaviour(thinks=1.0, aloud="reasoning"),  # vLLM's, Groq's, OpenRouter's
+    "thinking_comments": Behaviour(thinks=1.0, aloud="processing"),  # OpenRouter's
+    "choiceless": Behaviour(thinks=1.0, aloud="choiceless", between="choiceless"),  # Azure's
+    "empty_deltas": Behaviour(thinks=1.0, aloud="empty", between="empty"),
+    "whole_json_slow": Behaviour(whole=True, first=1.0),
+    "reasoning_ate_cap": Behaviour(
+        text="", finish_reason="length", usage=usage(120, 400, thoughts=400)
+    ),
+}
+FORMS: dict[str, Order] = {
+    "gzip_answer": Behaviour(gzip=True),
+    "bad_chunks": Behaviour(misframed_after=4),
+    "content_list": Behaviour(parts=True),  # Mistral's
+    "error_finish": Behaviour(error_after=4, error_in_choice=True),  # OpenRouter's
+    "usage_huge": Behaviour(usage=usage(2**40, 2**40)),
+    "usage_strings": Behaviour(
+        usage={"prompt_tokens": "120", "completion_tokens": "40", "total_tokens": "160"}
+    ),
+    "usage_negative": Behaviour(usage=usage(-120, -40)),
+}
+UNASKED_TEXT = "Nobody asked for this."
+UNASKED = answer_of(UNASKED_TEXT)
+# Good answers; it is their connection that cannot be used again.
+REUSE: dict[str, Order] = {
+    "unasked_same_segment": Behaviour(after=UNASKED),
+    "unasked_idle": Behaviour(after=UNASKED, after_idle=0.05),
+    "unasked_next": Behaviour(after=UNASKED, after_next=True),
+    "closed_at_once": Behaviour(close_after=0.0),
+    "closed_idle": Behaviour(close_after=0.05),
+    "reset_idle": Behaviour(close_after=0.05, abort=True),
+    "stale": Behaviour(stale=True),
+    "stale_reset": Behaviour(stale=True, abort=True),
+}
+TODAY: dict[str, Order] = {**REFUSALS, **WAITS, **THOUGHTS, **FORMS, **REUSE}
+
 # By name, so that a table can run over every one.
 FAULTS: dict[str, Order] = {**STATUSES, **CONNECTIONS, **TELLING, **ANSWERS}
+EVERY: dict[str, Order] = {**FAULTS, **TODAY}

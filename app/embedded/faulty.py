@@ -12,12 +12,16 @@ from dataclasses import replace
 from typing import Any
 
 from app.embedded.behaviour import GOOD, Behaviour, fresh, now
-from app.embedded.faults import FAULTS
+from app.embedded.faults import EVERY
 from app.embedded.provider import Provider
+from app.embedded.rules import Refusal, Rules, lenient
 
+# What it refuses besides its faults: `Rules`, as OpenAI does, or `lenient`, nothing at all.
+RULES = lenient
 SEED = 20
 GOOD_SHARE = 0.4
 PACE = 0.02  # s between tokens, about what a large model takes
+THINKS = 2.0  # s, of those that think aloud: longer than anybody there waits for a first token
 LONGEST = 4.0  # s an answer may take; two models' worth of waiting stays below 10
 START = 5.0  # s; a start takes a few milliseconds
 
@@ -29,29 +33,36 @@ class Mix:
 
     def __init__(self, seed: int = SEED) -> None:
         self._random = random.Random(seed)
-        self._faults = {name: fresh(order) for name, order in FAULTS.items()}
+        self._faults = {name: fresh(order) for name, order in EVERY.items()}
         self._pack: list[str] = []
 
     def draw(self) -> tuple[str, Behaviour]:
         if self._random.random() < GOOD_SHARE:
-            return "good", _hastened(GOOD)
+            return "good", _paced(GOOD)
         if not self._pack:
             self._pack = list(self._faults)
             self._random.shuffle(self._pack)
         name = self._pack.pop()
-        return name, _hastened(now(self._faults[name]))
+        return name, _paced(now(self._faults[name]))
 
 
-def _hastened(behaviour: Behaviour) -> Behaviour:
-    return replace(behaviour, pace=max(PACE, behaviour.pace), lasts=LONGEST)
+def _paced(behaviour: Behaviour) -> Behaviour:
+    found = replace(behaviour, pace=max(PACE, behaviour.pace), lasts=LONGEST)
+    if behaviour.aloud is not None:
+        return replace(found, thinks=THINKS)
+    return replace(found, first=THINKS) if behaviour.whole and behaviour.first else found
 
 
 class FaultyProvider(Provider):
     """Says in the log which fault it served, and nothing of the request."""
 
-    def __init__(self, seed: int = SEED) -> None:
-        super().__init__()
+    def __init__(self, seed: int = SEED, rules: Rules | None = None) -> None:
+        super().__init__(RULES() if rules is None else rules)
         self._mix = Mix(seed)
+
+    def refused(self, asked: dict[str, Any], refusal: Refusal) -> None:
+        told = {"code": refusal.code, "param": refusal.param}
+        log.info("refused by the provider's rules", extra=told)
 
     def behaviour(self, asked: dict[str, Any], headers: dict[str, str]) -> Behaviour:
         name, found = self._mix.draw()
@@ -60,12 +71,12 @@ class FaultyProvider(Provider):
 
 
 @contextlib.contextmanager
-def serving(seed: int = SEED) -> Iterator[str]:
+def serving(seed: int = SEED, rules: Rules | None = None) -> Iterator[str]:
     """The provider's URL while it serves, in a thread with an event loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="faulty-provider", daemon=True)
     thread.start()
-    provider = FaultyProvider(seed)
+    provider = FaultyProvider(seed, rules)
     try:
         asyncio.run_coroutine_threadsafe(provider.start(), loop).result(START)
         yield provider.url

@@ -14,21 +14,16 @@ import struct
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.embedded.behaviour import GOOD, Behaviour, refusal
+from app.embedded.behaviour import GOOD, Behaviour, redirect, refusal
 from app.embedded.bodies import Body, Cut, Ended, Unframed, body
 from app.embedded.catalogue import listing, living
-from app.embedded.request import PATH, Reader, Request, read
+from app.embedded.request import ELSEWHERE, LOOP, Reader, Request, read
 from app.embedded.rules import Refusal, Rules
 
 GRACE = 0.01  # s from what is sent to a reset: a client's buffers may lose what it overtakes
 NOT_HERE = refusal(404, "unknown_url")
 NO_REQUEST = refusal(400, "invalid_request")
 TOO_LONG = refusal(413, "request_too_large")
-
-# Where a redirection leads, on the same server: to an answer, or back to itself.
-ELSEWHERE, LOOP = f"/elsewhere/v1{PATH}", f"/loop/v1{PATH}"
-REDIRECT = Behaviour(status=307, headers={"location": ELSEWHERE}, body={})
-REDIRECT_LOOP = Behaviour(status=307, headers={"location": LOOP}, body={})
 
 
 class Provider:
@@ -157,7 +152,7 @@ class Provider:
             return NO_REQUEST
         if request.path in (ELSEWHERE, LOOP):
             self.followed += 1
-            return GOOD if request.path == ELSEWHERE else REDIRECT_LOOP
+            return GOOD if request.path == ELSEWHERE else redirect(LOOP)
         return self._answered(request.asked, request.headers)
 
     def _answered(self, asked: dict[str, Any], headers: dict[str, str]) -> Behaviour:

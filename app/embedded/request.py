@@ -11,6 +11,8 @@ import orjson
 
 PATH = "/chat/completions"
 MODELS = "/models"
+# Where a redirection leads, on the same server: to an answer, or back to itself.
+ELSEWHERE, LOOP = f"/elsewhere/v1{PATH}", f"/loop/v1{PATH}"
 MOST = 8 * 1024 * 1024  # bytes of a request's body; a prompt has a few thousand
 
 
