@@ -152,7 +152,7 @@ async def test_the_campaigns_words_stand_in_its_text() -> None:
         "campaign_theme": "revenge", "party_level": 7, "party_size": 3, "duration": "two nights",
         "setting": "Waterdeep", "villain": "strahd", "weather": "fog",
     }  # fmt: skip
-    for type_, seed in product(TYPES, range(5)):
+    for type_, seed in product(TYPES, range(30)):
         raw = {"type": type_, "campaign_context": context, "theme": {"tone": "grim"}}
         text = (await told(CAMPAIGN, raw | {"model": {"seed": seed}})).text
         for word in ("revenge", "two nights", "Waterdeep", "Strahd", "weather, fog", "grim"):

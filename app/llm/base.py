@@ -149,11 +149,17 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A writer's answer; whole, unless `finish` says otherwise."""
+    """A writer's answer; whole, unless `finish` says otherwise.
+
+    seed: with it the same request gets the same text again; None where nothing promises that.
+    ignored: the caller's model settings that this writer could not use, by their names.
+    """
 
     text: str
     usage: Usage
     finish: Finish = Finish.STOP
+    seed: int | None = None
+    ignored: tuple[str, ...] = ()
 
 
 class Listener(Protocol):

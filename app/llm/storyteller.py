@@ -1,13 +1,15 @@
 """Storyteller: the model that is always there. It writes and judges without a network.
 
-Prose comes from seeded grammars, analyses from word lists and verdicts from rules: the same
-request gets the same answer, in every process.
+Prose comes from seeded grammars: a request with a seed gets the same text in every process, one
+without gets another each time, and is told the seed that was drawn for it. Analyses come from word
+lists and verdicts from rules, which are the same for the same text.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from collections.abc import Callable
 from math import inf
 from typing import Any
@@ -21,6 +23,7 @@ from app.llm.telling.packs import Packs, seeded
 
 PACE = 0.02  # s between pieces: 150 words in half a second, as a fast model writes them
 PIECES = re.compile(r"(?:\s*\S+){1,6}\s*")
+SEEDS = 2**31  # drawn below it, so that every JSON reader and GraphQL's Int hold them
 LONG = 4_000  # characters of a prompt; up to there an answer takes under 5 ms of the event loop
 
 Composer = Callable[[Packs, Any], str]
@@ -64,10 +67,19 @@ COMPOSERS: dict[str, Composer] = {
     "theme": _theme,
     "validation": _validation,
 }
+UNUSED = ("temperature",)  # of the model settings: a grammar is as free as it was written
 
 
 def _rng(name: str, request: Any) -> Any:
-    return seeded(name, request.model_dump(mode="json"))
+    return seeded(name, request.model_dump(mode="json", exclude={"model": set(UNUSED)}))
+
+
+def _with_seed(request: Any) -> Any:
+    """The request with its own seed, else with one drawn for it."""
+    if request.model.seed is not None:
+        return request
+    drawn = {"seed": secrets.randbelow(SEEDS)}
+    return request.model_copy(update={"model": request.model.model_copy(update=drawn)})
 
 
 class Storyteller:
@@ -104,6 +116,16 @@ class Storyteller:
         """Nothing is held open."""
 
     def _complete(self, compose: Composer, work: Work) -> Completion:
-        text = compose(self._packs, work.request)
         asked = sum(tokens(message["content"]) for message in work.prompt.messages)
-        return Completion(text=text, usage=Usage(asked, tokens(text), counted=True))
+        if not work.operation.caller_chooses:  # it is measured, and the same each time
+            text = compose(self._packs, work.request)
+            return Completion(text, Usage(asked, tokens(text), counted=True))
+        request = _with_seed(work.request)
+        text = compose(self._packs, request)
+        given = request.model.model_fields_set
+        return Completion(
+            text,
+            Usage(asked, tokens(text), counted=True),
+            seed=request.model.seed,
+            ignored=tuple(name for name in UNUSED if name in given),
+        )

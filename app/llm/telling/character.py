@@ -39,8 +39,8 @@ NATURE = ("good", "evil", "neutral")
 def compose(packs: Packs, request: CharacterRequest, rng: Random) -> str:
     """The text that was asked for, of at most `model.max_tokens` words and marks."""
     given = request.character_context.given()
-    # Name, pronoun and home hang on the context alone, so that a backstory and a combat text of
-    # one character speak of the same person.
+    # Name, pronoun and home hang on the context and the seed alone, so that with one seed a
+    # backstory and a combat text of one character speak of the same person.
     who = _Person(packs, given, seeded("person", given, request.model.seed))
     mood = packs.mood(request.theme)
     telling = Telling(rng, who.words, (*who.scopes, packs.mood_scope(mood)), packs.common["once"])
