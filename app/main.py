@@ -15,7 +15,8 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from app.errors import DependencyUnavailable, SettingsError
@@ -39,6 +40,7 @@ from app.observe.health import Health
 from app.observe.metrics import Metrics
 from app.observe.traffic import Traffic
 from app.operations import OPERATIONS
+from app.origins import Cors, Origins
 from app.policies.auth import Authenticator, key_source
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
@@ -109,18 +111,20 @@ def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starl
         subscriptions=settings.file.subscriptions,
     )
     endpoint = Endpoint(executor, gateway, page=bool(settings.graphiql))
-    socket = Socket(executor, gateway, origins=settings.cors_origins)
+    origins = Origins(settings.cors_origins, loopback=settings.dev)
+    socket = Socket(executor, gateway, origins=origins)
     app = Starlette(
         routes=[
             Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
             WebSocketRoute("/graphql", socket.handle),
             *v2.routes(gateway),
+            *_front_door(settings),
         ],
         middleware=[
             Middleware(RequestLine, traffic=traffic, metrics=gateway.metrics),
             Middleware(
-                CORSMiddleware,
-                allow_origins=settings.cors_origins,
+                Cors,
+                origins=origins,
                 allow_methods=["GET", "POST", "DELETE"],
                 allow_headers=[
                     "Authorization",
@@ -141,6 +145,15 @@ def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starl
     )
     app.state.parts = parts
     return app
+
+
+def _front_door(settings: Settings) -> list[Route]:
+    """In `loregate dev` the address itself leads to a page; in production nothing is there."""
+
+    async def lead(_: Request) -> Response:
+        return RedirectResponse("/graphql" if settings.graphiql else "/api/v2/docs")
+
+    return [Route("/", lead)] if settings.dev else []
 
 
 def wire(settings: Settings, traffic: Traffic) -> Parts:

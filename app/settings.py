@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     create_model,
@@ -174,6 +175,7 @@ class Settings(BaseSettings):
 
     file: ConfigFile = ConfigFile()
     model_keys: dict[str, SecretStr] = Field(default_factory=dict)  # by their variable's name
+    _dev: bool = PrivateAttr(default=False)  # no field: the environment cannot set it
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -196,6 +198,7 @@ class Settings(BaseSettings):
         }
         file = _read_config(found.config) if found.config else found.file
         _check_chain(found, file)
+        found._dev = dev
         return found.model_copy(
             update={
                 **switches,
@@ -204,6 +207,11 @@ class Settings(BaseSettings):
                 "model_keys": _keys(file.models or DEFAULT_MODELS, env_file),
             }
         )
+
+    @property
+    def dev(self) -> bool:
+        """Whether they are those of `loregate dev`."""
+        return self._dev
 
     @property
     def models(self) -> tuple[ModelTable, ...]:

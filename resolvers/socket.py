@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
 from app.gateway import Gateway
+from app.origins import Origins, refused
 from resolvers.connection import Connection, Patience
 from resolvers.execution import Executor
 
@@ -22,15 +23,17 @@ class Socket:
         executor: Executor,
         gateway: Gateway,
         *,
-        origins: Collection[str] = (),
+        origins: Origins,
     ) -> None:
         """`origins` may open sockets from browsers, besides the gateway's own."""
-        self._executor, self._gateway, self._origins = executor, gateway, frozenset(origins)
+        self._executor, self._gateway, self._origins = executor, gateway, origins
         self.patience = Patience()
 
     async def handle(self, ws: WebSocket) -> None:
-        if not self._may_open(ws):
-            await ws.close()  # before it was accepted: an HTTP 403
+        origin = ws.headers.get("origin")
+        if origin is not None and not self._may_open(ws, origin):
+            said = refused("A WebSocket", origin)
+            await ws.send_denial_response(PlainTextResponse(said, 403))
             return
         if PROTOCOL not in ws.scope["subprotocols"]:
             await ws.accept()
@@ -39,10 +42,9 @@ class Socket:
         await ws.accept(PROTOCOL)
         await Connection(ws, self._executor, self._gateway, self.patience).serve()
 
-    def _may_open(self, ws: WebSocket) -> bool:
-        """Whether the page that opens the socket is ours or allowed; no origin: not a browser."""
-        origin = ws.headers.get("origin")
-        if origin is None or origin in self._origins or "*" in self._origins:
+    def _may_open(self, ws: WebSocket, origin: str) -> bool:
+        """Whether the page that opens the socket is ours or allowed."""
+        if origin in self._origins:
             return True
         try:
             return urlsplit(origin).netloc == ws.headers.get("host")

@@ -14,6 +14,7 @@ Who may import whom. `errors` and `settings` import nothing of ours, and `settin
 | cluster    |                                                                       |
 | silence    |                                                                       |
 | http       | errors                                                                |
+| origins    |                                                                       |
 | operations | errors                                                                |
 | policies   | errors caller redis                                                   |
 | llm        | errors operations redis                                               |
@@ -30,7 +31,7 @@ Who may import whom. `errors` and `settings` import nothing of ours, and `settin
 | stopping   | leases                                                                |
 | sse        | leases caller errors                                                  |
 | rest       | gateway operations caller errors events.types http sse                |
-| resolvers  | gateway operations caller errors events.types http sse leases         |
+| resolvers  | gateway operations caller errors events.types http sse leases origins |
 | embedded   | errors                                                                |
 | console    |                                                                       |
 
@@ -50,7 +51,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | alembic           | storage                                 |
 | asyncpg           | storage                                 |
 | structlog         | observe                                 |
-| starlette         | rest resolvers http sse main            |
+| starlette         | rest resolvers http origins sse main    |
 | tenacity          | llm                                     |
 | prometheus_client | observe                                 |
 | strawberry        | resolvers                               |
