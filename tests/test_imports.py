@@ -47,6 +47,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | cryptography      | policies                                |
 | httpx2            | policies llm                            |
 | openai            | llm                                     |
+| aiohttp           | llm                                     |
 | sqlalchemy        | storage                                 |
 | alembic           | storage                                 |
 | asyncpg           | storage                                 |

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 import socket
 import time
 from email.utils import formatdate
 
-import httpx2
 import pytest
 
-from app.llm import openai
+from app.llm import decoding, openai
 from app.llm.base import Completion, Failed, Finish, Outcome, Usage
 from app.llm.openai import OpenAIWriter
 from app.llm.watchdog import Watchdog
@@ -174,7 +172,7 @@ async def test_each_status_is_an_outcome_without_anybodys_words(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(openai, "ERROR_BODY", 0.1 if name == "500 hanging" else 60.0)
+    monkeypatch.setattr(decoding, "ERROR_BODY", 0.1 if name == "500 hanging" else 60.0)
     caplog.set_level(logging.DEBUG, "app")
     script, outcome = STATUSES[name]
     wire.then(script)
@@ -246,20 +244,6 @@ async def test_an_end_before_any_answer_is_unreachable(
 ) -> None:
     wire.then([ending])
     assert (await fails(writer)).outcome is Outcome.UNREACHABLE
-
-
-async def test_a_connection_that_is_not_accepted_is_unreachable(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(openai, "TIMEOUT", httpx2.Timeout(None, connect=0.2))
-    with contextlib.ExitStack() as sockets:
-        full = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(3):  # more than wait in its queue: further ones get no answer
-            waiting = sockets.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        async with writing(f"http://127.0.0.1:{full.getsockname()[1]}/v1") as writer:
-            assert (await fails(writer)).outcome is Outcome.UNREACHABLE
 
 
 async def test_what_is_no_http_is_malformed(writer: OpenAIWriter, wire: Wire) -> None:

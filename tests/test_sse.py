@@ -304,7 +304,7 @@ FAULTS: dict[str, tuple[list[Step], str, bool]] = {
     "a reason no text": (hung(piece("A"), piece(finish=5)), "malformed", True),
     "an event too long": (hung(b"data: " + b"x" * MAX_EVENT), "malformed", False),
     "far too much": (hung(*[piece("x" * 4000)] * 10), "malformed", True),
-    "no archive": ([*ZIPPED, chunked(BODY), HANG], "cut", False),
+    "no archive": ([*ZIPPED, chunked(BODY), HANG], "malformed", False),
     "a page": ([HEAD.replace(b"event-stream", b"html"), chunked(b"<p>"), LAST], "malformed", False),
     "reset": (streamed(ROLE, RESET), "cut", False),
     "reset in the text": (streamed(piece("A"), 0.02, RESET), "cut", True),

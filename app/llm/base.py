@@ -66,7 +66,8 @@ class Failed(Exception):
 
     said: what a caller may be told, without the model's name. retry_after: seconds until another
     try makes sense, where somebody said so. reason: the provider's word for a rejection. partial:
-    whether text had come before it.
+    whether text had come before it. again: whether the same model may be asked again, where the
+    outcome alone does not say.
     """
 
     def __init__(
@@ -77,14 +78,17 @@ class Failed(Exception):
         retry_after: float | None = None,
         reason: str = "",
         partial: bool = False,
+        again: bool | None = None,
     ) -> None:
         super().__init__(said)
         self.outcome, self.said, self.reason, self.partial = outcome, said, reason, partial
-        self.retry_after = retry_after
+        self.retry_after, self._again = retry_after, again
 
     @property
     def again(self) -> bool:
         """Whether the same model may be asked again."""
+        if self._again is not None:
+            return self._again
         return self.outcome in RETRIED and not self.partial
 
 

@@ -97,12 +97,11 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 
 
 def _transports(response: httpx2.Response) -> Any:
-    """aiohttp's own response under the SDK's, or None where it cannot be found.
+    """aiohttp's own response, which the transport adds; None where the body must be decoded.
 
     Three generators and two wrappers stand between; to resume them costs more than to read.
     """
-    stream = getattr(response.stream, "_stream", None)
-    return getattr(stream, "_aiohttp_response", None)
+    return response.extensions.get("answer")
 
 
 def _socket(answer: Any) -> Any:

@@ -8,11 +8,9 @@ gateway's to make. Every answer is streamed, so that a silent model is known lon
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -23,6 +21,7 @@ import orjson
 
 from app.llm.base import Completion, Failed, Listener, Outcome, Work
 from app.llm.body import GATHER, SLICE, Body, Pace
+from app.llm.connections import MalformedAnswer
 from app.llm.sse import (
     NO_COMPLETION,
     REJECTED,
@@ -33,13 +32,11 @@ from app.llm.sse import (
     rejected,
     told,
 )
+from app.llm.transport import CONNECT_TIMEOUT, http_client
 from app.llm.watchdog import Watchdog
 from app.operations import Prompt
 
-CONNECTIONS = httpx2.Limits(max_connections=1000, max_keepalive_connections=200)
-CONNECT_TIMEOUT = 5.0  # s
-# Only connecting is the transport's to time: the rest is the watchdog's.
-TIMEOUT = httpx2.Timeout(None, connect=CONNECT_TIMEOUT)
+TIMEOUT = httpx2.Timeout(None)  # connecting is the transport's to time, the rest the watchdog's
 # Uncompressed: a proxy that compresses an event stream holds its pieces back.
 HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 
@@ -47,8 +44,6 @@ AFTER_FINISH = 2.0  # s in which the usage may follow the finish reason
 UNREAD = 0.05  # s to read what was gathered, however busy the loop was
 DRAIN = 0.1  # s in which a stream may end after its last event, and its connection be used again
 MAX_BODY = 8_000_000  # bytes of an answer that is not streamed
-MAX_ERROR = 64 * 1024  # bytes of an error's body that are read
-ERROR_BODY = 2.0  # s that they may take
 NO_CREDIT = "insufficient_quota"  # a 429 that no waiting helps
 LONGEST_WAIT = 3600.0  # s that a provider may ask for
 NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
@@ -56,42 +51,25 @@ NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 log = logging.getLogger(__name__)
 
 
-def connect(api_key: str, base_url: str | None) -> openai.AsyncOpenAI:
-    """A client for one account; the models of the account share its connections."""
+def connect(
+    api_key: str,
+    base_url: str | None,
+    *,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    reuse_connections: bool = True,
+) -> openai.AsyncOpenAI:
+    """A client for one account; the models of the account share its connections.
+
+    The options are those of `transport.http_client`.
+    """
     return openai.AsyncOpenAI(
         api_key=api_key,
         base_url=base_url,
         max_retries=0,
-        http_client=openai.DefaultAioHttpClient(
-            limits=CONNECTIONS, event_hooks={"response": [_bound_error]}
+        http_client=http_client(
+            connect_timeout=connect_timeout, reuse_connections=reuse_connections
         ),
     )
-
-
-async def _bound_error(response: httpx2.Response) -> None:
-    if response.status_code >= 300 and isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = ErrorBody(response.stream)
-
-
-class ErrorBody(httpx2.AsyncByteStream):
-    """An error's body, which the SDK reads whole: bounded, and no error itself when it is cut."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        kept = bytearray()
-        with contextlib.suppress(TimeoutError, httpx2.HTTPError):
-            chunks: Any = aiter(self._stream)  # a generator, which httpx2 types as an iterator
-            async with asyncio.timeout(ERROR_BODY), contextlib.aclosing(chunks):
-                async for chunk in chunks:
-                    kept += chunk
-                    if len(kept) > MAX_ERROR:
-                        break
-        yield bytes(kept)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 class OpenAIWriter:
@@ -145,8 +123,10 @@ class OpenAIWriter:
             except openai.APIStatusError as error:
                 if not self._without(error, body):
                     raise _refused(self._name, error) from None
-            except openai.OpenAIError:
-                raise Failed(Outcome.UNREACHABLE, "cannot be reached") from None
+            except openai.OpenAIError as error:
+                # Who waited for a connection in vain does not wait a second time.
+                again = False if isinstance(error, openai.APITimeoutError) else None
+                raise Failed(Outcome.UNREACHABLE, "cannot be reached", again=again) from None
             except Exception as error:
                 # The transport lets its own errors through when an answer is no HTTP.
                 log.warning(
@@ -218,6 +198,8 @@ class OpenAIWriter:
                     "the provider's answer broke off",
                     extra={"model": self._name, "kind": type(error).__name__},
                 )
+                if isinstance(error, MalformedAnswer):
+                    raise Failed(Outcome.MALFORMED, NO_COMPLETION) from None
 
     async def _follow(
         self, response: httpx2.Response, answer: Answer, watch: Watchdog, streamed: bool

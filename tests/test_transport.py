@@ -1,0 +1,299 @@
+"""The client to providers: what it does not follow, does not wait for, and does not decode."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import socket
+import threading
+import time
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.llm.base import Failed, Outcome
+from app.llm.decoding import MAX_DECODED
+from app.llm.openai import OpenAIWriter, connect
+from app.llm.transport import MAX_HEADERS, MAX_LINE
+from tests.test_sse import (
+    BODY,
+    CLOSE,
+    EVENTS,
+    GOOD_ANSWER,
+    HANG,
+    HEAD,
+    KEY,
+    ROLE,
+    TEXT,
+    Step,
+    Wire,
+    chunked,
+    fails,
+    listening,
+    piece,
+    refusal,
+    whole,
+    write,
+    writing,
+)
+
+SOON = 2.0  # s; the writer's own deadlines come at 5 s and later
+
+
+async def fails_soon(writer: OpenAIWriter) -> Failed:
+    async with asyncio.timeout(SOON):
+        return await fails(writer)
+
+
+# -- redirects, cookies, proxies
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirection_is_malformed_and_nobody_else_is_asked(
+    status: int, writer: OpenAIWriter, wire: Wire
+) -> None:
+    async with listening() as other:
+        wire.then(whole(b"", status=status, location=f"{other.url}/chat/completions"))
+        assert (await fails(writer)).outcome is Outcome.MALFORMED
+        assert (len(wire.requests), other.accepted) == (1, 0)
+
+
+async def test_a_redirection_to_nowhere_is_malformed_as_well(
+    writer: OpenAIWriter, wire: Wire
+) -> None:
+    for place in ("http://[", "/chat/completions", "https://x:port/"):
+        wire.then(whole(b"", status=307, location=place))
+        assert (await fails(writer)).outcome is Outcome.MALFORMED
+    assert len(wire.requests) == 3
+
+
+async def test_a_cookie_is_not_sent_with_the_next_request(writer: OpenAIWriter, wire: Wire) -> None:
+    wire.then(whole(b"{}", set_cookie="user=1; Path=/"))
+    await fails(writer)
+    await write(writer)
+    assert len(wire.heads) == 2
+    assert "cookie" not in "".join(wire.heads).lower()
+
+
+async def test_the_environments_proxy_is_asked_unless_it_is_not_meant(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = wire.url.removeprefix("http://").removesuffix("/v1")
+    monkeypatch.setenv("http_proxy", f"http://user:word@{place}")
+    async with writing("http://provider.invalid/v1") as writer:
+        assert (await write(writer)).text == TEXT
+    (head,) = wire.heads
+    assert head.startswith("POST http://provider.invalid/v1/chat/completions ")
+    assert "proxy-authorization: basic dxnlcjp3b3jk" in head.lower()
+    monkeypatch.setenv("no_proxy", "provider.invalid")
+    async with writing("http://provider.invalid/v1") as writer:
+        assert (await fails(writer)).outcome is Outcome.UNREACHABLE
+
+
+# -- connecting
+@contextlib.contextmanager
+def deaf(*hosts: str) -> Iterator[int]:
+    """A port at which each of these hosts takes no further connection, and refuses none."""
+    with contextlib.ExitStack() as sockets:
+        port = 0
+        for host in hosts:
+            full = sockets.enter_context(socket.create_server((host, port), backlog=0))
+            port = full.getsockname()[1]
+            for _ in range(3):  # more than wait in its queue: the SYNs of further ones are dropped
+                waiting = sockets.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex((host, port))
+        yield port
+
+
+async def unreachable(url: str, seconds: float) -> Failed:
+    writer = OpenAIWriter(
+        connect(KEY, url, connect_timeout=seconds), name="m", upstream="m", first_token=20.0
+    )
+    try:
+        return await fails(writer, 20.0)
+    finally:
+        await writer.close()
+
+
+async def test_who_waits_for_a_connection_in_vain_does_so_once() -> None:
+    with deaf("127.0.0.1") as port:
+        failure = await unreachable(f"http://127.0.0.1:{port}/v1", 0.2)
+    assert (failure.outcome, failure.again) == (Outcome.UNREACHABLE, False)
+
+
+async def test_a_connection_that_is_refused_may_be_tried_again() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        failure = await unreachable(f"http://127.0.0.1:{free.getsockname()[1]}/v1", 3.0)
+    assert (failure.outcome, failure.again) == (Outcome.UNREACHABLE, True)
+
+
+async def test_all_addresses_of_a_name_share_one_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4")
+
+    def found(host: str, port: int, *rest: Any, **more: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (h, port)) for h in hosts]
+
+    with deaf(*hosts) as port:
+        monkeypatch.setattr(socket, "getaddrinfo", found)
+        begun = time.monotonic()
+        failure = await unreachable(f"http://provider.test:{port}/v1", 0.5)
+        assert time.monotonic() - begun < 1.0  # s; one after the other they took 2
+    assert failure.again is False
+
+
+async def test_looking_up_the_name_is_in_the_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def never(*names: Any, **more: Any) -> Any:
+        over.wait()
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    try:
+        async with asyncio.timeout(SOON):
+            failure = await unreachable("http://provider.test/v1", 0.2)
+    finally:
+        over.set()
+    assert (failure.outcome, failure.again) == (Outcome.UNREACHABLE, False)
+
+
+async def test_the_handshake_is_in_the_time_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts, and says nothing
+        async with asyncio.timeout(SOON):
+            failure = await unreachable(f"https://127.0.0.1:{mute.getsockname()[1]}/v1", 0.2)
+    assert (failure.outcome, failure.again) == (Outcome.UNREACHABLE, False)
+
+
+# -- framing
+HEADERS = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n"
+INFORMED = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
+UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+BROKEN: dict[str, list[Step]] = {
+    "a size that is none": [HEAD, chunked(ROLE), 0.02, b"zz\r\nxx\r\n", HANG],
+    "in the text": [HEAD, chunked(piece("A")), 0.02, b"zz\r\nxx\r\n", HANG],
+    "with the head": [HEAD + b"zz\r\n", HANG],
+    "a size too small": [HEAD, chunked(ROLE), 0.02, b"2\r\nabcd\r\n", HANG],
+    "a size beyond all": [HEAD, chunked(ROLE), 0.02, b"f" * 17 + b"\r\n", HANG],
+    "a long status": [b"HTTP/1.1 200 " + b"x" * (MAX_LINE + 1), HANG],
+    "a long header": [HEADERS + b"x: " + b"x" * (MAX_LINE + 1), HANG],
+    "a long name": [HEADERS + b"x" * (MAX_LINE + 1), HANG],
+    "many headers": [HEADERS + b"x: 1\r\n" * MAX_HEADERS + b"\r\n", HANG],
+    "many trailers": [HEAD, chunked(ROLE), b"0\r\n", b"x: 1\r\n" * MAX_HEADERS, HANG],
+    "information without end": [INFORMED * 1000, HANG],
+    "another protocol": [UPGRADED + b"\x81\x05hello", HANG],
+    "another one, unnamed": [b"HTTP/1.1 101 Switching Protocols\r\n\r\n", HANG],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_broken_framing_is_malformed_at_once(
+    name: str, writer: OpenAIWriter, wire: Wire
+) -> None:
+    wire.then(BROKEN[name])
+    failure = await fails_soon(writer)
+    assert (failure.outcome, failure.partial) == (Outcome.MALFORMED, name == "in the text")
+    await wire.all_left()
+
+
+async def test_a_plain_early_end_is_cut(writer: OpenAIWriter, wire: Wire) -> None:
+    for begun in (b"", b"1", b"10\r\nab"):
+        wire.then([HEAD, chunked(piece("A")), begun, 0.02, CLOSE])
+        assert (await fails_soon(writer)).outcome is Outcome.CUT
+
+
+async def test_what_breaks_behind_the_finish_reason_does_not_void_the_answer(
+    writer: OpenAIWriter, wire: Wire
+) -> None:
+    wire.then([*GOOD_ANSWER[:-1], 0.02, b"zz\r\n", HANG])
+    assert (await write(writer)).text == TEXT
+
+
+async def test_information_and_trailers_are_passed_over(writer: OpenAIWriter, wire: Wire) -> None:
+    wire.then([INFORMED * 3, *GOOD_ANSWER[:-1], b"0\r\ncontent-type: text/html\r\n\r\n"])
+    for _ in range(2):
+        assert (await write(writer)).text == TEXT
+    assert wire.accepted == 1
+
+
+# -- decoding
+def bare(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+PACKED = {
+    "gzip": ("gzip", gzip.compress),
+    "x-gzip": ("X-GZIP", gzip.compress),
+    "deflate": ("deflate", zlib.compress),
+    "bare": ("deflate", bare),
+}
+
+
+def encoded(coding: str, body: bytes, *, status: int = 200, **headers: str) -> list[Step]:
+    return whole(body, status=status, content_encoding=coding, **(EVENTS | headers))
+
+
+@pytest.mark.parametrize("name", PACKED)
+async def test_what_was_compressed_unasked_is_decoded(
+    name: str, writer: OpenAIWriter, wire: Wire
+) -> None:
+    coding, pack = PACKED[name]
+    packed = pack(BODY)
+    wire.then(encoded(coding, packed))
+    wire.then([*encoded(coding, packed[:9], content_length=str(len(packed))), 0.02, packed[9:]])
+    for _ in range(2):
+        assert (await write(writer)).text == TEXT
+    assert wire.accepted == 1
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "compress"])
+async def test_any_other_encoding_is_malformed_and_an_error_is_its_status(
+    coding: str, writer: OpenAIWriter, wire: Wire
+) -> None:
+    wire.then(encoded(coding, b"xx"), encoded(coding, b"xx", status=503))
+    assert (await fails_soon(writer)).outcome is Outcome.MALFORMED
+    assert (await fails_soon(writer)).outcome is Outcome.FAILED
+
+
+async def test_an_archive_is_whole_and_one(writer: OpenAIWriter, wire: Wire) -> None:
+    packed = gzip.compress(piece("A"))
+    wire.then(encoded("gzip", packed[:-5]), encoded("gzip", packed + packed))
+    assert (await fails_soon(writer)).outcome is Outcome.CUT
+    assert (await fails_soon(writer)).outcome is Outcome.MALFORMED
+
+
+async def test_a_compressed_error_is_read_by_its_code(writer: OpenAIWriter, wire: Wire) -> None:
+    (said,) = refusal(400, "context_length_exceeded")
+    assert isinstance(said, bytes)
+    body = gzip.compress(said.partition(b"\r\n\r\n")[2])
+    wire.then(encoded("gzip", body, status=400, content_type="application/json"))
+    assert (await fails_soon(writer)).outcome is Outcome.TOO_LONG
+
+
+# Each decodes to 240 MB of what no reader stops at by itself.
+PADDED = b'data: {"choices":[],"padding":"%s"}\n\n' % (b"x" * 9966)
+BOMBS = {
+    "error": (503, "application/json", b" ", Outcome.FAILED, 1_000_000),
+    "whole": (200, "application/json", b" ", Outcome.MALFORMED, 4 * MAX_DECODED),
+    "stream": (200, "text/event-stream", PADDED, Outcome.MALFORMED, 1_000_000),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+async def test_an_archive_of_300_kb_is_not_unpacked_to_240_mb(
+    name: str, writer: OpenAIWriter, wire: Wire
+) -> None:
+    status, kind, filler, outcome, most = BOMBS[name]
+    packed = gzip.compress(filler * (240_000_000 // len(filler)), 6)
+    wire.then([*encoded("gzip", packed, status=status, content_type=kind), HANG])
+    tracemalloc.start()
+    try:
+        assert (await fails(writer, 30.0)).outcome is outcome
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < most + 2 * len(packed)
