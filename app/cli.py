@@ -1,4 +1,4 @@
-"""The command `loregate`: dev, serve, token, schema, migrate."""
+"""The command `loregate`: dev, serve, token, schema, models, migrate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from uvicorn.supervisors import Multiprocess
 
 from app.caller import PERMISSIONS
 from app.embedded import banner
-from app.embedded.defaults import data_directory, development_secret
+from app.embedded.defaults import data_directory, development_key, development_secret
 from app.embedded.faulty import serving
 from app.embedded.valkey import start_valkey
 from app.errors import DependencyUnavailable, SettingsError
@@ -82,6 +82,8 @@ def dev(
             embedded.callback(valkey.stop)
             own = valkey.url
             given["redis_url"] = SecretStr(own)
+        if settings.key is None:
+            given["key"] = SecretStr(development_key(directory))
         if faulty:
             given["openai_base_url"] = embedded.enter_context(serving())
         settings = settings.model_copy(update=given)
@@ -138,12 +140,14 @@ def serve(
 async def preflight(settings: Settings) -> None:
     """What would keep every worker from serving, told once. Raises `SettingsError`."""
     from app.main import authenticator, cache_times, redis_url
+    from app.model_wiring import rows
     from app.redis import Redis
     from app.storage.store import Store
 
     await Redis(redis_url(settings)).close()
     await authenticator(settings).close()
     cache_times(settings)
+    rows(settings)
     store = Store.open(settings.database)
     try:
         await store.check()
@@ -299,6 +303,28 @@ def schema(
             "schema.graphql differs from the code; run `loregate schema > schema.graphql`"
         )
     typer.echo("schema.graphql is the code's schema")
+
+
+@cli.command()
+def models(
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask each for a short text and a small schema.")
+    ] = False,
+) -> None:
+    """Print the table of models; with --check also what each of them answers, and its price."""
+    from app import cli_models
+
+    settings = Settings.load(dev=True, env_file=Path(".env"))
+    typer.echo(cli_models.table(settings))
+    if not check:
+        return
+    typer.echo("")
+    well = True
+    for good, line in asyncio.run(cli_models.check(settings)):
+        typer.echo(line)
+        well = well and good
+    if not well:
+        sys.exit(1)
 
 
 @cli.command()

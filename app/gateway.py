@@ -48,6 +48,7 @@ from app.policies.cache import CacheStatus, CacheUse, Wish
 from app.policies.limiter import RateLimiter
 from app.policies.limits import Spent, Standing
 from app.policies.once import Made, Once
+from app.policies.pseudonyms import Pseudonyms
 from app.policies.similar import Similar
 from app.preparing import nearest, prepared
 from app.storage.store import Record, Store
@@ -100,6 +101,7 @@ class Gateway:
     generations: Generations
     metrics: Metrics
     leases: Leases
+    pseudonyms: Pseudonyms
     cache_ttl: float = 3600.0  # s; 0: no cache
     cache_times: Mapping[str, float] = field(default_factory=dict)  # s, by operation
     unspent: int = field(default=0, init=False)  # admissions opened and not run; 0 at rest

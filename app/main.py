@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from starlette.applications import Starlette
@@ -31,10 +30,11 @@ from app.generations.transcript import Event
 from app.leases import Leases
 from app.llm.base import Outcome
 from app.llm.breaker import Breakers, Rules
-from app.llm.bulkhead import Bulkhead
-from app.llm.calling import Policy
-from app.llm.fallback import Model, Models
-from app.llm.storyteller import Storyteller
+from app.llm.fallback import Models
+from app.llm.model import STORYTELLER
+from app.llm.probing import Probing
+from app.llm.retirement import Retirement
+from app.model_wiring import connect, model, needed, probe_time, rows, storyteller
 from app.observe import logs
 from app.observe.health import Health
 from app.observe.metrics import Metrics
@@ -45,11 +45,12 @@ from app.policies.auth import Authenticator, key_source
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
 from app.policies.once import Once
+from app.policies.pseudonyms import Pseudonyms
 from app.policies.similar import Similar
 from app.redis import Redis, address
 from app.rest import v2
 from app.rest.middleware import RequestLine
-from app.settings import STORYTELLER, ModelTable, Settings
+from app.settings import Settings
 from app.stopping import heeded
 from app.storage.store import Store
 from resolvers import schema
@@ -62,7 +63,7 @@ from resolvers.socket import Socket
 GC_THRESHOLD = 5_000
 # The storyteller reads long texts in a thread, which may hold the loop for one such interval.
 SWITCH_INTERVAL = 0.001  # s
-PROBED = 15.0  # s behind a call's time after which the prober of a model is given up for dead
+PROBED = 5.0  # s behind a probe's time after which its prober is given up for dead
 EXPOSED = [
     "X-Request-ID",
     "X-Generation-ID",
@@ -87,6 +88,7 @@ class Parts:
     redis: Redis
     relay: Relay
     breakers: Breakers
+    probing: Probing
     gateway: Gateway
 
 
@@ -163,8 +165,11 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     events = EventLog(
         redis, partitions=settings.event_partitions, retention=settings.event_retention
     )
-    names = [m.name for m in settings.models]
-    breakers = Breakers(redis, names, rules=Rules(lease=settings.model_timeout + PROBED))
+    tables = rows(settings)
+    names = [row.name for row in tables]
+    patience = probe_time(tables)
+    shared = sorted({row.breaker for row in tables})
+    breakers = Breakers(redis, shared, rules=Rules(lease=patience + PROBED))
 
     async def left(started: Event) -> list[Event] | None:
         """What a generation stored before its process died."""
@@ -179,7 +184,9 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         outcomes=[o.value for o in Outcome],
         operations=list(OPERATIONS),
         scopes=[limit.scope for limit in found],
-        breakers=lambda: {n: breakers[n].state.value for n in names},
+        breakers=lambda: {m.name: m.breaker_state.value for m in models if m.breaker},
+        retiring=lambda: {m.name: m.retires_at for m in models if m.retires_at},
+        gone=lambda: {n: models[n].gone for n in names},
         running=lambda: {m.name: m.bulkhead.running for m in models},
         waiting=lambda: {m.name: m.bulkhead.waiting for m in models},
         generations=lambda: generations.running,
@@ -188,9 +195,9 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         tasks=lambda: len(asyncio.all_tasks()),
     )
     models = Models(
-        [*(_model(m, breakers) for m in settings.models), _storyteller()],
+        [*(model(row, breakers) for row in tables), storyteller()],
         chain=settings.fallback,
-        policy=Policy(timeout=settings.model_timeout),
+        needed=needed(settings),
         watcher=metrics,
     )
 
@@ -218,6 +225,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         generations=generations,
         metrics=metrics,
         leases=leases,
+        pseudonyms=Pseudonyms(redis, settings.key.get_secret_value() if settings.key else None),
         cache_ttl=settings.cache_ttl,
         cache_times=cache_times(settings),
         health=Health(
@@ -229,7 +237,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         ),
     )
     relay = Relay(store, events, redis, retention=settings.event_retention)
-    return Parts(settings, redis, relay, breakers, gateway)
+    return Parts(settings, redis, relay, breakers, Probing(models, patience=patience), gateway)
 
 
 def redis_url(settings: Settings) -> str:
@@ -267,54 +275,6 @@ def limits(settings: Settings) -> list[Limit]:
     return list(found.values())
 
 
-def _model(table: ModelTable, breakers: Breakers) -> Model:
-    return Model(
-        table.name,
-        writer=None,
-        input_price=table.input_price,
-        output_price=table.output_price,
-        cached_price=table.cached_price,
-        context_size=table.context_size,
-        max_tokens=table.max_tokens,
-        breaker=breakers[table.name],
-        bulkhead=Bulkhead(table.concurrency, table.queue),
-    )
-
-
-def _storyteller() -> Model:
-    return Model(STORYTELLER, Storyteller(), provider="embedded", input_price=0, output_price=0)
-
-
-async def connect_models(settings: Settings, models: Models) -> None:
-    """Give each model with a key or an own URL its writer."""
-    tables = {m.name: m for m in settings.models}
-    reachable = [
-        t for t in tables.values() if t.url or settings.openai_base_url or _key(settings, t)
-    ]
-    if not reachable:
-        return
-    # The SDK takes a second to import: beside the loop, and only where it is used.
-    openai = await asyncio.to_thread(import_module, "app.llm.openai")
-    clients: dict[tuple[str, str | None], Any] = {}
-    for model in models:
-        if (table := tables.get(model.name)) in reachable and table is not None:
-            account = (_key(settings, table) or "none", table.url or settings.openai_base_url)
-            if account not in clients:
-                clients[account] = openai.connect(*account)
-            model.writer = openai.OpenAIWriter(
-                clients[account],
-                name=table.name,
-                upstream=table.upstream or table.name,
-                first_token=settings.first_token_timeout,
-                stall=settings.stall_timeout,
-            )
-
-
-def _key(settings: Settings, table: ModelTable) -> str | None:
-    found = settings.model_keys.get(table.key_variable)
-    return found.get_secret_value() if found else None
-
-
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait({task})
@@ -349,10 +309,17 @@ async def running(parts: Parts) -> AsyncIterator[None]:
                 address(redis.url),
                 reason,
             )
-        await connect_models(parts.settings, gateway.models)
+        await gateway.pseudonyms.start()
+        stack.push_async_callback(gateway.pseudonyms.stop)
+        lists = await connect(parts.settings, gateway.models, redis)
         stack.push_async_callback(gateway.models.close)
+        retirement = Retirement(lists, needed(parts.settings))
+        retirement.start()
+        stack.push_async_callback(retirement.stop)
         parts.breakers.start()
         stack.push_async_callback(parts.breakers.stop)
+        parts.probing.start()
+        stack.push_async_callback(parts.probing.stop)
         parts.relay.start()  # before what makes events: it is stopped after that
         stack.push_async_callback(parts.relay.stop)
         stack.push_async_callback(gateway.once.close)

@@ -207,6 +207,7 @@ class Making:
                 degrade=self.wish.degrade,
                 listener=self.listener,
                 called=self.billed,
+                request_id=self.request_id,
             )
             self.billed[drafted.model.name] = drafted.usage.total
             return drafted
@@ -225,6 +226,10 @@ class Making:
             "finish_reason": drafted.finish.value,
             "attempts": [a.as_dict() for a in drafted.attempts],
             "cost": drafted.cost,
+            "upstream_model": drafted.completion.upstream_model,
+            "ignored_parameters": list(drafted.completion.ignored),
+            "seed": drafted.completion.seed,
+            "prompt_version": str(self.operation.version),
         }
 
     def _record(self, body: dict[str, Any]) -> Record:

@@ -17,6 +17,7 @@ from app.operations.fields import Request
 from app.policies.cache import CacheStatus, CacheUse, Wish, age, fingerprint
 from app.policies.limiter import RateLimiter
 from app.policies.once import Made, Once
+from app.policies.pseudonyms import Pseudonyms
 from app.policies.similar import Similar
 from app.storage.store import Record, Store
 from app.visit import Admission, Visit
@@ -34,6 +35,7 @@ class House(Protocol):
     log: EventLog
     once: Once
     similar: Similar
+    pseudonyms: Pseudonyms
     cache_ttl: float
     cache_times: Mapping[str, float]
 
@@ -65,7 +67,8 @@ def _making(
     wish: Wish,
 ) -> Making:
     told = operation_text(parent) if parent else None
-    work = Work(operation, request, operation.prompt(request, choice, told))
+    prompt = operation.prompt(request, choice, told)
+    work = Work(operation, request, prompt, house.pseudonyms.of(visit.caller.id))
     ttl = house.cache_times.get(operation.name, house.cache_ttl)
     default = CacheUse.USE if operation.cached else CacheUse.BYPASS
     use = (wish.cache or default) if ttl > 0 else CacheUse.BYPASS

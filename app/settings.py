@@ -6,14 +6,11 @@ secret), and what it may be.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -23,17 +20,20 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.config_file import (
+    OPENAI_KEY,
+    STORYTELLER,
+    ConfigFile,
+    ModelTable,
+    Seconds,
+    models,
+    split_chain,
+)
 from app.errors import SettingsError
-
-STORYTELLER = "storyteller"
 
 
 def _split(value: Any) -> Any:
     return [v.strip() for v in value.split(",") if v.strip()] if isinstance(value, str) else value
-
-
-def _split_chain(value: Any) -> Any:
-    return [v.strip() for v in value.split(">") if v.strip()] if isinstance(value, str) else value
 
 
 def _blank_is_unset(value: Any) -> Any:
@@ -43,77 +43,11 @@ def _blank_is_unset(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
-Chain = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_chain)]
+Chain = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_chain)]
 Switch = Annotated[bool | None, BeforeValidator(_blank_is_unset)]
 OptionalText = Annotated[str | None, BeforeValidator(_blank_is_unset)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LimitTable(_Table):
-    """One `[[limits]]`: it replaces the default limit on the same target, or adds one."""
-
-    target: Annotated[
-        str,
-        Field(pattern=r"^(user|global|operation:[a-z_]+|model:[A-Za-z0-9_./:-]+)$", max_length=100),
-    ]
-    max: Annotated[int, Field(ge=1, le=10_000_000)]
-    window: Annotated[float, Field(ge=1, le=86_400)] = 60.0
-    per: Literal["user", "global"] = "user"
-    counts: Literal["requests", "tokens"] = "requests"
-
-
-class ModelTable(_Table):
-    """One `[[models]]`. Prices are in US dollars for a million tokens."""
-
-    # ASCII and no {1,100}: with Unicode classes this one pattern took 27 MB.
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./:-]+$", max_length=100)]
-    url: str | None = None
-    key_variable: str = "OPENAI_API_KEY"
-    upstream: str | None = None
-    input_price: Annotated[float, Field(ge=0)] | None = None
-    output_price: Annotated[float, Field(ge=0)] | None = None
-    cached_price: Annotated[float, Field(ge=0)] | None = None  # of prompt tokens; else input_price
-    context_size: Annotated[int, Field(ge=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] = 4096
-    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 200  # calls at once, of one process
-    queue: Annotated[int, Field(ge=0, le=100_000)] = 400  # calls that wait for one of those
-
-    @field_validator("name")
-    @classmethod
-    def _not_ours(cls, name: str) -> str:
-        if name == STORYTELLER:
-            raise ValueError(f"{STORYTELLER} is the gateway's own")
-        return name
-
-
-DEFAULT_MODELS = (
-    ModelTable(name="gpt-4-turbo", input_price=10, output_price=30, context_size=128_000),
-    ModelTable(name="gpt-3.5-turbo", input_price=0.5, output_price=1.5, context_size=16_385),
-)
-
-
-class ConfigFile(_Table):
-    """The TOML file that `LOREGATE_CONFIG` names, for what has structure."""
-
-    limits: tuple[LimitTable, ...] = ()
-    tiers: dict[str, Annotated[float, Field(gt=0, le=10_000)]] = Field(default_factory=dict)
-    models: tuple[ModelTable, ...] = ()
-    fallback: Chain | None = None
-    subscriptions: Annotated[int, Field(ge=1, le=1_000_000)] = 1000  # of a user, on one process
-    cache: dict[str, Annotated[float, Field(ge=0, le=2_592_000)]] = Field(default_factory=dict)
-
-    @field_validator("models")
-    @classmethod
-    def _each_once(cls, models: tuple[ModelTable, ...]) -> tuple[ModelTable, ...]:
-        names = [m.name for m in models]
-        if twice := {n for n in names if names.count(n) > 1}:
-            raise ValueError(f"{', '.join(sorted(twice))} stands there twice")
-        return models
+OptionalSeconds = Annotated[Seconds | None, BeforeValidator(_blank_is_unset)]
 
 
 class Settings(BaseSettings):
@@ -132,6 +66,9 @@ class Settings(BaseSettings):
 
     openai_api_key: OptionalSecret = Field(None, alias="OPENAI_API_KEY")
     openai_base_url: OptionalText = Field(None, alias="OPENAI_BASE_URL")
+    key: Annotated[
+        Annotated[SecretStr, Field(min_length=16)] | None, BeforeValidator(_blank_is_unset)
+    ] = Field(None, alias="LOREGATE_KEY")
     redis_url: OptionalSecret = Field(None, alias="REDIS_URL")
     database_url: OptionalSecret = Field(None, alias="DATABASE_URL")
 
@@ -148,9 +85,11 @@ class Settings(BaseSettings):
     fallback: Chain = Field(
         ("gpt-4-turbo", "gpt-3.5-turbo", STORYTELLER), alias="LOREGATE_FALLBACK"
     )
-    model_timeout: Seconds = Field(60.0, alias="LOREGATE_MODEL_TIMEOUT")
-    first_token_timeout: Seconds = Field(10.0, alias="LOREGATE_FIRST_TOKEN_TIMEOUT")
-    stall_timeout: Seconds = Field(10.0, alias="LOREGATE_STALL_TIMEOUT")
+    # None: by the model's profile.
+    model_timeout: OptionalSeconds = Field(None, alias="LOREGATE_MODEL_TIMEOUT")
+    first_token_timeout: OptionalSeconds = Field(None, alias="LOREGATE_FIRST_TOKEN_TIMEOUT")
+    stall_timeout: OptionalSeconds = Field(None, alias="LOREGATE_STALL_TIMEOUT")
+    connect_timeout: Seconds = Field(3.0, alias="LOREGATE_CONNECT_TIMEOUT")
 
     cache_ttl: Annotated[float, Field(ge=0, le=2_592_000)] = Field(
         3600.0, alias="LOREGATE_CACHE_TTL"
@@ -196,7 +135,7 @@ class Settings(BaseSettings):
         switches = {
             name: dev for name in ("introspection", "graphiql") if getattr(found, name) is None
         }
-        file = _read_config(found.config) if found.config else found.file
+        file = ConfigFile.read(found.config) if found.config else found.file
         _check_chain(found, file)
         found._dev = dev
         return found.model_copy(
@@ -204,7 +143,7 @@ class Settings(BaseSettings):
                 **switches,
                 "file": file,
                 "fallback": file.fallback or found.fallback,
-                "model_keys": _keys(file.models or DEFAULT_MODELS, env_file),
+                "model_keys": _keys(models(file.models), env_file),
             }
         )
 
@@ -215,8 +154,8 @@ class Settings(BaseSettings):
 
     @property
     def models(self) -> tuple[ModelTable, ...]:
-        """The configured models; without an own table the two that the contract names."""
-        return self.file.models or DEFAULT_MODELS
+        """The default models, with the configured rows over them."""
+        return models(self.file.models)
 
     @property
     def database(self) -> str:
@@ -226,9 +165,9 @@ class Settings(BaseSettings):
         return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'loregate.db'}"
 
 
-def _keys(models: tuple[ModelTable, ...], env_file: Path | None) -> dict[str, SecretStr]:
+def _keys(rows: tuple[ModelTable, ...], env_file: Path | None) -> dict[str, SecretStr]:
     """The models' keys from the variables that the models table names."""
-    names = {m.key_variable for m in models}
+    names = {m.key_name or OPENAI_KEY for m in rows}
     fields: Any = {name: (OptionalSecret, Field(None, alias=name)) for name in names}
     keys = create_model("Keys", __base__=_Keys, **fields)(_env_file=env_file)
     return {n: v for n in names if (v := getattr(keys, n)) is not None}
@@ -240,31 +179,13 @@ def _check_chain(found: Settings, file: ConfigFile) -> None:
     where, chain = "LOREGATE_FALLBACK", found.fallback if given else ()
     if file.fallback is not None:
         where, chain = f"{found.config}: fallback", file.fallback
-    known = [*(m.name for m in file.models or DEFAULT_MODELS), STORYTELLER]
+    known = [*(m.name for m in models(file.models)), STORYTELLER]
     if unknown := [name for name in chain if name not in known]:
         raise SettingsError(f"{where} names {', '.join(unknown)}; it may be {', '.join(known)}")
 
 
 class _Keys(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
-
-
-def _read_config(path: Path) -> ConfigFile:
-    try:
-        return ConfigFile.model_validate(tomllib.loads(path.read_text()))
-    except OSError as error:
-        raise SettingsError(
-            f"LOREGATE_CONFIG is {str(path)!r}, which cannot be read: {error.strerror}"
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(
-            f"LOREGATE_CONFIG is {str(path)!r}, which is no TOML: {error}"
-        ) from None
-    except ValidationError as error:
-        where = "\n".join(
-            f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
-        )
-        raise SettingsError(where) from None
 
 
 def _explain(error: Any, settings: type[BaseSettings]) -> str:

@@ -304,6 +304,7 @@ described_enum(
         "CUT": "Its answer broke off.",
         "MALFORMED": "What it sent was no answer.",
         "EMPTY": "Its answer was empty.",
+        "EXHAUSTED": "Thinking used its tokens up before the first word.",
         "TRUNCATED": "Its answer ended at `maxTokens` and is of no use in part.",
         "INVALID": "Its answer does not fit the request.",
         "CANCELLED": "The client wished it to stop.",

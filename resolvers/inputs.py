@@ -64,9 +64,16 @@ class ThemeInput:
 @strawberry.input(description="Which model writes, and how freely.")
 class ModelInput:
     name: str | None = optional("A configured model, see `Query.models`; default `gpt-4-turbo`.")
-    temperature: float | None = optional("0 to 2; default 0.7.")
-    max_tokens: int | None = optional("At least 1; default 1000.")
-    seed: int | None = optional("For the same words again, where the model can.")
+    temperature: float | None = optional(
+        "0 to 2; default 0.7. Where the model takes none, `metadata.ignoredParameters` says so."
+    )
+    max_tokens: int | None = optional(
+        "Tokens of visible text, at least 1; what the model thinks comes on top. Default 1000, or "
+        "1500 to 1900 for what has several fields."
+    )
+    seed: int | None = optional(
+        "For the same words again, where the model can; `metadata.seed` tells which one was used."
+    )
     fallback_model: str | None = optional("The model to ask when this one cannot answer.")
 
 

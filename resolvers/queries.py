@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import strawberry
@@ -63,14 +63,23 @@ class Viewer:
 @strawberry.type(description="A model that can be asked for.")
 class Model:
     name: str = described("Its name in `ModelInput.name`.")
-    provider: str = described("Who runs it.")
+    provider: str = described("Who runs it, such as `openai`; `compatible` for any other server.")
+    upstream: str | None = described("Its name there; null for the embedded storyteller.")
     state: HealthState = described("How real calls found it.")
     breaker: BreakerState = described("Its circuit breaker, shared by all processes.")
     configured: bool = described("Whether it can be called from here, or others answer for it.")
     context_size: int | None = described("Tokens of prompt and answer together.")
     max_tokens: int = described("The most that an answer may have.")
     input_price: float | None = described("US dollars for a million prompt tokens, if known.")
+    cached_price: float | None = described(
+        "US dollars for a million prompt tokens that the provider had in its cache, if known."
+    )
+    cache_write_price: float | None = described(
+        "US dollars for a million prompt tokens that it keeps in its cache from now on, if known."
+    )
     output_price: float | None = described("US dollars for a million answer tokens, if known.")
+    retires_at: date | None = described("When its provider shuts it down, if it says so.")
+    gone: bool = described("Whether its provider no longer has it.")
     fallback: list[str] = described("Who answers when it cannot, in order.")
 
 
@@ -115,13 +124,18 @@ def _model(model: ConfiguredModel, chain: tuple[str, ...]) -> Model:
     return Model(
         name=model.name,
         provider=model.provider,
+        upstream=model.upstream,
         state=HealthState(model.state),
         breaker=model.breaker_state,
         configured=model.writer is not None,
         context_size=model.context_size,
         max_tokens=model.max_tokens,
-        input_price=model.input_price,
-        output_price=model.output_price,
+        input_price=model.prices.input,
+        cached_price=model.prices.cached,
+        cache_write_price=model.prices.cache_write,
+        output_price=model.prices.output,
+        retires_at=model.retires_at,
+        gone=model.gone,
         fallback=list(chain[place:]),
     )
 

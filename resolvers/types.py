@@ -30,6 +30,7 @@ class TokenUsage:
     completion_tokens: int = described("Tokens of what the model wrote.")
     total_tokens: int = described("Both together.")
     cached_tokens: int = described("Prompt tokens that the provider had in its own cache.")
+    cache_write_tokens: int = described("Prompt tokens that it keeps there from now on.")
     reasoning_tokens: int = described("Answer tokens that the model spent on thinking.")
     source: TokenSource = described("Who counted them.")
 
@@ -41,6 +42,7 @@ class TokenUsage:
             completion_tokens=usage["completion_tokens"],
             total_tokens=usage["total_tokens"],
             cached_tokens=usage.get("cached_tokens", 0),
+            cache_write_tokens=usage.get("cache_write_tokens", 0),
             reasoning_tokens=usage.get("reasoning_tokens", 0),
             source=TokenSource(usage.get("source", "provider")),
         )
@@ -69,6 +71,16 @@ class Metadata:
     finish_reason: Finish = described("Whether the text came to its own end.")
     attempts: list[Attempt] = described("What was tried for it, in order.")
     cost: float | None = described("US dollars for its own tokens; null where no price is known.")
+    upstream_model: str | None = described(
+        "The model's name in its provider's own answer; null without one."
+    )
+    ignored_parameters: list[str] = described(
+        "What of the request's `model` could not be used, by the names of its fields."
+    )
+    seed: int | None = described(
+        "The seed that was used; null without one, or where it is no 32-bit number."
+    )
+    prompt_version: str = described("Which wording of the prompt was used.")
 
     @classmethod
     def of(cls, metadata: dict[str, Any]) -> Metadata:
@@ -83,7 +95,16 @@ class Metadata:
             finish_reason=Finish(metadata.get("finish_reason", "stop")),
             attempts=[Attempt.of(a) for a in metadata.get("attempts", [])],
             cost=metadata.get("cost"),
+            upstream_model=metadata.get("upstream_model"),
+            ignored_parameters=metadata.get("ignored_parameters", []),
+            seed=_as_int(metadata.get("seed")),
+            prompt_version=metadata.get("prompt_version", "1"),
         )
+
+
+def _as_int(value: int | None) -> int | None:
+    """What GraphQL's Int holds; REST gives every seed."""
+    return value if value is not None and -(2**31) <= value < 2**31 else None
 
 
 FirstChildren = Annotated[

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.llm.base import Failed
-from app.llm.openai import OpenAIWriter, connect
+from app.llm.openai import OpenAIWriter
 from tests.echoing import Caller, Echo, echoing
-from tests.test_sse import GOOD_ANSWER, KEY, TEXT, work
+from tests.test_sse import GOOD_ANSWER, TEXT, work
+from tests.writers import writer_at
 
 LANES = 8  # calls at once
 SHARE = 0.4  # of the answers behind which a connection ends
@@ -78,7 +79,7 @@ async def asks(count: int, seed: int = 1) -> Report:
     """So many calls, `LANES` at once, over connections that end at random."""
     closer, failed, turns = Closer(random.Random(seed)), list[Failed](), iter(range(count))
     async with echoing(closer) as provider:
-        writer = OpenAIWriter(connect(KEY, provider.url), name="m", upstream="m")
+        writer = writer_at(provider.url)
         await asyncio.gather(*(_lane(writer, turns, failed) for _ in range(LANES)))
         await writer.close()
         return _report(count, failed, provider, closer)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.llm.base import Failed, Outcome
+from app.llm.breaker import Breaker, Breakers
 from app.llm.bulkhead import MARGIN, Bulkhead
 
 LATE = 1e9  # s; a deadline that no call meets
@@ -29,6 +30,7 @@ class Call:
 
     bulkhead: Bulkhead
     until: float = LATE
+    breaker: Breaker | None = None
     inside: asyncio.Event = field(default_factory=asyncio.Event)
     leave: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -36,7 +38,7 @@ class Call:
         self.task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        async with self.bulkhead.slot(self.until):
+        async with self.bulkhead.slot(self.until, self.breaker):
             self.inside.set()
             await self.leave.wait()
 
@@ -178,6 +180,33 @@ async def test_a_wait_that_runs_out_is_busy_and_leaves_the_queue() -> None:
     assert failure.retry_after == 1.0
     assert counters(bulkhead) == (1, 0)
     await first.end()
+    assert counters(bulkhead) == (0, 0)
+
+
+# -- the breaker
+async def test_an_opening_sends_the_queue_away_and_leaves_those_inside() -> None:
+    bulkhead, breaker = Bulkhead(1, 3), Breakers(None, "a")["a"]
+    calls = [Call(bulkhead, breaker=breaker) for _ in range(3)]
+    await turn()
+    assert counters(bulkhead) == (1, 2)
+    await breaker.admit().failed(lasting=True)
+    for call in calls[1:]:
+        with pytest.raises(Failed) as sent:
+            await call.task
+        assert sent.value.outcome is Outcome.OPEN
+        assert 299 < (sent.value.retry_after or 0) <= 300
+    assert counters(bulkhead) == (1, 0)
+    await calls[0].end()
+    assert counters(bulkhead) == (0, 0)
+
+
+async def test_a_place_granted_as_the_breaker_opens_is_not_lost() -> None:
+    bulkhead, breaker = Bulkhead(1, 3), Breakers(None, "a")["a"]
+    first, second = (Call(bulkhead, breaker=breaker) for _ in range(2))
+    await turn()
+    await breaker.admit().failed(lasting=True)
+    await first.end()
+    await asyncio.gather(second.end(), return_exceptions=True)
     assert counters(bulkhead) == (0, 0)
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.config_file import ConfigFile
 from app.embedded.valkey import start_valkey
 from app.operations.theme import ThemeAnalysis
 from app.policies.cache import LARGEST, SQUEEZE, STAMP, lifetime, pack, unpack
-from app.settings import ConfigFile
 from tests import service
 from tests.asking import ask, events, looking, told
 from tests.service import Service
@@ -89,7 +89,7 @@ async def test_another_version_of_the_prompt_has_other_answers(
     with_models: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ask(with_models, THEME)
-    monkeypatch.setattr(ThemeAnalysis, "version", 2)
+    monkeypatch.setattr(ThemeAnalysis, "version", 3)
     assert told(await ask(with_models, THEME))[0] == "MISS"
 
 

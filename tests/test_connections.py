@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from app.llm import transport
 from app.llm.base import Outcome
 from app.llm.connections import KeptConnection, Pool
 from app.llm.openai import OpenAIWriter
@@ -298,7 +299,7 @@ async def test_over_tls_connections_are_kept_and_looked_at_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    monkeypatch.setattr(transport, "TRUSTED", ssl.create_default_context(cafile=path))
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(path)
     async with asking(tls=tls) as (provider, client):

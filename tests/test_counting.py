@@ -10,7 +10,7 @@ import orjson
 import pytest
 from redis import Redis
 
-from app.settings import ConfigFile, LimitTable
+from app.config_file import ConfigFile, LimitTable
 from tests import service
 from tests.service import CHARACTER_INPUT, GENERATE, Service
 

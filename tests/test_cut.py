@@ -12,15 +12,18 @@ from pathlib import Path
 import orjson
 import pytest
 
+from app.config_file import ConfigFile, ModelTable
 from app.embedded.bodies import body
 from app.llm.base import Completion, Finish, Listener, Usage, Work
 from app.llm.fallback import Drafted, Model, Models
-from app.llm.openai import OpenAIWriter, connect
+from app.llm.openai import OpenAIWriter
 from tests import service
-from tests.fault_table import ASKED, ENDS, NEXT, OTHER, Told, Wanted, by_stream, by_subscription
+from tests.edges import ENDS, Told, Wanted, by_stream, by_subscription
+from tests.fault_table import ASKED, NEXT, OTHER, UPSTREAM
 from tests.sockets import until
 from tests.test_sse import work
-from tests.upstream import Behaviour, Upstream
+from tests.upstream import ANYTHING, Behaviour, Upstream
+from tests.writers import writer_at
 
 # Sixty tokens, some of them of characters that take two, three and four bytes.
 TOKENS = [f"{word}{n} " for n, word in enumerate(["lamp", "Fährmann", "龍の巣", "🐉"] * 15)]
@@ -79,6 +82,9 @@ class Next:
         if listener is not None:
             listener.heard(OTHER)
         return Completion(OTHER, Usage(1, 1))
+
+    async def probe(self, *, until: float) -> None:
+        """It is always there."""
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -139,10 +145,17 @@ async def sweep(
 
     Without breakers, so that each cut reaches its model.
     """
-    client, asked = connect("a key", provider.url), work()
+    asked = work()
 
     async def run(name: str, places: Sequence[int]) -> None:
-        writer = OpenAIWriter(client, name="a", upstream=name)
+        provider.models[name] = ANYTHING
+        writer = writer_at(provider.url, upstream=name, provider="openai")
+        try:
+            await cuts(name, writer, places)
+        finally:
+            await writer.close()
+
+    async def cuts(name: str, writer: OpenAIWriter, places: Sequence[int]) -> None:
         models = Models([Model("a", writer), Model("b", Next())], ("a", "b"))
         for at in places:
             provider.on(name).then(cut(at))
@@ -155,7 +168,6 @@ async def sweep(
     async with asyncio.TaskGroup() as group:
         for lane in range(LANES):
             group.create_task(run(f"lane{lane:02}", places[lane::LANES]))
-    await client.close()
 
 
 @pytest.mark.usefixtures("silence")
@@ -170,7 +182,8 @@ async def test_a_stream_cut_at_any_byte_is_complete_only_behind_its_finish_reaso
 
 def own(model: str) -> Stream:
     """The provider's own stream, which goes in chunks."""
-    asked = {"model": model, "stream": True, "stream_options": {"include_usage": True}}
+    options = {"include_usage": True, "include_obfuscation": False}  # padding is drawn anew
+    asked = {"model": model, "stream": True, "stream_options": options}
     steps = body(asked, Behaviour(tokens=TOKENS)).steps
     return Stream.of([step for step in steps if isinstance(step, bytes)])
 
@@ -239,8 +252,10 @@ async def test_a_generation_whose_stream_is_cut_has_one_end_and_no_wrong_text(
         openai_base_url=provider.url,
         fallback=(ASKED, NEXT) if followed else (ASKED,),
     )
-    stream, rng = own(ASKED), seeded()
-    provider.on(NEXT).always = Behaviour(text=OTHER)
+    rows = [ModelTable(name=n, provider="openai", upstream=UPSTREAM[n]) for n in (ASKED, NEXT)]
+    given = given.model_copy(update={"file": ConfigFile(models=tuple(rows))})
+    stream, rng = own(UPSTREAM[ASKED]), seeded()
+    provider.on(UPSTREAM[NEXT]).always = Behaviour(text=OTHER)
     async with service.running(given) as found:
         for model in found.gateway.models:
             model.breaker = None
@@ -248,7 +263,7 @@ async def test_a_generation_whose_stream_is_cut_has_one_end_and_no_wrong_text(
             # Some of them behind the finish reason, which a fiftieth of the bytes are.
             at = rng.randrange(0 if number % 10 else stream.finished - 5, len(stream.whole))
             order = Behaviour(tokens=TOKENS, cut=at, abort=rng.random() < 0.5)
-            provider.on(ASKED).then(order)
+            provider.on(UPSTREAM[ASKED]).then(order)
             ask = by_stream if number % 2 else by_subscription
             told = await ask(found, Wanted(), f"user {number % 7}")
             try:

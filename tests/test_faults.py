@@ -15,21 +15,19 @@ import pytest_asyncio
 
 from app.caller import Caller
 from app.embedded.valkey import EmbeddedValkey
-from app.llm.breaker import Breakers
+from app.llm.breaker import Breakers, Rules
+from app.llm.probing import Probing
 from tests import service, upstream
+from tests.edges import EDGES, ENDS, STATUS, Told, Wanted
 from tests.fault_table import (
     ASKED,
-    EDGES,
-    ENDS,
     GOOD,
     NEXT,
     OTHER,
-    STATUS,
     STORYTELLER,
     TABLE,
+    UPSTREAM,
     Row,
-    Told,
-    Wanted,
     text_of,
 )
 from tests.service import Service
@@ -60,10 +58,11 @@ class Bench:
         self.provider.calls.clear()
         self.provider.aborted.clear()
         self.provider.requests.clear()
-        self.provider.on(ASKED).always = always
+        self.provider.on(UPSTREAM[ASKED]).always = always
         for model in self.found.gateway.models:
             if model.breaker is not None:
-                model.breaker = Breakers(None, [model.name], now=now)[model.name]
+                breakers = Breakers(None, [model.name], now=now, rules=Rules(jitter=0))
+                model.breaker = breakers[model.name]
 
     async def ask(self, wanted: Wanted, sub: str) -> Told:
         loop = asyncio.get_running_loop()
@@ -95,8 +94,8 @@ async def everywhere(
     """What is told by each of them, all at once, each to a user of its own."""
     for bench in benches:
         bench.renew(always)
-        bench.provider.on(NEXT).always = _another(wanted)
-        bench.provider.on(ASKED).then(*orders)
+        bench.provider.on(UPSTREAM[NEXT]).always = _another(wanted)
+        bench.provider.on(UPSTREAM[ASKED]).then(*orders)
     told = await asyncio.gather(*[b.ask(wanted, f"{name}-{b.name}") for b in benches])
     return list(zip(benches, told, strict=True))
 
@@ -158,6 +157,11 @@ async def at_rest(benches: list[Bench], before: Counter[str] | None = None) -> N
         await until(lambda: not tasks() - before)
 
 
+def alike(told: Told) -> Told:
+    """What the edges must agree in: the storyteller tells each of them another tale."""
+    return replace(told, text="", tokens=0) if told.model == STORYTELLER else told
+
+
 # -- what holds for a row
 def check_well(told: Told) -> None:
     """The asked model answered for itself."""
@@ -194,10 +198,9 @@ def check_content(row: Row, told: Told, model: str) -> None:
 def check_failure(row: Row, told: Told) -> None:
     assert (told.code, told.retry_after) == (row.code, row.retry_after)
     assert told.status in (200 if told.events is not None else STATUS[str(row.code)],)
-    rejection = row.code == "CONTENT_REJECTED"
-    assert told.tried == ([] if rejection else row.tried(followed=False))
+    assert told.tried == row.tried(followed=False)
     assert told.calls in (None, len(row.outcomes))
-    assert told.retryable in (None, not rejection)
+    assert told.retryable in (None, row.code != "CONTENT_REJECTED")
 
 
 def check(row: Row, bench: Bench, told: Told) -> None:
@@ -208,7 +211,9 @@ def check(row: Row, bench: Bench, told: Told) -> None:
         check_content(row, told, str(row.follower) if followed else ASKED)
     else:
         check_failure(row, told)
-    calls = {ASKED: len(row.outcomes)} | ({NEXT: 1} if followed and row.follower == NEXT else {})
+    calls = {UPSTREAM[ASKED]: len(row.attempts(followed)) + row.repeats} | (
+        {UPSTREAM[NEXT]: 1} if followed and row.follower == NEXT else {}
+    )
     assert bench.provider.calls == calls
     assert told.seconds < row.seconds
     if told.events is not None:
@@ -220,11 +225,13 @@ def check(row: Row, bench: Bench, told: Told) -> None:
 
 
 def test_every_fault_stands_in_the_table() -> None:
-    assert TABLE.keys() == FAULTS.keys()
+    # What comes after the next request was sent is that one's answer, as HTTP/1.1 has it: who
+    # fears it does not reuse connections (tests/test_connections.py).
+    assert TABLE.keys() == FAULTS.keys() - {"unasked_next"}
 
 
 @on_one_loop
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", TABLE)
 async def test_a_fault_comes_to_what_the_table_says(name: str, benches: list[Bench]) -> None:
     row, before = TABLE[name], tasks()
     told = await everywhere(benches, name, Wanted(row.operation), always=FAULTS[name])
@@ -233,7 +240,7 @@ async def test_a_fault_comes_to_what_the_table_says(name: str, benches: list[Ben
         with noted(bench, found):
             check(row, bench, found)
     for chain in CHAINS:
-        first, *others = [found for bench, found in told if bench.chain == chain]
+        first, *others = [alike(found) for bench, found in told if bench.chain == chain]
         assert all(other == first for other in others), "the edges agree"
     if row.left:
         await until(lambda: all(b.provider.aborted for b in benches))
@@ -256,7 +263,7 @@ async def test_who_takes_no_simpler_answer_gets_none(name: str, benches: list[Be
         with noted(bench, found):
             check_stream(found)
             check_failure(row, found)
-            assert bench.provider.calls == {ASKED: len(row.outcomes)}
+            assert bench.provider.calls == {UPSTREAM[ASKED]: len(row.outcomes)}
 
 
 @on_one_loop
@@ -290,7 +297,7 @@ async def test_a_wait_that_does_not_fit_is_the_next_models_turn_at_once(
     benches: list[Bench],
 ) -> None:
     busy = refusal(429, "rate_limit_exceeded", retry_after="10")
-    row = Row(("overloaded",), "MODEL_UNAVAILABLE", 10)
+    row = Row(("overloaded",), code="MODEL_UNAVAILABLE", retry_after=10)
     for bench, found in await everywhere(benches, "does not fit", CHARACTER, always=busy):
         with noted(bench, found):
             check(row, bench, found)
@@ -309,7 +316,7 @@ async def test_a_follower_whose_limit_is_full_is_passed_over(benches: list[Bench
             assert (found.code, found.model, found.degraded) == (None, STORYTELLER, True)
             own = row.tried(followed=False)
             assert found.tried == [*own, (NEXT, "limited"), (STORYTELLER, "ok")]
-            assert bench.provider.calls == {ASKED: 3}
+            assert bench.provider.calls == {UPSTREAM[ASKED]: 3}
 
 
 class Clock:
@@ -324,15 +331,17 @@ class Clock:
 
 @on_one_loop
 async def test_a_minute_of_a_model_that_comes_and_goes(benches: list[Bench]) -> None:
-    """Five seconds away, five well: everybody is answered, and it is left alone for 15 s each."""
+    """Five seconds away, five well: it is back with the probe that finds it well."""
     clock = Clock()
     flapping = Flapping(refusal(503, "overloaded"), (5.0, 5.0), clock=clock)
     followed = [b for b in benches if b.chain == "followed"]
     for bench in followed:
         bench.renew(flapping, now=clock)
+    probing = [Probing(b.found.gateway.models, patience=1.0) for b in followed]
     by_second: list[set[str]] = []
     for second in range(60):
         clock.now = float(second)
+        await asyncio.gather(*[p.look() for p in probing])
         sub = f"flapping-{second}"
         told = await asyncio.gather(*[b.ask(CHARACTER, f"{sub}-{b.name}") for b in followed])
         for bench, found in zip(followed, told, strict=True):
@@ -342,7 +351,10 @@ async def test_a_minute_of_a_model_that_comes_and_goes(benches: list[Bench]) -> 
                 assert found.degraded == (found.model == NEXT)
         by_second.append({found.model for found in told})
     well = [second for second, models in enumerate(by_second) if models == {ASKED}]
-    assert well == [*range(15, 20), *range(35, 40), *range(55, 60)]
+    assert well == [n for n in range(60) if n % 10 >= 5]
     assert all(models == {NEXT} for n, models in enumerate(by_second) if n not in well)
     for bench in followed:
-        assert bench.provider.calls[ASKED] == 3 * 3 + 15, "three failures open it, thrice"
+        probes = 6
+        assert bench.provider.calls[UPSTREAM[ASKED]] == 6 * (3 + 5) + probes, (
+            "three failures open it"
+        )

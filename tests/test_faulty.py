@@ -12,7 +12,7 @@ from app.cli import impatient
 from app.embedded import faulty
 from app.settings import Settings
 from tests.raw import connected, question
-from tests.upstream import EVERY, Rules, fresh, now, running
+from tests.upstream import FAULTS, Rules, fresh, now, running
 
 
 def test_the_mix_is_two_fifths_good_and_has_every_fault_before_one_comes_again() -> None:
@@ -20,7 +20,7 @@ def test_the_mix_is_two_fifths_good_and_has_every_fault_before_one_comes_again()
     drawn = [mix.draw() for _ in range(1000)]
     names = [name for name, _ in drawn if name != "good"]
     assert 500 < len(names) < 700
-    assert set(names[: len(EVERY)]) == EVERY.keys()
+    assert set(names[: len(FAULTS)]) == FAULTS.keys()
     assert {b.lasts for _, b in drawn} == {faulty.LONGEST}
     assert min(b.pace for _, b in drawn) == faulty.PACE
     again = faulty.Mix(seed=1)
@@ -71,11 +71,11 @@ def test_who_thinks_aloud_does_it_longer_than_anybody_waits_for_a_first_token() 
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", FAULTS)
 async def test_every_fault_is_over_when_its_time_is(name: str, stream: bool) -> None:
     line = b"POST /v1/chat/completions HTTP/1.1\r\nconnection: close"
     async with running(Rules()) as server, connected(server.url) as client:
-        server.then(replace(now(fresh(EVERY[name])), lasts=0.2))
+        server.then(replace(now(fresh(FAULTS[name])), lasts=0.2))
         client.send(question(stream=stream), line)
         async with asyncio.timeout(5):
             with contextlib.suppress(ConnectionResetError):

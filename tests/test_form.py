@@ -36,7 +36,7 @@ def chunk(content: str, **more: Any) -> dict[str, Any]:
 def told(events: Sequence[bytes], looks: int) -> tuple[str, str, Any, Any]:
     """What is heard of these events, how they fail, and what they end with."""
     ear = Ear()
-    answer, outcome = Answer("a", 4000, ear), ""
+    answer, outcome = Answer(4000, ear), ""
     answer._looks = looks
     try:
         answer.take(events)
@@ -110,7 +110,7 @@ def test_one_event_with_more_than_a_text_is_no_form() -> None:
     two = chunk("a") | {"choices": [*chunk("a")["choices"], *chunk("b", index=1)["choices"]]}
     ended = chunk("a", finish_reason="stop")
     for first in (two, ended):
-        answer = Answer("a", 4000, None)
+        answer = Answer(4000, None)
         answer.take([orjson.dumps(first)])
         assert answer._form is None
 

@@ -224,7 +224,7 @@ async def test_the_storyteller_tells_its_text_in_pieces(loregate: Service) -> No
 async def test_a_model_that_breaks_off_is_followed_by_another_and_readers_are_told(
     with_models: Service, provider: Upstream
 ) -> None:
-    provider.on("gpt-4-turbo").always = Behaviour(text=LONG, pace=0.005, cut_after=20)
+    provider.on("gpt-6.1-terra").always = Behaviour(text=LONG, pace=0.005, cut_after=20)
     generation_id = await start(with_models, CHARACTER)
     told = await read(with_models, generation_id)
     assert told.kinds[:3] == ["GenerationStarted", "GenerationDelta", "GenerationReset"]

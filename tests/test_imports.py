@@ -1,13 +1,14 @@
 """The house rules that a machine can read.
 
-Who may import whom. `errors` and `settings` import nothing of ours, and `settings` is read by
-`main` and `cli` alone; `main` and `cli` wire everything, and are the only ones in `app` that know
-`resolvers`. A room may always import its own modules.
+Who may import whom. `errors` imports nothing of ours, and `settings` is read by `main`,
+`model_wiring`, `cli` and `cli_models` alone; these wire everything, and are the only ones in `app`
+that know `resolvers`. A room may always import its own modules.
 
 | room       | may import (ours)                                                     |
 |------------|-----------------------------------------------------------------------|
 | errors     |                                                                       |
-| settings   | errors                                                                |
+| config_file | errors                                                               |
+| settings   | config_file errors                                                    |
 | caller     | errors                                                                |
 | redis      | errors address cluster silence                                        |
 | address    | errors cluster                                                        |
@@ -41,7 +42,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | library           | its home                                |
 |-------------------|-----------------------------------------|
 | pydantic_settings | settings                                |
-| pydantic          | operations settings cli                 |
+| pydantic          | operations settings config_file cli     |
 | redis             | redis address cluster                   |
 | jwt               | policies                                |
 | cryptography      | policies                                |
@@ -76,7 +77,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(p for room in ("app", "resolvers") for p in (ROOT / room).rglob("*.py"))
 EVERYBODYS = {"orjson", "uuid_utils", *sys.stdlib_module_names}
-WIRING = ("main", "cli")
+WIRING = ("main", "cli", "cli_models", "model_wiring")
 LONGEST = 400  # lines
 DEFERRED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 

@@ -320,15 +320,15 @@ async def test_tokens_reserved_and_not_used_are_settled(clocked: ClockedRedis) -
 
 # -- what counts for what
 def test_the_default_limits_are_the_documented_ones() -> None:
-    assert {x.scope: (x.max, x.per, x.window) for x in DEFAULT_LIMITS} == {
-        "model:gpt-4-turbo": (200, "user", 60),
-        "model:gpt-3.5-turbo": (500, "user", 60),
-        "operation:text_generation": (100, "user", 60),
-        "operation:theme_analysis": (50, "user", 60),
-        "operation:content_validation": (100, "user", 60),
-        "user": (1000, "user", 60),
-        "global": (10_000, "global", 60),
-    }
+    models = {"gpt-4-turbo": 200, "gpt-6.1-terra": 200, "gpt-6-sol": 50}
+    models |= {"gpt-3.5-turbo": 500, "gpt-6-luna": 500}
+    operations = {"text_generation": 100, "theme_analysis": 50, "content_validation": 100}
+    wanted = {f"model:{name}": count for name, count in models.items()}
+    wanted |= {f"operation:{name}": count for name, count in operations.items()}
+    wanted |= {"user": 1000, "global": 10_000}
+    assert {x.scope: x.max for x in DEFAULT_LIMITS} == wanted
+    assert {x.scope for x in DEFAULT_LIMITS if x.per == "global"} == {"global"}
+    assert {x.window for x in DEFAULT_LIMITS} == {60}
     assert DEFAULT_TIERS == {"free": 0.2, "standard": 1, "pro": 5, "service": 10}
 
 

@@ -128,6 +128,12 @@ class Crowd:
             assert heard.last["__typename"] == "GenerationCompleted"
 
 
+def tasks() -> int:
+    """How many there are, but for the provider's: a connection that is kept is one of them."""
+    coroutines = [task.get_coro() for task in asyncio.all_tasks()]
+    return sum(getattr(c, "__qualname__", "") != "Provider._serve" for c in coroutines)
+
+
 async def test_a_thousand_random_disconnects_lose_nothing_and_leave_nothing(
     tmp_path: Path, redis_url: str, provider: Upstream
 ) -> None:
@@ -135,7 +141,7 @@ async def test_a_thousand_random_disconnects_lose_nothing_and_leave_nothing(
     print(f"seed {seed}")
     provider.always = different(80, 0.05)
     async with gateways(tmp_path, redis_url, provider) as services:
-        before = len(asyncio.all_tasks())
+        before = tasks()
         crowd = Crowd(services, seed)
         while crowd.drops < DROPS:
             await crowd.wave()
@@ -145,7 +151,7 @@ async def test_a_thousand_random_disconnects_lose_nothing_and_leave_nothing(
         assert {t.readers for t in crowd.transcripts} == {0}
         assert not any(t._waiting for t in crowd.transcripts)
         assert len(crowd.transcripts) > len(crowd.started)  # copies too
-        await until(lambda: len(asyncio.all_tasks()) <= before)
+        await until(lambda: tasks() <= before)
         assert provider.aborted == []
     await provider.all_left()
 

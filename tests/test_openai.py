@@ -7,7 +7,6 @@ import logging
 import math
 import socket
 import time
-from email.utils import formatdate
 
 import pytest
 
@@ -16,6 +15,8 @@ from app.llm.base import Completion, Failed, Finish, Outcome, Usage
 from app.llm.openai import OpenAIWriter
 from app.llm.watchdog import Watchdog
 from app.operations import STORY
+from app.operations.base import schema_of
+from app.operations.schemas import bounded
 from tests.test_sse import (
     CLOSE,
     DONE,
@@ -35,6 +36,7 @@ from tests.test_sse import (
     Step,
     Wire,
     chunked,
+    event,
     fails,
     piece,
     refusal,
@@ -52,7 +54,7 @@ async def test_a_request_carries_what_was_chosen_and_an_answer_its_usage(
 ) -> None:
     asked, ear = work(temperature=0.3, max_tokens=77, seed=5), Ear()
     answer = await write(writer, asked, ear=ear)
-    assert answer == Completion(TEXT, Usage(120, 40), Finish.STOP)
+    assert answer == Completion(TEXT, Usage(120, 40), Finish.STOP, seed=5)
     assert ear.text == TEXT
     assert wire.requests == [
         {
@@ -77,9 +79,10 @@ async def test_an_operation_with_fields_asks_for_its_schema(
     await write(writer, work(STORY))
     (asked,) = wire.requests
     assert "seed" not in asked
+    schema = bounded(schema_of(STORY.draft_type), by="maxLength", longest=2000)
     assert asked["response_format"] == {
         "type": "json_schema",
-        "json_schema": {"name": "story", "schema": STORY.schema, "strict": True},
+        "json_schema": {"name": "story", "schema": schema, "strict": True},
     }
 
 
@@ -161,7 +164,8 @@ STATUSES: dict[str, tuple[list[Step], Outcome]] = {
 
 
 def shown(error: Failed, caplog: pytest.LogCaptureFixture) -> str:
-    return f"{error} {error.reason} {caplog.text} {[r.__dict__ for r in caplog.records]}"
+    facts = f"{error} {error.reason} {error.as_extra()} {error.remedy}"
+    return f"{facts} {caplog.text} {[r.__dict__ for r in caplog.records]}"
 
 
 @pytest.mark.parametrize("name", STATUSES)
@@ -179,43 +183,11 @@ async def test_each_status_is_an_outcome_without_anybodys_words(
     error = await fails(writer)
     assert (error.outcome, error.partial, error.retry_after) == (outcome, False, None)
     assert (error.reason != "") == (outcome is Outcome.REJECTED)
-    assert any(r.levelno == logging.WARNING and "status" in r.__dict__ for r in caplog.records)
+    assert error.status == int(name[:3])
+    assert (error.remedy != "") == (outcome is Outcome.FORBIDDEN)
     for private in (KEY, SECRET_WORDS, wire.url, "gpt-4-turbo "):
         assert private not in shown(error, caplog)
     assert len(wire.requests) == 1, "retries are not the writer's to make"
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry_after": "7"}, 7.0),
-        ({"retry_after": "0.25"}, 0.25),
-        ({"retry_after": "90000"}, 3600.0),
-        ({"retry_after": "-3"}, 0.0),
-        ({"retry_after": "7", "retry_after_ms": "1500"}, 1.5),
-        ({"retry_after": "7", "retry_after_ms": "soon"}, 7.0),
-        ({"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
-        ({"retry_after": "Wed, 21 Oct 2115 07:28:00 -0000"}, 3600.0),
-        ({"retry_after": "soon"}, None),
-        ({"retry_after": "nan"}, None),
-        ({"retry_after": "Wed, 99 Oct 2015 07:28:00 GMT"}, None),
-        ({}, None),
-    ],
-)
-async def test_the_providers_wait_is_passed_on_within_an_hour(
-    writer: OpenAIWriter, wire: Wire, headers: dict[str, str], seconds: float | None
-) -> None:
-    for status in (429, 503):
-        wire.then(refusal(status, "rate_limit_exceeded", **headers))
-        assert (await fails(writer)).retry_after == seconds
-
-
-async def test_a_wait_until_a_date_is_counted_from_now(writer: OpenAIWriter, wire: Wire) -> None:
-    date = formatdate(time.time() + 100, usegmt=True)
-    wire.then(refusal(429, "rate_limit_exceeded", retry_after=date))
-    wait = (await fails(writer)).retry_after
-    assert wait is not None
-    assert 90 < wait <= 100
 
 
 async def test_an_answer_that_max_tokens_ended_says_so(writer: OpenAIWriter, wire: Wire) -> None:
@@ -266,16 +238,19 @@ async def test_a_cancelled_call_leaves_no_connection(
 
 
 # -- deadlines
-COMMENTS: list[Step] = [s for _ in range(40) for s in (chunked(b": ping\n\n"), 0.02)]
-EMPTY: list[Step] = [s for _ in range(40) for s in (chunked(piece("")), 0.02)]
+COMMENTS: list[Step] = [s for _ in range(10) for s in (chunked(b": ping\n\n"), 0.02)]
+EMPTY: list[Step] = [s for _ in range(10) for s in (chunked(piece("")), 0.02)]
 STEADY: list[Step] = [s for _ in range(60) for s in (chunked(piece("word ")), 0.02)]
 PIECE = streamed(piece("A"), end=False)
+SHORT = {"first_token": 0.15, "stall": 0.15}
 HALF_AN_ERROR = whole({}, status=500, content_length="99")
 LATE: dict[str, tuple[list[Step], dict[str, float], Outcome]] = {
     "no head": ([HANG], {"first_token": 0.15}, Outcome.SILENT),
     "a head": ([HEAD, HANG], {"first_token": 0.15}, Outcome.SILENT),
-    "a role": ([HEAD, chunked(ROLE), *EMPTY, HANG], {"first_token": 0.15}, Outcome.SILENT),
-    "comments": ([HEAD, *COMMENTS, HANG], {"first_token": 0.15}, Outcome.SILENT),
+    "a role": ([HEAD, chunked(ROLE), HANG], {"first_token": 0.15, "stall": 0.1}, Outcome.SILENT),
+    "a role, empty ones": ([HEAD, chunked(ROLE), *EMPTY, HANG], SHORT, Outcome.SILENT),
+    "comments": ([HEAD, *COMMENTS, HANG], SHORT, Outcome.SILENT),
+    "comments for ever": ([HEAD, *COMMENTS * 3, HANG], {**SHORT, "until": 0.3}, Outcome.TIMEOUT),
     "a piece": (streamed(piece("A"), HANG), {"stall": 0.15}, Outcome.STALLED),
     "a piece, comments": ([*PIECE, *COMMENTS, HANG], {"stall": 0.15}, Outcome.STALLED),
     "a piece, empty ones": ([*PIECE, *EMPTY, HANG], {"stall": 0.15}, Outcome.STALLED),
@@ -304,6 +279,35 @@ async def test_steady_pieces_outlast_the_deadlines_between_them(wire: Wire) -> N
     wire.then([HEAD, *STEADY[:20], chunked(STOP + DONE), LAST])
     async with writing(wire.url, first_token=0.15, stall=0.1) as writer:
         assert (await write(writer)).text == "word " * 10
+
+
+THOUGHTS = {
+    "reasoning_content": event(choices=[{"delta": {"reasoning_content": "Hmm. "}}]),
+    "reasoning": event(choices=[{"delta": {"content": "", "reasoning": "Hmm. "}}]),
+    "a comment": b": OPENROUTER PROCESSING\n\n",
+    "an empty piece": piece(""),
+    "no choices": event(choices=[], object="chat.completion.chunk"),
+    "nothing but its kind": event(object="chat.completion.chunk"),
+}
+
+
+@pytest.mark.parametrize("name", THOUGHTS)
+async def test_thinking_is_not_silence_nor_text(name: str, wire: Wire) -> None:
+    thinking = [step for _ in range(15) for step in (chunked(THOUGHTS[name]), 0.02)]
+    more = [chunked(piece("A lamp")), *thinking, chunked(piece(" went out.")), chunked(STOP + DONE)]
+    wire.then([HEAD, *thinking, *more, LAST])
+    ear = Ear()
+    async with writing(wire.url, first_token=0.1, stall=0.1) as writer:
+        answer = await write(writer, ear=ear)
+    assert answer.text == ear.text == "A lamp went out."
+
+
+async def test_an_answer_in_one_piece_has_the_whole_calls_time(wire: Wire) -> None:
+    [answer] = whole({"choices": [{"message": {"content": TEXT}, "finish_reason": "stop"}]})
+    head, end, body = bytes(answer).partition(b"\r\n\r\n")  # type: ignore[arg-type]  # bytes
+    wire.then([head + end, 0.3, body])
+    async with writing(wire.url, first_token=0.1, stall=0.1) as writer:
+        assert (await write(writer)).text == TEXT
 
 
 async def test_a_call_without_time_is_not_made(writer: OpenAIWriter, wire: Wire) -> None:

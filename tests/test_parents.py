@@ -64,7 +64,7 @@ async def test_of_a_long_parent_the_model_gets_the_end(
     with_models: Service, provider: Upstream
 ) -> None:
     text = " ".join(f"word{n}" for n in range(2000))
-    provider.then(Behaviour(text=text))
+    provider.then(Behaviour(text=text, obeys=False))
     _, parent = told(await ask(with_models, TEXT))
     await ask(with_models, TEXT, changed(TEXT, parent_content_id=parent))
     told_of = request(provider.requests[-1]["messages"][1]["content"])["continues"]

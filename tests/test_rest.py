@@ -183,7 +183,7 @@ async def test_old_callers_ways_are_taken(with_models: Service, provider: Upstre
     }
     hold(TEXT, await with_models.post(TEXT, asked))
     sent = provider.requests[-1]
-    assert (sent["temperature"], sent["max_tokens"], sent["seed"]) == (0.25, 321, 7)
+    assert (sent["temperature"], sent["max_completion_tokens"], sent["seed"]) == (0.25, 321, 7)
     prompt = sent["messages"][1]["content"]
     assert '"character_level": 5' in prompt
     assert "Vexis" in prompt

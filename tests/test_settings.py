@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from app.config_file import DEFAULT_MODELS, ModelTable
 from app.errors import SettingsError
 from app.main import wire
 from app.observe.traffic import Traffic
-from app.settings import ModelTable, Settings
+from app.settings import Settings
 from tests import service
 from tests.service import Service
-from tests.upstream import Behaviour, Upstream, refusal
+from tests.upstream import ANYTHING, Behaviour, Upstream, refusal
 from tests.wishes import GOOD, TEXT, changed
 
 SECRET = "hunter2-hunter2-hunter2-hunter2!"
@@ -50,6 +51,7 @@ READ: list[tuple[str, str, str, Any]] = [
         "openai_base_url",
         "http://localhost:11434/v1",
     ),
+    ("LOREGATE_KEY", SECRET, "key", SECRET),
     ("REDIS_URL", "redis://:pw@host", "redis_url", "redis://:pw@host"),
     ("DATABASE_URL", "sqlite+aiosqlite:///x", "database_url", "sqlite+aiosqlite:///x"),
     ("LOREGATE_JWT_SECRET", "one, two", "jwt_secret", ("one", "two")),
@@ -68,6 +70,7 @@ READ: list[tuple[str, str, str, Any]] = [
     ("LOREGATE_MODEL_TIMEOUT", "7.5", "model_timeout", 7.5),
     ("LOREGATE_FIRST_TOKEN_TIMEOUT", "2.5", "first_token_timeout", 2.5),
     ("LOREGATE_STALL_TIMEOUT", "1.5", "stall_timeout", 1.5),
+    ("LOREGATE_CONNECT_TIMEOUT", "1", "connect_timeout", 1.0),
     ("LOREGATE_CACHE_TTL", "0", "cache_ttl", 0.0),
     ("LOREGATE_EVENT_RETENTION", "3600", "event_retention", 3600.0),
     ("LOREGATE_EVENT_PARTITIONS", "8", "event_partitions", 8),
@@ -100,8 +103,18 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     found = Settings.load()
     assert (found.host, found.port, found.workers) == ("127.0.0.1", 8100, 1)
     assert found.fallback == ("gpt-4-turbo", "gpt-3.5-turbo", "storyteller")
-    assert [m.name for m in found.models] == ["gpt-4-turbo", "gpt-3.5-turbo"]
-    assert (found.model_timeout, found.event_retention, found.event_partitions) == (60, 86_400, 1)
+    assert [(m.name, m.upstream_name) for m in found.models] == [
+        ("gpt-4-turbo", "gpt-6.1-terra"),
+        ("gpt-3.5-turbo", "gpt-6-luna"),
+        *((name, name) for name in ("gpt-6.1-terra", "gpt-6-luna", "gpt-6-sol")),
+    ]
+    assert all(m.input_price and m.output_price and m.context_size for m in found.models)
+    assert (found.model_timeout, found.first_token_timeout, found.connect_timeout) == (
+        None,
+        None,
+        3,
+    )
+    assert (found.event_retention, found.event_partitions) == (86_400, 1)
     assert found.database == f"sqlite+aiosqlite:///{Path.cwd()}/.loregate/loregate.db"
     assert (found.cache_ttl, found.file.cache) == (3600, {})
     assert (found.introspection, found.graphiql) == (False, False)
@@ -115,7 +128,11 @@ WRONG = [
     ("LOREGATE_WORKERS", "0", "greater than or equal to 1"),
     ("LOREGATE_REPLICAS", "-1", "greater than or equal to 1"),
     ("LOREGATE_JWT_ALGORITHMS", "none", "'HS256', 'RS256', 'ES256' or 'EdDSA'"),
-    ("LOREGATE_FALLBACK", "gpt-9>storyteller", "gpt-4-turbo, gpt-3.5-turbo, storyteller"),
+    (
+        "LOREGATE_FALLBACK",
+        "gpt-9>storyteller",
+        "gpt-6-luna, gpt-6-sol, storyteller",
+    ),
     ("LOREGATE_MODEL_TIMEOUT", "0", "greater than 0"),
     ("LOREGATE_EVENT_RETENTION", "1", "greater than or equal to 60"),
     ("LOREGATE_EVENT_PARTITIONS", "65", "less than or equal to 64"),
@@ -202,6 +219,7 @@ def test_a_file_names_models_with_their_own_url_key_and_prices(
     assert told(found.model_keys["LLAMA_KEY"]) == SECRET
     assert SECRET not in repr(found)
     assert found.models == (
+        *DEFAULT_MODELS,
         ModelTable(
             name="llama",
             url="http://localhost:11434/v1",
@@ -212,6 +230,37 @@ def test_a_file_names_models_with_their_own_url_key_and_prices(
             max_tokens=9000,
         ),
     )
+
+
+def row(tmp_path: Path, name: str, text: str) -> ModelTable:
+    found = configured(tmp_path, f"[[models]]\nname = '{name}'\n{text}")
+    return next(m for m in found.models if m.name == name)
+
+
+def test_a_row_goes_over_the_default_one_of_its_name(tmp_path: Path) -> None:
+    found = row(tmp_path, "gpt-4-turbo", "max_tokens = 9000\noutput_price = 4")
+    assert (found.upstream, found.max_tokens) == ("gpt-6.1-terra", 9000)
+    assert (found.input_price, found.output_price) == (1, 4)
+
+
+def test_a_row_for_another_model_has_none_of_the_defaults_prices(tmp_path: Path) -> None:
+    elsewhere = row(tmp_path, "gpt-4-turbo", "url = 'http://localhost:11434/v1'")
+    assert (elsewhere.input_price, elsewhere.context_size) == (None, None)
+    other = row(tmp_path, "gpt-4-turbo", "upstream = 'gpt-7'\ninput_price = 3")
+    assert (other.input_price, other.output_price) == (3, None)
+
+
+def test_a_row_has_the_prices_of_a_known_upstream_that_it_names(tmp_path: Path) -> None:
+    for name in ("gpt-4-turbo", "finest"):
+        found = row(tmp_path, name, "upstream = 'gpt-6-sol'")
+        assert (found.input_price, found.output_price) == (2, 10)
+
+
+def test_openais_key_goes_to_no_other_address_unless_it_is_named(tmp_path: Path) -> None:
+    url = "url = 'http://localhost:1/v1'"
+    assert row(tmp_path, "here", url).key_name is None
+    assert row(tmp_path, "here", f"{url}\nkey_variable = 'OPENAI_API_KEY'").key_name
+    assert row(tmp_path, "there", "").key_name == "OPENAI_API_KEY"
 
 
 @pytest.mark.parametrize(
@@ -280,6 +329,7 @@ name = "mistral"
 
 
 def file_settings(tmp_path: Path, redis_url: str, provider: Upstream) -> Settings:
+    provider.models["llama3:70b"] = ANYTHING
     file = tmp_path / "loregate.toml"
     file.write_text(FILE.replace("{url}", provider.url))
     found = service.settings(tmp_path, redis_url, config=file)
@@ -300,8 +350,8 @@ async def test_a_configured_model_is_called_by_its_own_url_key_and_name(
         assert metadata["model_used"] == "llama", "the first that is configured is the default"
         assert provider.requests[0]["model"] == "llama3:70b"
         assert provider.headers[0]["authorization"] == f"Bearer {SECRET}"
-        unknown = await found.post(TEXT, changed(TEXT, model={"name": "gpt-4-turbo"}))
-        assert "llama, mistral, storyteller" in unknown.json()["details"]["error"]
+        unknown = await found.post(TEXT, changed(TEXT, model={"name": "gpt-9"}))
+        assert "gpt-6-sol, llama, mistral, storyteller" in unknown.json()["details"]["error"]
 
 
 async def test_configured_limits_and_tiers_hold(

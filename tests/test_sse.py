@@ -16,10 +16,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.llm.base import Completion, Failed, Finish, Usage, Work
-from app.llm.openai import OpenAIWriter, connect
+from app.llm.openai import OpenAIWriter
 from app.llm.sse import MAX_EVENT, Events, EventTooLong
 from app.operations import CHARACTER, Operation
 from tests.wishes import GOOD
+from tests.writers import KEY, writer_at
 
 LINES = st.sampled_from(
     [b"data: one", b"data:two", b"data:  spaced", "data: Ünïcödé 🐉 海".encode(), b"data", b"data:"]
@@ -99,7 +100,6 @@ def test_comments_without_an_end_are_bounded() -> None:
 
 
 # -- over a socket
-KEY = "sk-never-to-be-seen"
 SECRET_WORDS = "Vexis of the Hollow Reed"
 HANG, CLOSE, RESET = "hang", "close", "reset"  # until the client leaves; the server's own endings
 Step = bytes | float | str
@@ -258,8 +258,8 @@ async def listening() -> AsyncIterator[Wire]:
 
 
 @contextlib.asynccontextmanager
-async def writing(url: str, **seconds: float) -> AsyncIterator[OpenAIWriter]:
-    writer = OpenAIWriter(connect(KEY, url), name="gpt-4-turbo", upstream="tenant/gpt-4", **seconds)
+async def writing(url: str, **over: Any) -> AsyncIterator[OpenAIWriter]:
+    writer = writer_at(url, **over)
     try:
         yield writer
     finally:
@@ -321,7 +321,7 @@ FAULTS: dict[str, tuple[list[Step], str, bool]] = {
     "filtered": (hung(piece("A"), piece(finish="content_filter")), "rejected", True),
     "empty": (streamed(ROLE, STOP, TOLD, DONE), "empty", False),
     "blank": (streamed(piece(" \n"), STOP, TOLD, DONE), "empty", True),
-    "no room": (streamed(ROLE, piece(finish="length"), DONE), "truncated", False),
+    "no room": (streamed(ROLE, piece(finish="length"), DONE), "exhausted", False),
     "whole, no JSON": (whole(b"<html>a proxy's page</html>"), "malformed", False),
     "whole, no object": (whole([1]), "malformed", False),
     "whole, no choices": (whole({"id": "x"}), "malformed", False),

@@ -46,7 +46,7 @@ DISAGREEING = {
     "completion_tokens_details": {"reasoning_tokens": 94},
 }
 ODD = {
-    "prompt_tokens": "12",
+    "prompt_tokens": None,
     "completion_tokens": 7.0,
     "prompt_tokens_details": [],
     "completion_tokens_details": {"reasoning_tokens": True},
@@ -61,7 +61,11 @@ ODD = {
         (AZURE, Usage(120, 40)),
         (DISAGREEING, Usage(32, 9, cached=8, reasoning=9)),
         (ODD, Usage(0, 7)),
-        ({"prompt_tokens": -5, "completion_tokens": 1e999}, Usage(0, 0)),
+        ({"prompt_tokens": -5, "completion_tokens": 7}, None),
+        ({"prompt_tokens": 5, "completion_tokens": 1e999}, None),
+        ({"prompt_tokens": 5, "completion_tokens": 2**31}, None),
+        ({"prompt_tokens": 5, "completion_tokens": 2**31 - 1}, Usage(5, 2**31 - 1)),
+        ({"prompt_tokens": "120", "completion_tokens": "40"}, None),
         (
             {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}},
             Usage(5, 0, cached=5),

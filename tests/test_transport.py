@@ -17,7 +17,7 @@ import pytest
 
 from app.llm.base import Failed, Outcome
 from app.llm.decoding import MAX_DECODED
-from app.llm.openai import OpenAIWriter, connect
+from app.llm.openai import OpenAIWriter
 from app.llm.transport import MAX_HEADERS, MAX_LINE
 from tests.test_sse import (
     BODY,
@@ -26,7 +26,6 @@ from tests.test_sse import (
     GOOD_ANSWER,
     HANG,
     HEAD,
-    KEY,
     ROLE,
     TEXT,
     Step,
@@ -40,6 +39,7 @@ from tests.test_sse import (
     write,
     writing,
 )
+from tests.writers import writer_at
 
 SOON = 2.0  # s; the writer's own deadlines come at 5 s and later
 
@@ -109,9 +109,7 @@ def deaf(*hosts: str) -> Iterator[int]:
 
 
 async def unreachable(url: str, seconds: float) -> Failed:
-    writer = OpenAIWriter(
-        connect(KEY, url, connect_timeout=seconds), name="m", upstream="m", first_token=20.0
-    )
+    writer = writer_at(url, connect_timeout=seconds, first_token=20.0)
     try:
         return await fails(writer, 20.0)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import orjson
@@ -10,7 +11,7 @@ import pytest
 
 from tests.raw import Client, connected, question
 from tests.upstream import (
-    EVERY,
+    FAULTS,
     GOOD,
     PROSE,
     UNASKED,
@@ -43,21 +44,27 @@ async def answered(client: Client) -> str:
 
 # -- bytes that nobody asked for
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_second_answer_comes_in_the_same_segment(
-    stream: bool, server: Upstream, client: Client
-) -> None:
-    server.then(EVERY["unasked_same_segment"])
-    client.send(question(stream=stream))
-    segments: list[bytes] = []
-    while not segments or not segments[-1].endswith(UNASKED):
-        segments.append(await asyncio.wait_for(client.reader.read(2**16), 5))
-    assert len(segments[-1]) > len(UNASKED), "with the end of the answer before it"
+async def test_a_second_answer_comes_in_the_same_segment(stream: bool, server: Upstream) -> None:
+    server.then(FAULTS["unasked_same_segment"])
+    *_, last = await asyncio.to_thread(segments, server.port, question(stream=stream))
+    assert len(last) > len(UNASKED), "with the end of the answer before it"
+
+
+def segments(port: int, body: bytes) -> list[bytes]:
+    """What is received, as it comes, up to the unasked answer's end; outside of the loop."""
+    found: list[bytes] = []
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        head = b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body)
+        sock.sendall(head + body)
+        while not found or not found[-1].endswith(UNASKED):
+            found.append(sock.recv(2**16))
+    return found
 
 
 async def test_a_second_answer_comes_while_the_connection_is_idle(
     server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY["unasked_idle"])
+    server.then(FAULTS["unasked_idle"])
     assert (await client.ask()).end == "whole"
     assert await asyncio.wait_for(client.reader.readexactly(len(UNASKED)), 5) == UNASKED
     assert (await client.ask()).end == "whole"
@@ -77,7 +84,7 @@ async def test_a_connection_that_is_not_idle_for_so_long_hears_nothing(
 async def test_a_second_answer_comes_when_the_next_request_was_sent(
     server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY["unasked_next"])
+    server.then(FAULTS["unasked_next"])
     client.send(question(stream=False))
     assert await answered(client) == PROSE
     client.send(question(stream=False))
@@ -90,7 +97,7 @@ async def test_a_second_answer_comes_when_the_next_request_was_sent(
 async def test_an_idle_connection_is_closed_though_the_answer_did_not_say_so(
     name: str, server: Upstream, client: Client
 ) -> None:
-    server.always = EVERY[name]
+    server.always = FAULTS[name]
     reply = await client.ask()
     assert reply.end == "whole"
     assert "connection" not in reply.headers
@@ -99,7 +106,7 @@ async def test_an_idle_connection_is_closed_though_the_answer_did_not_say_so(
 
 
 async def test_an_idle_connection_is_reset(server: Upstream, client: Client) -> None:
-    server.always = EVERY["reset_idle"]
+    server.always = FAULTS["reset_idle"]
     assert (await client.ask()).end == "whole"
     with pytest.raises(ConnectionResetError):
         await asyncio.wait_for(client.reader.read(), 5)
@@ -116,7 +123,7 @@ async def test_a_connection_that_is_used_again_in_time_is_not_closed(
 async def test_a_stale_connection_ends_without_a_byte_and_a_fresh_one_answers(
     name: str, end: str, server: Upstream, client: Client
 ) -> None:
-    server.always = EVERY[name]
+    server.always = FAULTS[name]
     assert (await client.ask()).end == "whole"
     again = await client.ask()
     assert (again.end, again.status, again.sent) == (end, 0, b"")
@@ -129,7 +136,7 @@ async def test_a_stale_connection_ends_without_a_byte_and_a_fresh_one_answers(
 async def test_a_redirection_leads_to_an_answer_and_who_follows_is_counted(
     server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY["redirect"])
+    server.then(FAULTS["redirect"])
     reply = await client.ask()
     assert (reply.status, server.followed) == (307, 0)
     line = f"POST {reply.headers['location']} HTTP/1.1".encode()
@@ -139,7 +146,7 @@ async def test_a_redirection_leads_to_an_answer_and_who_follows_is_counted(
 
 
 async def test_a_loop_of_redirections_has_no_end(server: Upstream, client: Client) -> None:
-    server.then(EVERY["redirect_loop"], GOOD)
+    server.then(FAULTS["redirect_loop"], GOOD)
     reply = await client.ask()
     for _ in range(5):
         client.send(question(), f"POST {reply.headers['location']} HTTP/1.1".encode())

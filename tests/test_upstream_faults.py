@@ -14,7 +14,6 @@ import pytest
 
 from tests.raw import SILENCE, Client, connected, question
 from tests.upstream import (
-    EVERY,
     FAULTS,
     PROSE,
     Behaviour,
@@ -58,7 +57,7 @@ class Seen:
 
 
 def usage_of(name: str) -> Any:
-    return now(EVERY[name]).usage
+    return now(FAULTS[name]).usage
 
 
 def refused(status: int) -> Seen:
@@ -152,14 +151,14 @@ STREAMED: dict[str, Seen] = {
 
 
 def test_every_fault_stands_in_the_table() -> None:
-    assert STREAMED.keys() == EVERY.keys()
+    assert STREAMED.keys() == FAULTS.keys()
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", FAULTS)
 async def test_a_streamed_fault_is_what_it_says(
     name: str, server: Upstream, client: Client
 ) -> None:
-    behaviour, wanted = now(fresh(EVERY[name])), STREAMED[name]
+    behaviour, wanted = now(fresh(FAULTS[name])), STREAMED[name]
     server.then(replace(behaviour, first=min(behaviour.first, SILENCE / 5)))
     reply = await client.ask()
     assert (reply.end, reply.status) == (wanted.end, wanted.status)
@@ -189,11 +188,11 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", FAULTS)
 async def test_a_fault_of_a_whole_answer_ends_as_its_stream_does(
     name: str, server: Upstream, client: Client
 ) -> None:
-    behaviour = replace(now(fresh(EVERY[name])), first=0.0, pace=0.0, thinks=0.0)
+    behaviour = replace(now(fresh(FAULTS[name])), first=0.0, pace=0.0, thinks=0.0)
     server.then(behaviour)
     reply = await client.ask(stream=False)
     assert reply.end == WHOLE.get(name, "whole")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.raw import MODEL, Client, Reply, connected
 from tests.upstream import (
-    EVERY,
+    FAULTS,
     GOOD,
     PROSE,
     TODAY,
@@ -58,7 +58,7 @@ def deltas(reply: Reply) -> list[Any]:
 async def test_thoughts_come_in_their_own_field_for_a_second_and_then_the_text(
     field: str, server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY[field])
+    server.then(FAULTS[field])
     began = time.monotonic()
     found = deltas(await client.ask())
     assert time.monotonic() - began > 1.0 - 0.001 * TIMES, "the clocks are no finer"
@@ -66,13 +66,13 @@ async def test_thoughts_come_in_their_own_field_for_a_second_and_then_the_text(
     assert [bool(d.get(field)) for d in found[1:]] == [True] * TIMES + [False] * (len(WORDS) + 1)
     assert {d["content"] for d in found if field in d} == {None}
     async with connected(server.url) as other:
-        server.always = Behaviour(thinks=0.0, aloud=now(EVERY[field]).aloud)
+        server.always = Behaviour(thinks=0.0, aloud=now(FAULTS[field]).aloud)
         [choice] = orjson.loads((await other.ask(stream=False)).body)["choices"]
     assert (choice["message"]["content"], bool(choice["message"][field])) == (PROSE, True)
 
 
 async def test_comments_come_for_a_second_before_the_role(server: Upstream, client: Client) -> None:
-    server.then(EVERY["thinking_comments"])
+    server.then(FAULTS["thinking_comments"])
     lines = (await client.ask()).lines
     assert lines[:TIMES] == [": OPENROUTER PROCESSING"] * TIMES
     assert orjson.loads(lines[TIMES])["choices"][0]["delta"]["role"] == "assistant"
@@ -81,7 +81,7 @@ async def test_comments_come_for_a_second_before_the_role(server: Upstream, clie
 async def test_choiceless_chunks_begin_with_azures_and_stand_before_and_among_the_text(
     server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY["choiceless"])
+    server.then(FAULTS["choiceless"])
     first, role, *others = (await client.ask(stream_options={})).events
     assert first["choices"] == []
     assert "prompt_filter_results" in first
@@ -93,7 +93,7 @@ async def test_choiceless_chunks_begin_with_azures_and_stand_before_and_among_th
 async def test_empty_deltas_stand_before_and_among_the_text(
     server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY["empty_deltas"])
+    server.then(FAULTS["empty_deltas"])
     said = [d.get("content") for d in deltas(await client.ask())]
     assert said.count(None) == TIMES + len(WORDS) + 1
     assert [text for text in said if text] == WORDS
@@ -106,14 +106,14 @@ async def test_headers_of_whole_json_come_long_before_its_body(
     reply = await client.ask()
     assert (reply.end, reply.status, reply.sent) == ("silent", 200, b"")
     assert reply.headers["content-type"] == "application/json"
-    assert now(EVERY["whole_json_slow"]) == Behaviour(whole=True, first=1.0)
+    assert now(FAULTS["whole_json_slow"]) == Behaviour(whole=True, first=1.0)
 
 
 # -- forms
 async def test_the_sdk_reads_a_compressed_answer_in_either_form(
     server: Upstream, sdk: openai.AsyncOpenAI, client: Client
 ) -> None:
-    server.always = EVERY["gzip_answer"]
+    server.always = FAULTS["gzip_answer"]
     answer = await sdk.chat.completions.create(model=MODEL, messages=PROMPT)
     assert answer.choices[0].message.content == PROSE
     stream = await sdk.chat.completions.create(model=MODEL, messages=PROMPT, stream=True)
@@ -127,7 +127,7 @@ async def test_the_sdk_reads_a_compressed_answer_in_either_form(
 async def test_a_compressed_error_inflates_to_240_mebibytes(
     server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY["gzip_error"])
+    server.then(FAULTS["gzip_error"])
     reply = await client.ask(most=1_000_000)
     assert len(reply.sent) < 350_000
     opener, size = zlib.decompressobj(wbits=31), 0
@@ -141,7 +141,7 @@ async def test_a_compressed_error_inflates_to_240_mebibytes(
 
 
 async def test_content_may_be_a_list_of_parts(server: Upstream, client: Client) -> None:
-    server.always = EVERY["content_list"]
+    server.always = FAULTS["content_list"]
     [choice] = orjson.loads((await client.ask(stream=False)).body)["choices"]
     assert choice["message"]["content"] == [{"type": "text", "text": PROSE}]
     told = [d["content"] for d in deltas(await client.ask()) if d.get("content")]
@@ -152,7 +152,7 @@ async def test_content_may_be_a_list_of_parts(server: Upstream, client: Client) 
 async def test_chunks_break_and_nothing_follows(
     stream: bool, server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY["bad_chunks"])
+    server.then(FAULTS["bad_chunks"])
     reply = await client.ask(stream=stream)
     assert reply.end == "misframed"
     assert await client.reader.readexactly(5) == b"out\r\n"
@@ -160,7 +160,7 @@ async def test_chunks_break_and_nothing_follows(
 
 
 async def test_an_error_may_be_a_finish_reason(server: Upstream, client: Client) -> None:
-    server.then(EVERY["error_finish"])
+    server.then(FAULTS["error_finish"])
     last = (await client.ask()).events[-1]
     assert last["error"] == {"message": "Provider disconnected", "code": "server_error"}
     assert last["choices"][0]["finish_reason"] == "error"
@@ -179,7 +179,7 @@ async def test_an_error_may_be_a_finish_reason(server: Upstream, client: Client)
 async def test_an_error_has_the_form_of_its_provider(
     name: str, body: dict[str, Any], server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY[name])
+    server.then(FAULTS[name])
     found = orjson.loads((await client.ask()).body)
     inner = found.get("error", found)
     wanted = body.get("error", body)
@@ -190,7 +190,7 @@ async def test_an_error_has_the_form_of_its_provider(
 async def test_the_messages_of_refusals_begin_as_openais_do(
     server: Upstream, client: Client
 ) -> None:
-    server.then(*(EVERY[name] for name in ("could_not_finish_400", "model_retired", "429_quota")))
+    server.then(*(FAULTS[name] for name in ("could_not_finish_400", "model_retired", "429_quota")))
     said = [orjson.loads((await client.ask()).body)["error"]["message"] for _ in range(3)]
     assert said[0].startswith("Could not finish the message because max_tokens or model output")
     assert said[1].startswith("The model `gpt-4-turbo` has been deprecated, learn more here: ")
@@ -203,13 +203,13 @@ async def test_the_messages_of_refusals_begin_as_openais_do(
 async def test_an_account_may_be_nonsense(
     name: str, value: Any, server: Upstream, client: Client
 ) -> None:
-    server.then(EVERY[name])
+    server.then(FAULTS[name])
     assert (await client.ask()).usage["prompt_tokens"] == value
 
 
 # -- waits
 async def wait_of(name: str, server: Upstream, client: Client) -> dict[str, str]:
-    server.then(EVERY[name])
+    server.then(FAULTS[name])
     reply = await client.ask()
     assert reply.status == 429
     return reply.headers

@@ -22,20 +22,18 @@ from app.embedded.behaviour import (
     refusal,
 )
 from app.embedded.catalogue import ANYTHING, OPENAI, Model
-from app.embedded.faults import EVERY, FAULTS, TODAY, UNASKED, UNASKED_TEXT
+from app.embedded.faults import FAULTS, TODAY, UNASKED, UNASKED_TEXT
 from app.embedded.provider import Provider
-from app.embedded.rules import Refusal, Rules, lenient
+from app.embedded.rules import Refusal, Rules
 from app.embedded.saying import usage
 
 __all__ = [
     "ANYTHING",
-    "EVERY",
     "FAULTS",
     "GOOD",
     "MARKS",
     "OPENAI",
     "PROSE",
-    "RULES",
     "STRUCTURED",
     "TODAY",
     "UNASKED",
@@ -50,7 +48,6 @@ __all__ = [
     "Upstream",
     "dated",
     "fresh",
-    "lenient",
     "now",
     "overloaded",
     "prose",
@@ -60,9 +57,6 @@ __all__ = [
     "words",
     "written",
 ]
-
-# What the suite's provider refuses: `Rules`, as OpenAI does, or `lenient`, nothing at all.
-RULES = lenient
 
 
 class Orders:
@@ -101,7 +95,7 @@ class Upstream(Provider, Orders):
     """The server. A model's own orders, by `on(model)`, come before everybody's."""
 
     def __init__(self, rules: Rules | None = None) -> None:
-        Provider.__init__(self, RULES() if rules is None else rules)
+        Provider.__init__(self, Rules() if rules is None else rules)
         Orders.__init__(self)
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []

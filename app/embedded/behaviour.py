@@ -122,10 +122,9 @@ def overloaded(**headers: str) -> Behaviour:
 def dated(seconds: float, *, skew: float = 0.0) -> Behaviour:
     """A 429 that says with a date when to come again. skew: how far its own clock is ahead, s."""
     here = datetime.now(UTC) + timedelta(seconds=skew)
-    headers = {"retry_after": format_datetime(here + timedelta(seconds=seconds), usegmt=True)}
-    if skew:
-        headers["date"] = format_datetime(here, usegmt=True)
-    return overloaded(**headers)
+    then = here + timedelta(seconds=seconds)
+    said, date = (format_datetime(at, usegmt=True) for at in (then, here))
+    return overloaded(retry_after=said, date=date)
 
 
 @dataclass(slots=True)

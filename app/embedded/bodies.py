@@ -12,7 +12,7 @@ import string
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -28,6 +28,7 @@ ENDED = {"error": {"message": "Provider disconnected", "code": "server_error"}}
 CREATED = 1_760_000_000
 ALIVE = 0.05  # s between two signs of a model that thinks aloud
 PADDING = 16  # letters at most, that hide how long a chunk's text is
+LETTERS = "".join(random.choices(string.ascii_letters, k=4096 + PADDING))
 THOUGHT = "Lamps, then tar. "
 
 Step = bytes | float
@@ -173,6 +174,7 @@ class _Stream:
     asked: dict[str, Any]
     behaviour: Behaviour
     said: Saying
+    frame: dict[str, Any] = field(default_factory=dict)  # what each chunk has; made once
 
     def steps(self) -> Iterator[Step]:
         if self.behaviour.aloud is None or self.behaviour.aloud in COMMENTS:
@@ -270,13 +272,14 @@ class _Stream:
 
     def _frame(self) -> dict[str, Any]:
         """With `include_usage`, every chunk but the last has a usage of null."""
-        frame = _frame(self.said, "chat.completion.chunk")
-        if self._option("include_usage"):
-            frame["usage"] = None
-        if self._option("include_obfuscation", default=True):
-            length = random.randint(1, PADDING)
-            frame["obfuscation"] = "".join(random.choices(string.ascii_letters, k=length))
-        return frame
+        if not self.frame:
+            self.frame = _frame(self.said, "chat.completion.chunk")
+            if self._option("include_usage"):
+                self.frame["usage"] = None
+        if not self._option("include_obfuscation", default=True):
+            return self.frame
+        at, length = random.getrandbits(12), 1 + random.getrandbits(4)
+        return {**self.frame, "obfuscation": LETTERS[at : at + length]}
 
     def _option(self, name: str, *, default: bool = False) -> bool:
         return bool((self.asked.get("stream_options") or {}).get(name, default))

@@ -22,7 +22,15 @@ def data_directory(path: Path) -> Path:
 
 def development_secret(directory: Path) -> str:
     """The secret that development tokens are signed with: made once, so that they stay good."""
-    path = directory / "jwt-secret"
+    return _made_once(directory / "jwt-secret")
+
+
+def development_key(directory: Path) -> str:
+    """What `LOREGATE_KEY` is while nobody sets it."""
+    return _made_once(directory / "key")
+
+
+def _made_once(path: Path) -> str:
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:

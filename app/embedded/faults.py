@@ -15,11 +15,12 @@ from app.embedded.behaviour import (
 from app.embedded.bodies import answer_of
 from app.embedded.inflation import inflating
 from app.embedded.request import ELSEWHERE, LOOP
+from app.embedded.rules import DEPRECATIONS
 from app.embedded.saying import usage
 
 WRONG = "invalid_request_error"
 CUT_OFF = "Could not finish the message because max_tokens or model output limit was reached."
-GONE = "The model `gpt-4-turbo` has been deprecated, learn more here: "
+GONE = f"The model `gpt-4-turbo` has been deprecated, learn more here: {DEPRECATIONS}"
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 FLAT = {"object": "error", "message": "Internal model error", "type": WRONG, "code": 1500}
 PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -88,7 +89,7 @@ ANSWERS: dict[str, Order] = {
     "wrong_schema": Behaviour(text='{"colour": "blue", "lamps": 7}'),
 }
 REFUSALS: dict[str, Order] = {
-    "model_retired": refusal(404, "model_not_found", GONE + "https://…", type=WRONG),
+    "model_retired": refusal(404, "model_not_found", GONE, type=WRONG),
     "could_not_finish_400": refusal(400, None, CUT_OFF, type=WRONG),
     "flat_error": Behaviour(status=400, body=FLAT),  # Mistral's form
     "numeric_code": refusal(429, 429, "Rate limit exceeded"),  # OpenRouter's and Gemini's
@@ -144,5 +145,4 @@ REUSE: dict[str, Order] = {
 TODAY: dict[str, Order] = {**REFUSALS, **WAITS, **THOUGHTS, **FORMS, **REUSE}
 
 # By name, so that a table can run over every one.
-FAULTS: dict[str, Order] = {**STATUSES, **CONNECTIONS, **TELLING, **ANSWERS}
-EVERY: dict[str, Order] = {**FAULTS, **TODAY}
+FAULTS: dict[str, Order] = {**STATUSES, **CONNECTIONS, **TELLING, **ANSWERS, **TODAY}

@@ -12,12 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from app.embedded.behaviour import GOOD, Behaviour, fresh, now
-from app.embedded.faults import EVERY
+from app.embedded.faults import FAULTS
 from app.embedded.provider import Provider
-from app.embedded.rules import Refusal, Rules, lenient
+from app.embedded.rules import Refusal, Rules
 
-# What it refuses besides its faults: `Rules`, as OpenAI does, or `lenient`, nothing at all.
-RULES = lenient
 SEED = 20
 GOOD_SHARE = 0.4
 PACE = 0.02  # s between tokens, about what a large model takes
@@ -33,7 +31,7 @@ class Mix:
 
     def __init__(self, seed: int = SEED) -> None:
         self._random = random.Random(seed)
-        self._faults = {name: fresh(order) for name, order in EVERY.items()}
+        self._faults = {name: fresh(order) for name, order in FAULTS.items()}
         self._pack: list[str] = []
 
     def draw(self) -> tuple[str, Behaviour]:
@@ -57,7 +55,7 @@ class FaultyProvider(Provider):
     """Says in the log which fault it served, and nothing of the request."""
 
     def __init__(self, seed: int = SEED, rules: Rules | None = None) -> None:
-        super().__init__(RULES() if rules is None else rules)
+        super().__init__(Rules() if rules is None else rules)
         self._mix = Mix(seed)
 
     def refused(self, asked: dict[str, Any], refusal: Refusal) -> None:

@@ -37,7 +37,7 @@ class Provider:
         self.listed = living()  # by `/models`: shutdown dates by id
         self.followed = 0  # requests that came by a redirection
         self._server: asyncio.Server | None = None
-        self._port = 0
+        self.port = 0
         self._open: set[asyncio.StreamWriter] = set()
         self._left = asyncio.Event()
         self._left.set()
@@ -61,7 +61,7 @@ class Provider:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     @property
     def connections(self) -> int:
@@ -80,7 +80,7 @@ class Provider:
             "127.0.0.1",
             port,
         )
-        self._port = self._server.sockets[0].getsockname()[1]
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Stop listening and end every connection, answered or not. May be called again."""

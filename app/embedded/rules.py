@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.embedded.catalogue import ANYTHING, NONE, OPENAI, Model
+from app.embedded.catalogue import NONE, OPENAI, Model
 from app.embedded.strictness import objection
 
 FIELDS = frozenset(
@@ -116,11 +116,6 @@ class Rules:
 
     def _model(self, name: Any) -> Model | None:
         return self.models.get(str(name), self.others)
-
-
-def lenient() -> Rules:
-    """Every name is a model's, which takes anything."""
-    return Rules({}, ANYTHING)
 
 
 Given = dict[str, Any]

@@ -36,6 +36,7 @@ class Outcome(StrEnum):
     CUT = "cut"  # it ended without a finish reason
     MALFORMED = "malformed"  # it was no chat completion
     EMPTY = "empty"
+    EXHAUSTED = "exhausted"  # thinking used its tokens up before the first word
     TRUNCATED = "truncated"  # max_tokens ended an answer that is of no use in part
     INVALID = "invalid"  # it does not fit the operation, also when asked again
     CANCELLED = "cancelled"  # the client's own wish
@@ -68,6 +69,9 @@ class Failed(Exception):
     try makes sense, where somebody said so. reason: the provider's word for a rejection. partial:
     whether text had come before it. again: whether the same model may be asked again, where the
     outcome alone does not say.
+
+    For the log alone, where they are known: the answer's HTTP status, the provider's code, kind as
+    the name of the error that a library gave, remedy as what a person must do.
     """
 
     def __init__(
@@ -79,10 +83,15 @@ class Failed(Exception):
         reason: str = "",
         partial: bool = False,
         again: bool | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        kind: str = "",
+        remedy: str = "",
     ) -> None:
         super().__init__(said)
         self.outcome, self.said, self.reason, self.partial = outcome, said, reason, partial
         self.retry_after, self._again = retry_after, again
+        self.status, self.code, self.kind, self.remedy = status, code, kind, remedy
 
     @property
     def again(self) -> bool:
@@ -91,10 +100,16 @@ class Failed(Exception):
             return self._again
         return self.outcome in RETRIED and not self.partial
 
+    def as_extra(self) -> dict[str, Any]:
+        """What a log line may say of it: nothing of a provider's or a user's text."""
+        facts = {"status": self.status, "provider_code": self.code, "kind": self.kind or None}
+        return {name: fact for name, fact in facts.items() if fact is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer. `cached` are part of the prompt's, `reasoning` of the completion's.
+    """Tokens of one answer. `cached` and `cache_write` (kept by the provider from now on) are part
+    of the prompt's, `reasoning` of the completion's.
 
     counted: whether the gateway counted them itself, because the provider did not say.
     """
@@ -102,6 +117,7 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached: int = 0
+    cache_write: int = 0
     reasoning: int = 0
     counted: bool = False
 
@@ -110,6 +126,7 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cached + other.cached,
+            self.cache_write + other.cache_write,
             self.reasoning + other.reasoning,
             self.counted or other.counted,
         )
@@ -124,6 +141,7 @@ class Usage:
             "completion_tokens": self.completion_tokens,
             "total_tokens": self.total,
             "cached_tokens": self.cached,
+            "cache_write_tokens": self.cache_write,
             "reasoning_tokens": self.reasoning,
             "source": "gateway" if self.counted else "provider",
         }
@@ -131,11 +149,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One piece of writing: the operation, its checked request, and the prompt made from them."""
+    """One piece of writing: the operation, its checked request, and the prompt made from them.
+
+    user: a pseudonym of who asks, for a provider to know abuse by; empty: nothing is said.
+    """
 
     operation: Operation[Any, Any]
     request: Request
     prompt: Prompt
+    user: str = ""
 
     @property
     def tokens(self) -> int:
@@ -155,13 +177,14 @@ class Finish(StrEnum):
 class Completion:
     """A writer's answer; whole, unless `finish` says otherwise.
 
-    seed: with it the same request gets the same text again; None where nothing promises that.
-    ignored: the caller's model settings that this writer could not use, by their names.
+    upstream_model: the model's name in the provider's own words. seed: the one that was used.
+    ignored: what the caller set and could not be used, by the names of the request's `model`.
     """
 
     text: str
     usage: Usage
     finish: Finish = Finish.STOP
+    upstream_model: str | None = None
     seed: int | None = None
     ignored: tuple[str, ...] = ()
 
@@ -189,6 +212,13 @@ class Writer(Protocol):
 
         Raises:
             Failed: saying how. Nothing else, but for cancellation.
+        """
+
+    async def probe(self, *, until: float) -> None:
+        """Find out with one tiny request whether the model answers; any end of an answer will do.
+
+        Raises:
+            Failed: as `write` does.
         """
 
     async def close(self) -> None: ...

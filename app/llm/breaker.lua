@@ -1,27 +1,26 @@
--- What happened to the models, told by one gateway and answered with what all of them know.
+-- What happened to the models behind breakers, told by one gateway and answered with what all of them know.
 --
--- KEYS       one a model: JSON of `failures` in a row, when the last `failed`, the `window` of
---            outcomes by slot; while open also when it `ends`, the `length` of the next opening's
---            half, and the `probe` with its `lease`. Times are milliseconds. A closed breaker is
---            kept too: a key that is missing says that the server lost it.
+-- KEYS       one a breaker: JSON of `failures` in a row, when the last `failed`, the `window` of
+--            outcomes by slot; while open also when the wait for a probe `ends`, its whole
+--            `length`, and the `probe` with its `lease`. Times are milliseconds. A closed breaker
+--            is kept too: a key that is missing says that the server lost it.
 -- ARGV[1]    the time, or nothing for the server's own
--- ARGV[2..8] failures, a slot's length, outcomes, an opening, the longest, the longest asked for,
---            a lease
--- ARGV[9..]  ten a model: the event (nothing, ok, failed, probe); the sender's probe; a probe whose
---            place it gives back; successes, and the age of the last; what the failure asked for;
---            and the sender's view: what is left of the opening (-1: closed), its length, failures
---            in a row, and 1 if the view was made without Redis
--- Reply: {the server's time in microseconds, then for each model
---         {failures, what is left of the opening (-1: closed), its length,
+-- ARGV[2..7] failures, a slot's length, outcomes, the wait for the first probe and for the next, a
+--            lease
+-- ARGV[8..]  ten a breaker: the event (nothing, ok, failed, lasting, probe); the sender's probe; a
+--            probe whose place it gives back; successes, and the age of the last; the shortest
+--            wait that a failure asked for; and the sender's view: what is left of the wait (-1:
+--            closed), its length, failures in a row, and 1 if the view was made without Redis
+-- Reply: {the server's time in microseconds, then for each breaker
+--         {failures, what is left of the wait (-1: closed), its length,
 --          what is left of another's lease, 1 if the probe is granted}}
 
-local SLOTS, KEEP = 10, 600000  -- ms; longer than any opening or lease, so that none is forgotten
+local SLOTS, KEEP = 10, 600000  -- ms; longer than any wait or lease, so that none is forgotten
 local clock = redis.call('TIME')
 local stamp = clock[1] * 1000000 + clock[2]
 local now = tonumber(ARGV[1]) or math.floor(stamp / 1000)
 local FAILURES, SLOT, OUTCOMES = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local OPENING, LONGEST = tonumber(ARGV[5]), tonumber(ARGV[6])
-local ASKED, LEASE = tonumber(ARGV[7]), tonumber(ARGV[8])
+local FIRST, NEXT, LEASE = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local slot = math.floor(now / SLOT)
 
 local function closed()
@@ -30,7 +29,8 @@ end
 
 local function open(breaker, length, asked)
     breaker.failures, breaker.window, breaker.probe, breaker.lease = 0, {}, nil, nil
-    breaker.length, breaker.ends = length, now + math.max(length, asked)
+    breaker.length = math.max(length, asked)
+    breaker.ends = now + breaker.length
 end
 
 local function count(breaker, ok, failed)
@@ -60,9 +60,9 @@ local function merge(breaker, known, left, length, failures, unsaid)
     return false
 end
 
--- A clock that was set back holds nobody off for longer than an opening or a lease may last.
+-- A clock that was set back holds nobody off for longer than the wait or a lease lasts.
 local function trim(breaker)
-    if breaker.ends then breaker.ends = math.min(breaker.ends, now + math.max(LONGEST, ASKED)) end
+    if breaker.ends then breaker.ends = math.min(breaker.ends, now + breaker.length) end
     if breaker.lease then breaker.lease = math.min(breaker.lease, now + LEASE) end
 end
 
@@ -73,15 +73,15 @@ local function happen(breaker, event, probe, asked)
         if event == 'ok' then
             count(breaker, 1, 0)
             breaker.failures = 0
-        elseif event == 'failed' then
+        elseif event == 'failed' or event == 'lasting' then
             count(breaker, 0, 1)
             breaker.failures, breaker.failed = breaker.failures + 1, now
-            if bad(breaker) then open(breaker, OPENING, asked) end
+            if event == 'lasting' or bad(breaker) then open(breaker, FIRST, asked) end
         end
     elseif probing and event == 'ok' then
         return closed()
-    elseif probing and event == 'failed' then
-        open(breaker, math.min(2 * breaker.length, LONGEST), asked)
+    elseif probing and (event == 'failed' or event == 'lasting') then
+        open(breaker, NEXT, asked)
     elseif event == 'probe' and breaker.ends <= now and not breaker.probe then
         breaker.probe, breaker.lease = probe, now + LEASE
     end
@@ -119,5 +119,5 @@ local function told(key, at)
 end
 
 local reply = { stamp }
-for at, key in ipairs(KEYS) do reply[at + 1] = told(key, 9 + (at - 1) * 10) end
+for at, key in ipairs(KEYS) do reply[at + 1] = told(key, 8 + (at - 1) * 10) end
 return reply

@@ -1,8 +1,13 @@
-"""Circuit breaker: a model that fails is left alone for a while, by all gateways together.
+"""Circuit breaker: a model that fails is left alone until a probe finds it well, by all gateways.
 
 It opens after three failures in a row, or when half of at least twenty outcomes in the last 30 s
-failed. It stays open for 15 s, or for as long as the provider asked; then one call over all
-gateways is the probe. Its success closes the breaker, its failure opens it for twice as long.
+failed; at once, and for five minutes, when the provider says what only a person can mend. While it
+is open nobody is let in. The first probe comes within 5 s, the next ones each within 8 s, none
+sooner than the provider asked: a request of the gateway's own, never a caller's (see `probing`),
+by one process of all. One that succeeds closes the breaker. Half open is one whose probe is due or
+under way.
+
+A breaker belongs to what fails together, such as an upstream model: several models may share one.
 
 Redis holds what all gateways know. A failure is told at once, successes by a task that also hears
 the others, so a healthy model costs no round trip in a request's way. Times go to and fro as
@@ -17,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -38,6 +44,8 @@ MOMENT = 1.0  # s; waiting for less is not worth telling
 BREAKER = Script(resources.files("app.llm").joinpath("breaker.lua").read_text())
 
 Clock = Callable[[], float]
+# Its own: hypothesis takes the module's one for the test's.
+_random = random.Random()
 log = logging.getLogger(__name__)
 
 
@@ -49,21 +57,30 @@ class BreakerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Times in seconds. `lease` is longer than any call: a prober that died is followed after it.
+    """Times in seconds. `lease` is longer than any probe: a prober that died is followed after it.
 
-    `asked` is the longest wait that a provider's answer may ask for.
+    `first` and `next` are the waits for a probe, and `jitter` the share by which each may be
+    shorter. `asked` is the longest wait that a provider's answer may ask for, `lasting` the wait
+    where a person must mend something.
     """
 
     failures: int = 3
     window: float = 30.0
     outcomes: int = 20
-    opening: float = 15.0
-    longest: float = 30.0
+    first: float = 5.0
+    next: float = 8.0
+    jitter: float = 0.2
     asked: float = 60.0
-    lease: float = 75.0
+    lasting: float = 300.0
+    lease: float = 20.0
+
+    def waits(self) -> tuple[float, float]:
+        """For the first probe and for the next, drawn anew each time."""
+        share = 1 - self.jitter * _random.random()
+        return self.first * share, self.next * share
 
     def as_args(self) -> tuple[int, ...]:
-        times = (self.opening, self.longest, self.asked, self.lease)
+        times = (*self.waits(), self.lease)
         return (self.failures, _ms(self.window / SLOTS), self.outcomes, *map(_ms, times))
 
 
@@ -71,7 +88,7 @@ RULES = Rules()
 
 
 class Ticket:
-    """A call that was let in. One of the three is told of it, once; what comes after is ignored.
+    """A call or probe that was let in. One of the three is told of it, once, and nothing after.
 
     None of them raises (but for the caller's cancellation), or waits longer than for Redis.
     """
@@ -86,10 +103,17 @@ class Ticket:
         if self._first():
             await self._breaker.settle(self, failed=False)
 
-    async def failed(self, retry_after: float | None = None) -> None:
-        """`retry_after`: seconds for which the provider asked to be left alone."""
-        if self._first():
-            await self._breaker.settle(self, failed=True, retry_after=retry_after)
+    async def failed(self, retry_after: float | None = None, *, lasting: bool = False) -> bool:
+        """Whether the breaker has opened, and this is the first of the process to say so.
+
+        `retry_after`: seconds for which the provider asked to be left alone. `lasting`: no waiting
+        helps, a person must mend it.
+        """
+        if not self._first():
+            return False
+        return await self._breaker.settle(
+            self, failed=True, retry_after=retry_after, lasting=lasting
+        )
 
     async def released(self) -> None:
         """The call says nothing about the model; never waits, so a cancelled task may tell it."""
@@ -102,17 +126,19 @@ class Ticket:
 
 
 class Breaker:
-    """One model's, as this process knows it."""
+    """One of them, as this process knows it."""
 
     def __init__(self, name: str, rules: Rules, now: Clock, breakers: Breakers) -> None:
         self.name = name
         self._rules, self._now, self._breakers = rules, now, breakers
         self._failures = 0  # in a row
-        self._ends: float | None = None  # of the opening; a probe may follow. None: closed
-        self._length = rules.opening
+        self._ends: float | None = None  # when a probe may follow. None: closed
+        self._length = rules.first  # of the whole wait for it
         self._probe: Ticket | None = None
         self._mine = self._theirs = 0.0  # when the lease of the own, of another's probe ends
         self._round = 0  # how often it opened and closed: a call of an earlier round has no say
+        self._announced = 0  # the last round whose opening a ticket was told of
+        self._opening: asyncio.Future[None] | None = None
         self._window = Window(rules.window, rules.outcomes)
         self._post = Post()
 
@@ -123,8 +149,17 @@ class Breaker:
         return BreakerState.OPEN if self._now() < self._ends else BreakerState.HALF_OPEN
 
     @property
+    def opening(self) -> asyncio.Future[None]:
+        """The next opening; done while the breaker is open or half open. Not to be cancelled."""
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_future()
+            if self._ends is not None:
+                self._opening.set_result(None)
+        return self._opening
+
+    @property
     def retry_after(self) -> float:
-        """Seconds until a call may be let in, as far as is known; 0 when one may now."""
+        """Seconds until it is probed, or a probe under way has ended; 0 when one is due."""
         if self._ends is None:
             return 0.0
         now = self._now()
@@ -132,26 +167,25 @@ class Breaker:
             return self._ends - now
         return min(PROBING, max(0.0, self._mine - now, self._theirs - now))
 
-    async def admit(self) -> Ticket:
+    def admit(self) -> Ticket:
         """Let one call in.
 
         Raises:
             Failed: OPEN; nothing may be called before `retry_after`.
         """
-        if self._ends is not None and self.retry_after <= 0:
-            probing = await self._probing()
-            if probing is not None:
-                return probing
-        if self._ends is None:  # perhaps since another's probe was heard of just now
-            return Ticket(self, self._round)
-        raise self.refusal()
+        if self._ends is not None:
+            raise self.refusal()
+        return Ticket(self, self._round)
 
     def refusal(self) -> Failed:
         said = "has failed too often and is left alone for a while"
         return Failed(Outcome.OPEN, said, retry_after=max(MOMENT, self.retry_after))
 
-    async def _probing(self) -> Ticket | None:
-        # The place is taken here before Redis is asked, so that no other call of ours asks too.
+    async def probe(self) -> Ticket | None:
+        """Let the one probe in; None when it is not time, or another gateway has it."""
+        if self._ends is None or self.retry_after > 0:
+            return None
+        # The place is taken here before Redis is asked, so that nobody else of ours asks too.
         ticket = self._probe = Ticket(self, self._round, secrets.token_hex(8))
         self._mine = self._now() + self._rules.lease
         try:
@@ -172,26 +206,39 @@ class Breaker:
             self._post.returned = ticket.probe
             self._breakers.hurry()
 
-    async def settle(self, ticket: Ticket, failed: bool, retry_after: float | None = None) -> None:
+    async def settle(
+        self,
+        ticket: Ticket,
+        failed: bool,
+        retry_after: float | None = None,
+        lasting: bool = False,
+    ) -> bool:
         """Count what became of a call, unless the breaker has opened or closed since it began."""
         if ticket is not self._probe and (self._ends is not None or ticket.round != self._round):
-            return
+            return False
         self._window.count(self._now(), failed=failed)
         if not failed and self._failures == 0 and self._ends is None:
             self._post.succeeded(self._now())
         else:
-            # `retry_after` is another's word: what is no number from 0 to the longest is not taken.
-            asked = min(self._rules.asked, max(0.0, retry_after or 0.0))
-            await self._tell(ticket, failed, asked)
+            event = ("lasting" if lasting else "failed") if failed else "ok"
+            await self._tell(ticket, event, self._asked(retry_after, lasting))
         self._breakers.hurry()
+        news, self._announced = self._announced != self._round, self._round
+        return news and self._ends is not None
 
-    async def _tell(self, ticket: Ticket, failed: bool, asked: float) -> None:
+    def _asked(self, retry_after: float | None, lasting: bool) -> float:
+        if lasting:
+            return self._rules.lasting
+        # It is another's word: what is no number from 0 to the longest is not taken.
+        return min(self._rules.asked, max(0.0, retry_after or 0.0))
+
+    async def _tell(self, ticket: Ticket, event: str, asked: float) -> None:
         heard = None
         try:
-            heard = await self._breakers.tell([self], "failed" if failed else "ok", asked)
+            heard = await self._breakers.tell([self], event, asked)
         finally:
             if heard is None:  # Redis is away, or the caller was cancelled while it waited
-                self._decide(ticket, failed, asked)
+                self._decide(ticket, event, asked)
             self._settled(ticket)
 
     def _settled(self, ticket: Ticket) -> None:
@@ -199,38 +246,42 @@ class Breaker:
             self._probe, self._mine = None, 0.0
 
     # -- the rules, as breaker.lua has them, on what this process saw
-    def _decide(self, ticket: Ticket, failed: bool, asked: float) -> None:
+    def _decide(self, ticket: Ticket, event: str, asked: float) -> None:
         self._post.changed()
-        rules = self._rules
-        if ticket is self._probe and not failed:
+        first, following = self._rules.waits()
+        if ticket is self._probe and event == "ok":
             self._close()
         elif ticket is self._probe:
-            length = min(2 * self._length, rules.longest)
-            self._open(length, max(length, asked))
+            self._open(max(following, asked))
         elif self._ends is None:
-            self._failures = self._failures + 1 if failed else 0
-            bad = failed and self._window.bad(self._now())
-            if bad or self._failures >= rules.failures:
-                self._open(rules.opening, max(rules.opening, asked))
+            self._failures = 0 if event == "ok" else self._failures + 1
+            if event == "lasting" or (event == "failed" and self._bad()):
+                self._open(max(first, asked))
 
-    def _open(self, length: float, left: float) -> None:
-        """For `left` seconds from now; the next opening is twice as long as `length`."""
+    def _bad(self) -> bool:
+        return self._failures >= self._rules.failures or self._window.bad(self._now())
+
+    def _open(self, length: float, left: float | None = None) -> None:
+        """The next probe comes in `length` seconds; `left` of them are left, or all."""
         changed = self._ends is None
-        self._length, self._ends = length, self._now() + left
+        self._length, self._ends = length, self._now() + (length if left is None else left)
         if changed:
+            if self._opening is not None:
+                self._opening.set_result(None)
             self._turn(logging.WARNING, BreakerState.OPEN)
 
     def _close(self) -> None:
         changed, self._ends = self._ends is not None, None
         if changed:
             self._probe, self._mine, self._theirs = None, 0.0, 0.0
+            self._opening = None
             self._turn(logging.INFO, BreakerState.CLOSED)
 
     def _turn(self, level: int, state: BreakerState) -> None:
         self._round, self._failures = self._round + 1, 0
         self._window.clear()
-        told = {"model": self.name, "state": state.value}
-        log.log(level, "the circuit breaker of a model has changed", extra=told)
+        told = {"breaker": self.name, "state": state.value}
+        log.log(level, "a circuit breaker has changed", extra=told)
 
     # -- the words with Redis
     @property
@@ -239,7 +290,7 @@ class Breaker:
         return bool(self._failures or self._ends is not None or self._post.full)
 
     def say(self, event: str, asked: float) -> tuple[Mark, list[Any]]:
-        """One model's part of breaker.lua's arguments, and what tells whether its reply is news."""
+        """Its part of breaker.lua's arguments, and what tells whether its reply is news."""
         now, post = self._now(), self._post
         left = -1 if self._ends is None else _ms(max(0.0, self._ends - now))
         row = [
@@ -263,7 +314,7 @@ class Breaker:
 
 
 class Breakers:
-    """All models' breakers; from `start()` to `stop()` they hear what other gateways saw."""
+    """All breakers; from `start()` to `stop()` they hear what other gateways saw."""
 
     def __init__(
         self,
@@ -273,9 +324,12 @@ class Breakers:
         now: Clock | None = None,
         rules: Rules = RULES,
     ) -> None:
-        """`now` sets the time, here and in Redis; without it each side has a clock of its own."""
+        """`names` are what the breakers belong to: one each, however often a name is given.
+
+        `now` sets the time, here and in Redis; without it each side has a clock of its own.
+        """
         self._redis, self._now = redis, now
-        self._args = rules.as_args()
+        self._rules = rules
         self._breakers = {n: Breaker(n, rules, now or time.monotonic, self) for n in names}
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -309,7 +363,7 @@ class Breakers:
         self._news.set()
 
     async def sync(self) -> None:
-        """Tell and hear about all models, in one round trip. Redis away: nothing happens."""
+        """Tell and hear about all of them, in one round trip. Redis away: nothing happens."""
         await self.tell(list(self._breakers.values()))
 
     async def tell(
@@ -322,7 +376,7 @@ class Breakers:
         # One slot for all, so that one script serves them in a cluster too.
         keys = [f"loregate:{{breaker}}:{b.name}" for b in breakers]
         at = "" if self._now is None else _ms(self._now())
-        args = [at, *self._args, *(x for _, row in said for x in row)]
+        args = [at, *self._rules.as_args(), *(x for _, row in said for x in row)]
         try:
             stamp, *replies = await self._redis.run(BREAKER, keys, args)
         except DependencyUnavailable:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from app.llm.base import Failed, Outcome
+from app.llm.breaker import Breaker
 
 MARGIN = 1.0  # s that must be left for the call itself, or it is not worth a place
 WEIGHT = 1 / 8  # of the newest call in the moving average (RFC 6298 smooths round trips so)
@@ -27,7 +28,7 @@ class Bulkhead:
         self.concurrency, self.queue = concurrency, queue
         self.running = 0
         self._clock = clock
-        self._waiters: deque[asyncio.Future[bool]] = deque()
+        self._waiters: deque[asyncio.Future[None]] = deque()
         self._held: float | None = None  # s for which a call holds its place, on average
 
     @property
@@ -41,53 +42,48 @@ class Bulkhead:
             return 0.0
         return (len(self._waiters) + 1) * (self._held or 0.0) / self.concurrency
 
-    def slot(self, until: float) -> Slot:
+    def slot(self, until: float, breaker: Breaker | None = None) -> Slot:
         """`async with bulkhead.slot(until):` holds a place; `until` ends the call, by the clock.
 
         Raises:
             Failed: BUSY; the queue is full, or there would not be a second left for the call.
+                OPEN; the breaker opened while it waited.
         """
-        return Slot(self, until)
+        return Slot(self, until, breaker)
 
     def now(self) -> float:
         if self._clock is None:
             self._clock = asyncio.get_running_loop().time
         return self._clock()
 
-    async def queued(self, until: float) -> None:
+    async def queued(self, until: float, breaker: Breaker | None) -> None:
         """Wait for a place, and have it."""
         room = until - self.now() - MARGIN
         if len(self._waiters) >= self.queue or self.wait > room:
             raise self._busy()
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[bool] = loop.create_future()
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ends = {waiter} if breaker is None else {waiter, breaker.opening}
         self._waiters.append(waiter)
-        timer = loop.call_later(room, self._run_out, waiter)
         try:
-            granted = await waiter
+            await asyncio.wait(ends, timeout=room, return_when=asyncio.FIRST_COMPLETED)
         except BaseException:  # cancelled
             self._leave(waiter)
             raise
-        finally:
-            timer.cancel()
-        if not granted:
-            raise self._busy()
+        if not waiter.done():
+            self._waiters.remove(waiter)
+            opened = breaker is not None and breaker.opening.done()
+            raise breaker.refusal() if breaker is not None and opened else self._busy()
 
     def _busy(self) -> Failed:
         said = "has as many calls running and waiting as it may have"
         return Failed(Outcome.BUSY, said, retry_after=max(1.0, self.wait))
 
-    def _run_out(self, waiter: asyncio.Future[bool]) -> None:
-        if not waiter.done():
-            self._waiters.remove(waiter)
-            waiter.set_result(False)
-
-    def _leave(self, waiter: asyncio.Future[bool]) -> None:
+    def _leave(self, waiter: asyncio.Future[None]) -> None:
         """A waiter was cancelled; the place may have been given to it in the same turn."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
-        elif not waiter.cancelled() and waiter.result():
+        if waiter.done():
             self._pass_on()
+        else:
+            self._waiters.remove(waiter)
 
     def left(self, held: float) -> None:
         """A call ended after `held` seconds: the next one has its place."""
@@ -96,28 +92,26 @@ class Bulkhead:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():  # cancelled in this very turn, and not yet gone
-                waiter.set_result(True)
-                return
-        self.running -= 1
+        if self._waiters:
+            self._waiters.popleft().set_result(None)
+        else:
+            self.running -= 1
 
 
 class Slot:
     """One call's place."""
 
-    __slots__ = ("_began", "_bulkhead", "_until")
+    __slots__ = ("_began", "_breaker", "_bulkhead", "_until")
 
-    def __init__(self, bulkhead: Bulkhead, until: float) -> None:
-        self._bulkhead, self._until = bulkhead, until
+    def __init__(self, bulkhead: Bulkhead, until: float, breaker: Breaker | None) -> None:
+        self._bulkhead, self._until, self._breaker = bulkhead, until, breaker
 
     async def __aenter__(self) -> None:
         bulkhead = self._bulkhead
         if bulkhead.running < bulkhead.concurrency:
             bulkhead.running += 1
         else:
-            await bulkhead.queued(self._until)
+            await bulkhead.queued(self._until, self._breaker)
         self._began = bulkhead.now()
 
     async def __aexit__(

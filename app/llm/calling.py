@@ -1,15 +1,19 @@
 """Calling: one call to a model, under one policy: its retries, its breaker, its bulkhead.
 
 All attempts share one time. Only what broke before any answer came is tried again, at most
-twice, after a growing and jittered wait or the one that the provider asked for; where that wait
-does not fit what is left of the time, the call has failed at once, and the next model's turn
-comes. What is called is decided anew for each attempt: an open breaker ends the retries too.
+twice, after a growing and jittered wait or the longer one that the provider asked for. Where that
+wait does not fit what is left of the time, or is above a second while a model behind is ready, the
+call has failed at once, and the next model's turn comes. What is called is decided anew for each
+attempt: a breaker that opens ends the waits for a retry and for a place too.
+
+Each attempt that failed is one line of the log, by `Calling.note` alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -39,13 +43,16 @@ from app.operations import DraftRejected
 RETRIES = 2
 BACKOFF = 0.25  # s before the first retry; doubled for the next, and as much again of jitter
 MOST_BACKOFF = 4.0  # s
+PATIENCE = 1.0  # s; no longer wait is waited for while another model is ready
+QUIET = UNCALLED | {Outcome.CANCELLED}  # at a busy time there are thousands, and none is a fault
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """timeout: seconds for a call, all of its attempts and waits included."""
+    """backoff: seconds; see `BACKOFF`. How long a call may take is its model's."""
 
-    timeout: float = 60.0
     retries: int = RETRIES
     backoff: float = BACKOFF
 
@@ -95,6 +102,7 @@ class Calling:
     listener: Listener | None = None
     watcher: Watcher | None = None
     called: dict[str, int] = field(default_factory=dict)  # the models that were, by name
+    request_id: str = ""
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -102,27 +110,33 @@ class Calling:
         """How often a model was really called."""
         return sum(a.outcome not in UNCALLED for a in self.attempts)
 
-    async def draft(self, model: Model, work: Work) -> tuple[Any, Completion]:
+    async def draft(
+        self, model: Model, work: Work, behind: Sequence[Model] = ()
+    ) -> tuple[Any, Completion]:
         """A checked draft; the model is asked once more, with the errors, when it is wrong.
+
+        `behind` are those whose turn comes when it fails.
 
         Raises:
             Failed: saying how the last attempt ended.
         """
-        until = asyncio.get_running_loop().time() + self.policy.timeout
+        until = asyncio.get_running_loop().time() + model.timeout
         try:
-            return await self._call(model, work, until)
+            return await self._call(model, work, until, behind)
         except Wrong as wrong:
             first = wrong.completion
             prompt = work.prompt.repaired(first.text, wrong.problems)
-        draft, second = await self._call(model, replace(work, prompt=prompt), until)
+        draft, second = await self._call(model, replace(work, prompt=prompt), until, behind)
         return draft, replace(second, usage=first.usage + second.usage)
 
-    async def _call(self, model: Model, work: Work, until: float) -> tuple[Any, Completion]:
+    async def _call(
+        self, model: Model, work: Work, until: float, behind: Sequence[Model]
+    ) -> tuple[Any, Completion]:
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: _again(error, model)),
+            retry=retry_if_exception(lambda error: _again(error, model, behind)),
             stop=stop_after_attempt(1 + self.policy.retries) | _Past(until),
             wait=_wait(self.policy.backoff),
-            sleep=asyncio.sleep,
+            sleep=_pause(model),
             reraise=True,
         )
         found: tuple[Any, Completion] = await retrying(self._attempt, model, work, until)
@@ -132,40 +146,48 @@ class Calling:
         if self.attempts and self.listener is not None:
             self.listener.forget(self.attempts[-1].outcome.value)
         loop = asyncio.get_running_loop()
-        began, outcome = loop.time(), Outcome.CANCELLED
+        began = loop.time()
+        ended: Failed | None = Failed(Outcome.CANCELLED, "was cancelled")
         try:
             completion = await self._written(model, work, until)
             draft = _checked(work, completion)
-            outcome = Outcome.OK
         except Failed as failure:
-            outcome = failure.outcome
+            ended = failure
             raise
+        else:
+            ended = None
         finally:
-            self.note(model, outcome, loop.time() - began)
+            self.note(model, ended, loop.time() - began)
         return draft, completion
 
-    def note(self, model: Model, outcome: Outcome, seconds: float = 0.0) -> None:
-        """Remember what became of an attempt."""
+    def note(self, model: Model, failure: Failed | None, seconds: float = 0.0) -> None:
+        """Remember what became of an attempt, and log it unless it went well."""
+        outcome = Outcome.OK if failure is None else failure.outcome
         ms = 0 if outcome in UNCALLED else round(seconds * 1000)
-        self.attempts.append(Attempt(model.name, outcome, ms))
+        attempt = Attempt(model.name, outcome, ms)
+        self.attempts.append(attempt)
         if self.watcher is not None:
             self.watcher.attempt(model.name, outcome.value, seconds)
+        if failure is not None:
+            level = logging.DEBUG if outcome in QUIET else logging.WARNING
+            facts = {**attempt.as_dict(), "request_id": self.request_id, **failure.as_extra()}
+            log.log(level, "an attempt on a model failed", extra=facts)
 
     async def _written(self, model: Model, work: Work, until: float) -> Completion:
         if model.writer is None:
             raise Failed(Outcome.UNCONFIGURED, "is not configured here")
-        if model.breaker is not None and model.breaker_state is BreakerState.OPEN:
+        if model.breaker is not None and model.breaker_state is not BreakerState.CLOSED:
             raise model.breaker.refusal()  # without a place in the queue first
-        async with model.bulkhead.slot(until):
+        async with model.bulkhead.slot(until, model.breaker):
             if model.breaker is None:
                 self.called.setdefault(model.name, 0)
                 return await model.writer.write(work, until=until, listener=self.listener)
-            ticket = await model.breaker.admit()
+            ticket = model.breaker.admit()
             self.called.setdefault(model.name, 0)
             try:
                 completion = await model.writer.write(work, until=until, listener=self.listener)
             except Failed as failure:
-                await _tell(ticket, failure)
+                await settle(model, ticket, failure)
                 raise
             except BaseException:  # the caller's own doing, and no word about the model
                 await ticket.released()
@@ -174,11 +196,17 @@ class Calling:
             return completion
 
 
-async def _tell(ticket: Ticket, failure: Failed) -> None:
-    if failure.outcome in BROKEN:
-        await ticket.failed(failure.retry_after)
-    else:
+async def settle(model: Model, ticket: Ticket, failure: Failed) -> None:
+    """Tell the breaker how a call or a probe failed, and the operator what only they can mend."""
+    if failure.outcome not in BROKEN:
         await ticket.succeeded()  # it answered, if only to refuse this request
+        return
+    lasting = failure.outcome is Outcome.FORBIDDEN
+    opened = await ticket.failed(failure.retry_after, lasting=lasting)
+    if lasting and (opened or ticket.probe):
+        said = {"model": model.name, "upstream": model.upstream, "remedy": failure.remedy}
+        extra = {**said, **failure.as_extra()}
+        log.warning("a model is left alone until somebody mends it", extra=extra)
 
 
 def _checked(work: Work, completion: Completion) -> Any:
@@ -192,9 +220,20 @@ def _checked(work: Work, completion: Completion) -> Any:
         raise Wrong(completion, error.problems) from None
 
 
-def _again(error: BaseException, model: Model) -> bool:
-    closed = model.breaker_state is BreakerState.CLOSED
-    return isinstance(error, Failed) and error.again and closed
+def _again(error: BaseException, model: Model, behind: Sequence[Model]) -> bool:
+    """Whether the model is asked again, rather than somebody behind it."""
+    if not isinstance(error, Failed) or not error.again:
+        return False
+    if model.breaker_state is not BreakerState.CLOSED:
+        return False
+    return (error.retry_after or 0.0) <= PATIENCE or not any(_ready(m, model) for m in behind)
+
+
+def _ready(other: Model, model: Model) -> bool:
+    """Whether it may well answer where the model does not; the storyteller is no such model."""
+    if other.writer is None or other.breaker is None or other.breaker is model.breaker:
+        return False
+    return other.breaker_state is BreakerState.CLOSED
 
 
 def _wait(backoff: float) -> Callable[[RetryCallState], float]:
@@ -203,9 +242,21 @@ def _wait(backoff: float) -> Callable[[RetryCallState], float]:
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, Failed) else None
-        return growing(state) if asked is None else asked
+        return max(growing(state), asked or 0.0)
 
     return wait
+
+
+def _pause(model: Model) -> Callable[[float], Awaitable[None]]:
+    """A sleep that ends when the model's breaker opens."""
+
+    async def pause(seconds: float) -> None:
+        if model.breaker is None:
+            await asyncio.sleep(seconds)
+        else:
+            await asyncio.wait({model.breaker.opening}, timeout=seconds)
+
+    return pause
 
 
 class _Past(stop_base):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +15,20 @@ from app.errors import (
     ModelUnavailable,
     RateLimited,
 )
-from app.llm.base import BROKEN, UNCALLED, Failed, Finish, Listener, Outcome, Usage, Work
+from app.llm.base import (
+    BROKEN,
+    UNCALLED,
+    Completion,
+    Failed,
+    Finish,
+    Listener,
+    Outcome,
+    Usage,
+    Work,
+)
+from app.llm.breaker import BreakerState
 from app.llm.calling import Attempt, Calling, Policy, Watcher
 from app.llm.model import STORYTELLER, Model
-from app.llm.tokens import cost
 from app.operations import ModelChoice, Operation
 from app.operations.fields import Request
 
@@ -30,7 +40,6 @@ CONFIGURATION = 60.0  # s, where a person must mend something first
 
 LATE = frozenset({Outcome.SILENT, Outcome.STALLED, Outcome.TIMEOUT})
 AWAY = UNCALLED | {Outcome.UNREACHABLE, Outcome.OVERLOADED, Outcome.FAILED, Outcome.FORBIDDEN}
-MISCONFIGURED = frozenset({Outcome.UNCONFIGURED, Outcome.FORBIDDEN})
 
 Charge = Callable[[Model], Awaitable[None]]
 
@@ -45,12 +54,12 @@ class Drafted:
     degraded: bool
     finish: Finish
     attempts: tuple[Attempt, ...]
+    completion: Completion
 
     @property
     def cost(self) -> float | None:
         """US dollars for the answer's own tokens; None when a price is not known."""
-        model = self.model
-        return cost(self.usage, model.input_price, model.output_price, model.cached_price)
+        return self.model.prices.cost(self.usage)
 
 
 class Models:
@@ -61,17 +70,23 @@ class Models:
         models: Sequence[Model],
         chain: Sequence[str],
         *,
+        needed: Collection[str] = (),
         policy: Policy | None = None,
         watcher: Watcher | None = None,
     ) -> None:
+        """needed: the models whose end is the gateway's trouble; nobody may use the others."""
         self._models: Mapping[str, Model] = {m.name: m for m in models}
         self._chain = tuple(name for name in chain if name in self._models)
-        named = (DEFAULT, *(n for n in chain if n != STORYTELLER), models[0].name)
+        first = DEFAULT if DEFAULT in self._chain else ""  # an operator's own chain has its own
+        named = (first, *(n for n in chain if n != STORYTELLER), DEFAULT, models[0].name)
         self._default = next(self._models[n] for n in named if n in self._models)
-        self._policy, self._watcher = policy or Policy(), watcher
+        self._needed, self._policy, self._watcher = needed, policy or Policy(), watcher
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
+
+    def __getitem__(self, name: str) -> Model:
+        return self._models[name]
 
     @property
     def chain(self) -> tuple[str, ...]:
@@ -123,12 +138,16 @@ class Models:
         """Who is really called first: the first that has a key here, or nobody but the asked."""
         return next((m for m in links if m.writer is not None), links[0])
 
-    def _larger(self, model: Model, behind: Sequence[Model]) -> list[Model]:
-        """Who may take a prompt that was too long for the model; the smallest of them first."""
-        size = model.context_size or 0
+    def _larger(self, size: int, behind: Sequence[Model]) -> list[Model]:
+        """Who may take a prompt that is too long for `size` tokens.
+
+        The smallest that is known to be larger comes first, and behind those the models whose
+        size nobody knows.
+        """
         named = {m.name: m for m in behind} | {n: self._models[n] for n in self._chain}
-        found = [m for m in named.values() if m.writer is not None and (m.context_size or 0) > size]
-        found.sort(key=lambda m: m.context_size or 0)
+        others = [m for m in named.values() if m.writer is not None and m.name != STORYTELLER]
+        found = [m for m in others if m.context_size is None or m.context_size > size]
+        found.sort(key=lambda m: (m.context_size is None, m.context_size or 0))
         return [*found, *(m for m in behind if m.name == STORYTELLER)]
 
     async def draft(
@@ -140,38 +159,40 @@ class Models:
         degrade: bool = True,
         listener: Listener | None = None,
         called: dict[str, int] | None = None,
+        request_id: str = "",
     ) -> Drafted:
         """A checked draft from the first link that gives one.
 
         `charge` spends the limit of a later link's model and raises `RateLimited` when it is
         full; the first one's was spent when the request was admitted. `called` gets the name of
-        each model that was really called.
+        each model that was really called. `request_id` is the log's.
 
         Raises:
             ContentRejected, ModelError, ModelTimeout, ModelUnavailable: what became of the first;
                 always the last of them where a simpler answer was at hand and is not wanted.
         """
         called = {} if called is None else called
-        calling = Calling(self._policy, listener, self._watcher, called)
+        calling = Calling(self._policy, listener, self._watcher, called, request_id)
         failures: list[tuple[Model, Failed]] = []
-        first, left = self.first(links), list(links)
+        first, left, size = self.first(links), list(links), 0
         while left:
             model = left.pop(0)
             try:
                 if model is not first and model.writer is not None:
                     await charge(model)
-                draft, completion = await calling.draft(model, _fitting(work, model))
+                draft, completion = await calling.draft(model, _fitting(work, model), left)
             except RateLimited as full:
-                calling.note(model, Outcome.LIMITED)
                 late = Failed(Outcome.LIMITED, "has no room left", retry_after=full.retry_after)
+                calling.note(model, late)
                 failures.append((model, late))
             except Failed as failure:
                 if failure.outcome is Outcome.REJECTED:
-                    raise ContentRejected(model.name, failure.reason) from None
+                    raise _rejection(model, failure, calling) from None
                 failures.append((model, failure))
                 if failure.outcome is Outcome.TOO_LONG and degrade:
                     tried = {a.model for a in calling.attempts}
-                    left = [m for m in self._larger(model, left) if m.name not in tried]
+                    size = max(size, model.context_size or 0)
+                    left = [m for m in self._larger(size, left) if m.name not in tried]
             else:
                 found = Drafted(
                     draft,
@@ -180,6 +201,7 @@ class Models:
                     degraded=model is not links[0],
                     finish=completion.finish,
                     attempts=tuple(calling.attempts),
+                    completion=completion,
                 )
                 self._count(found)
                 return found
@@ -200,11 +222,16 @@ class Models:
     # -- how they are
     @property
     def state(self) -> str:
-        """The worst of the configured models, unless another of them still answers."""
-        states = {m.state for m in self if m.writer is not None and m.name != STORYTELLER}
-        if not states or states == {"healthy"}:
-            return "healthy"
-        return "unhealthy" if states == {"unhealthy"} else "degraded"
+        """The worst of the models that somebody counts on, unless another of them still answers.
+
+        One that only a caller may name can make it no worse than degraded.
+        """
+        asked = [m for m in self if m.writer is not None and m.name != STORYTELLER]
+        states = {m.state for m in asked if not self._needed or m.name in self._needed}
+        if states == {"unhealthy"}:
+            return "unhealthy"
+        spare = {m.breaker_state for m in asked} - {BreakerState.CLOSED}
+        return "degraded" if spare or states - {"healthy"} else "healthy"
 
     async def close(self) -> None:
         for model in self:
@@ -221,6 +248,12 @@ def _fitting(work: Work, model: Model) -> Work:
     return replace(work, prompt=replace(work.prompt, choice=choice))
 
 
+def _rejection(model: Model, failure: Failed, calling: Calling) -> ContentRejected:
+    found = ContentRejected(model.name, failure.reason)
+    found.details["tried"] = [a.as_dict() for a in calling.attempts]
+    return found
+
+
 def _refusal(
     failures: Sequence[tuple[Model, Failed]], calling: Calling, *, strict: bool
 ) -> GatewayError:
@@ -230,18 +263,20 @@ def _refusal(
     said = f"{model.name} {failure.said}"
     found: GatewayError
     if strict and failure.outcome in BROKEN:
-        found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(failure))
+        found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(model, failure))
     elif failure.outcome in LATE:
         found = ModelTimeout(said, model.name, **told)
     elif failure.outcome in AWAY:
-        found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(failure))
+        found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(model, failure))
     else:
         found = ModelError(said, model.name, **told)
     found.details["tried"] = [a.as_dict() for a in calling.attempts]
     return found
 
 
-def _retry_after(failure: Failed) -> float:
-    if failure.retry_after is not None:
-        return failure.retry_after
-    return CONFIGURATION if failure.outcome in MISCONFIGURED else SOON
+def _retry_after(model: Model, failure: Failed) -> float:
+    """Seconds; at least until the next probe, as before it nobody is let in."""
+    known = failure.retry_after
+    if known is None:
+        known = CONFIGURATION if failure.outcome is Outcome.UNCONFIGURED else SOON
+    return known if model.breaker is None else max(known, model.breaker.retry_after)

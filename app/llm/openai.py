@@ -8,9 +8,11 @@ gateway's to make. Every answer is streamed, so that a silent model is known lon
 from __future__ import annotations
 
 import asyncio
-import logging
+import math
 import re
 import time
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -22,19 +24,25 @@ import orjson
 from app.llm.base import Completion, Failed, Listener, Outcome, Work
 from app.llm.body import GATHER, SLICE, Body, Pace
 from app.llm.connections import MalformedAnswer
+from app.llm.profiles import Profile
+from app.llm.providers import Account
+from app.llm.refusals import Refusals
+from app.llm.request import body, ignored, refused
 from app.llm.sse import (
+    BROKE_OFF,
     NO_COMPLETION,
     REJECTED,
     TOO_LONG,
     Answer,
     Events,
     EventTooLong,
+    exhausted,
     rejected,
     told,
 )
-from app.llm.transport import CONNECT_TIMEOUT, http_client
+from app.llm.transport import http_client
 from app.llm.watchdog import Watchdog
-from app.operations import Prompt
+from app.operations import ModelChoice, Prompt
 
 TIMEOUT = httpx2.Timeout(None)  # connecting is the transport's to time, the rest the watchdog's
 # Uncompressed: a proxy that compresses an event stream holds its pieces back.
@@ -44,96 +52,155 @@ AFTER_FINISH = 2.0  # s in which the usage may follow the finish reason
 UNREAD = 0.05  # s to read what was gathered, however busy the loop was
 DRAIN = 0.1  # s in which a stream may end after its last event, and its connection be used again
 MAX_BODY = 8_000_000  # bytes of an answer that is not streamed
-NO_CREDIT = "insufficient_quota"  # a 429 that no waiting helps
+# What no waiting helps.
+NO_CREDIT = ("insufficient_quota", "credit_balance_exhausted")
+OVERSPENT = "_spend_limit_exceeded"  # an organization's, a project's
+UNKNOWN_MODEL = "model_not_found"
+ADD_CREDIT = "add credit to the provider's account, or raise its spending limit"
+CHANGE_MODEL = "set another `upstream` in the model's row of [[models]], or mend the row's `url`"
+CHANGE_KEY = "set a key with access in the variable that the model's `key_variable` names"
+# vLLM's, OpenAI's of 2025, llama.cpp's words for it
+TOO_LONG_WORDS = re.compile(
+    "maximum context length|Input tokens exceed|exceeds the available context size"
+)
+UNFINISHED = "Could not finish the message"  # 400: thinking took all tokens
+LISTING = 10.0  # s for the list of models
 LONGEST_WAIT = 3600.0  # s that a provider may ask for
+PROBE = Prompt(({"role": "user", "content": "Say OK."},), ModelChoice(max_tokens=16))
 NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 
-log = logging.getLogger(__name__)
 
-
-def connect(
-    api_key: str,
-    base_url: str | None,
-    *,
-    connect_timeout: float = CONNECT_TIMEOUT,
-    reuse_connections: bool = True,
-) -> openai.AsyncOpenAI:
-    """A client for one account; the models of the account share its connections.
-
-    The options are those of `transport.http_client`.
-    """
+def connect(account: Account) -> openai.AsyncOpenAI:
+    """A client for one account."""
     return openai.AsyncOpenAI(
-        api_key=api_key,
-        base_url=base_url,
+        api_key=account.key or "none",
+        base_url=account.url,
         max_retries=0,
         http_client=http_client(
-            connect_timeout=connect_timeout, reuse_connections=reuse_connections
+            connect_timeout=account.connect_timeout, reuse_connections=account.reuse_connections
         ),
     )
 
 
-class OpenAIWriter:
-    """Writes with one upstream model: one call, always streamed.
+class OpenAIProvider:
+    """One account; its models share its connections."""
 
-    first_token: seconds from the call's begin to the first text. stall: seconds between texts.
-    """
+    def __init__(self, account: Account) -> None:
+        self._client = connect(account)
+
+    def writer(self, upstream: str, profile: Profile, refusals: Refusals) -> OpenAIWriter:
+        return OpenAIWriter(self._client, upstream, profile, refusals)
+
+    async def listed(self, *, seconds: float = LISTING) -> dict[str, str | None]:
+        """The models that `/models` names, each with the date of its shutdown or None.
+
+        Raises:
+            Failed: it could not be had, or is no such list.
+        """
+        said = "tells no list of its models"
+        try:
+            async with asyncio.timeout(seconds):
+                response: Any = await self._client.get(
+                    "/models",
+                    cast_to=httpx2.Response,
+                    options={"timeout": TIMEOUT, "headers": HEADERS},
+                    stream=True,
+                    stream_cls=openai.AsyncStream[Any],
+                )
+                return _listing(await _whole(response))
+        except Failed:
+            raise
+        except Exception:  # the SDK's errors, the transport's, or too much of it
+            raise Failed(Outcome.UNREACHABLE, said) from None
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class OpenAIWriter:
+    """Writes with one upstream model: one call, always streamed."""
 
     def __init__(
         self,
         client: openai.AsyncOpenAI,
-        *,
-        name: str,
         upstream: str,
-        first_token: float = 10.0,
-        stall: float = 10.0,
+        profile: Profile,
+        refusals: Refusals,
     ) -> None:
         self._client = client
-        self._name, self._upstream = name, upstream
-        self._first_token, self._stall = first_token, stall
-        # Until the model says that it does not:
-        self._takes_schema = True
-        self._takes_options = True
+        self._upstream, self._profile, self._refusals = upstream, profile, refusals
 
     async def write(
         self, work: Work, *, until: float, listener: Listener | None = None
     ) -> Completion:
         """As `Writer.write` promises. A parameter that the model refuses costs one more call."""
-        answer = Answer(self._name, work.prompt.choice.max_tokens, listener)
-        watch = Watchdog(until, self._first_token)
+        answer = Answer(work.prompt.choice.max_tokens, listener)
+        watch = Watchdog(until, self._profile.first_token)
         try:
             if asyncio.get_running_loop().time() >= until:
                 raise self._late(answer, until)
             try:
                 async with watch:
-                    response = await self._ask(work.prompt)
+                    sent, response = await self._ask(work.prompt, self._profile, work.user)
                     await self._hear(response, answer, watch)
             except TimeoutError:
                 if answer.finish is None:
                     raise self._late(answer, until) from None
-            return answer.completion(work.prompt)
+            found = answer.completion(work.prompt)
         except Failed as failure:
             failure.partial = answer.begun
             raise
+        left_out = ignored(work.prompt, sent) if work.operation.caller_chooses else ()
+        seed = None if "seed" in left_out else work.prompt.choice.seed
+        return replace(found, ignored=left_out, seed=seed)
 
-    async def _ask(self, prompt: Prompt) -> httpx2.Response:
-        while True:  # at most three times: each time with one parameter less
-            body = self._body(prompt)
+    async def probe(self, *, until: float) -> None:
+        """As `Writer.probe` promises. Also thoughts that used up the tokens are an answer."""
+        answer = Answer(PROBE.choice.max_tokens, None)
+        watch = Watchdog(until, self._profile.first_token)
+        try:
+            async with watch:
+                _, response = await self._ask(PROBE, replace(self._profile, headroom=0))
+                await self._hear(response, answer, watch)
+        except TimeoutError:
+            if answer.finish is None:
+                raise self._late(answer, until) from None
+        if answer.finish is None:
+            raise Failed(Outcome.CUT, BROKE_OFF)
+
+    async def _ask(
+        self, prompt: Prompt, profile: Profile, user: str = ""
+    ) -> tuple[dict[str, Any], httpx2.Response]:
+        """What was sent, and the answer to it."""
+        while True:  # each time with one parameter less
+            known = self._refusals.names
+            sent = body(prompt, self._upstream, profile, self._refusals, user=user)
             try:
-                return await self._post(body)
+                return sent, await self._post(sent)
             except openai.APIStatusError as error:
-                if not self._without(error, body):
-                    raise _refused(self._name, error) from None
+                if not await self._learned(error, sent, known):
+                    raise _refused(error) from None
             except openai.OpenAIError as error:
                 # Who waited for a connection in vain does not wait a second time.
                 again = False if isinstance(error, openai.APITimeoutError) else None
                 raise Failed(Outcome.UNREACHABLE, "cannot be reached", again=again) from None
             except Exception as error:
                 # The transport lets its own errors through when an answer is no HTTP.
-                log.warning(
-                    "the provider's answer cannot be read",
-                    extra={"model": self._name, "kind": type(error).__name__},
-                )
-                raise Failed(Outcome.MALFORMED, NO_COMPLETION) from None
+                kind = type(error).__name__
+                raise Failed(Outcome.MALFORMED, NO_COMPLETION, kind=kind) from None
+
+    async def _learned(
+        self, error: openai.APIStatusError, sent: dict[str, Any], known: Collection[str]
+    ) -> bool:
+        """Whether the model refused what it will not be sent again. `known` was known before."""
+        if error.code in (*REJECTED, TOO_LONG):
+            return False
+        name = refused(error, sent)
+        if name is None or name in known:
+            return False
+        if name not in self._refusals:  # unless a call beside this one has learned it
+            await self._refusals.add(name)
+        return True
 
     async def _post(self, body: dict[str, Any]) -> httpx2.Response:
         response: Any = await self._client.post(
@@ -147,43 +214,12 @@ class OpenAIWriter:
         found: httpx2.Response = response
         return found
 
-    def _body(self, prompt: Prompt) -> dict[str, Any]:
-        choice = prompt.choice
-        body: dict[str, Any] = {
-            "model": self._upstream,
-            "messages": prompt.messages,
-            "temperature": choice.temperature,
-            "max_tokens": choice.max_tokens,
-            "stream": True,
-        }
-        if self._takes_options:
-            body["stream_options"] = {"include_usage": True}
-        if choice.seed is not None:
-            body["seed"] = choice.seed
-        if prompt.schema is not None:
-            body |= _with_schema(prompt) if self._takes_schema else _with_schema_in_words(prompt)
-        return body
-
-    def _without(self, error: openai.APIStatusError, body: dict[str, Any]) -> bool:
-        """Whether the model refused a parameter of this body that it can do without."""
-        if error.status_code not in (400, 422) or error.code in (*REJECTED, TOO_LONG):
-            return False
-        said = f"{error.param} {error.message}"
-        if "stream_options" in body and "stream_options" in said:
-            self._takes_options = False
-            return True
-        form = body.get("response_format", {}).get("type")
-        # Older models know JSON but no schemas: they get the schema in words, from now on.
-        if form == "json_schema" and ("response_format" in said or "json_schema" in said):
-            self._takes_schema = False
-            return True
-        return False
-
     async def _hear(self, response: httpx2.Response, answer: Answer, watch: Watchdog) -> None:
         """Reads to the answer's end; a stream that is read whole frees its connection."""
         kind = response.headers.get("content-type", "")
         try:
             if "json" in kind:
+                watch.expect(math.inf)  # one piece, which has the whole call's time
                 answer.take([await _whole(response)])
             else:
                 await self._follow(response, answer, watch, "event-stream" in kind)
@@ -194,12 +230,10 @@ class OpenAIWriter:
         except Exception as error:
             # A connection that ends early is httpx2's error, aiohttp's or the system's.
             if answer.finish is None:
-                log.warning(
-                    "the provider's answer broke off",
-                    extra={"model": self._name, "kind": type(error).__name__},
-                )
+                kind = type(error).__name__
                 if isinstance(error, MalformedAnswer):
-                    raise Failed(Outcome.MALFORMED, NO_COMPLETION) from None
+                    raise Failed(Outcome.MALFORMED, NO_COMPLETION, kind=kind) from None
+                raise Failed(Outcome.CUT, BROKE_OFF, kind=kind) from None
 
     async def _follow(
         self, response: httpx2.Response, answer: Answer, watch: Watchdog, streamed: bool
@@ -207,6 +241,8 @@ class OpenAIWriter:
         events, pace = Events(), Pace(asyncio.get_running_loop().time)
         async with Body(response) as body:
             while chunk := await body.read():
+                if answer.finish is None:
+                    watch.grant(self._profile.stall)  # whatever it is, somebody is there
                 if not answer.done and (found := events.feed(chunk)):
                     streamed = True
                     had_text = self._take(found, answer, watch)
@@ -235,14 +271,14 @@ class OpenAIWriter:
             return DRAIN
         if answer.finish is not None:
             return None if ended else AFTER_FINISH
-        return self._stall if had_text else None
+        return self._profile.stall if had_text else None
 
     def _late(self, answer: Answer, until: float) -> Failed:
         if asyncio.get_running_loop().time() >= until:
             return Failed(Outcome.TIMEOUT, "gave no whole answer in time")
         if answer.begun:
-            return Failed(Outcome.STALLED, f"fell silent for {self._stall:g} seconds")
-        return Failed(Outcome.SILENT, f"said nothing within {self._first_token:g} seconds")
+            return Failed(Outcome.STALLED, f"fell silent for {self._profile.stall:g} seconds")
+        return Failed(Outcome.SILENT, f"said nothing within {self._profile.first_token:g} seconds")
 
     async def close(self) -> None:
         await self._client.close()
@@ -258,50 +294,59 @@ async def _whole(response: httpx2.Response) -> bytes:
     return bytes(found)
 
 
-def _with_schema(prompt: Prompt) -> dict[str, Any]:
-    described = {"name": prompt.schema_name, "schema": prompt.schema, "strict": True}
-    return {"response_format": {"type": "json_schema", "json_schema": described}}
+def _listing(content: bytes) -> dict[str, str | None]:
+    try:
+        rows = orjson.loads(content)["data"]
+        return {row["id"]: row.get("shutdown_date") for row in rows}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Failed(Outcome.MALFORMED, "tells no list of its models") from None
 
 
-def _with_schema_in_words(prompt: Prompt) -> dict[str, Any]:
-    schema = orjson.dumps(prompt.schema).decode()
-    said = f"Answer with one JSON object that fits this JSON schema:\n{schema}"
-    return {
-        "messages": (*prompt.messages, {"role": "system", "content": said}),
-        "response_format": {"type": "json_object"},
-    }
-
-
-def _refused(name: str, error: openai.APIStatusError) -> Failed:
+def _refused(error: openai.APIStatusError) -> Failed:
     """An error's status as an outcome. What the provider says of its own inside is left out."""
-    status, code = error.status_code, error.code
-    log.warning(
-        "the provider refused",
-        extra={"model": name, "status": status, "provider_code": told(code)},
-    )
-    wait = _retry_after(error.response.headers)
+    failed = _meant(error.status_code, error.code, error.message)
+    failed.status, failed.code = error.status_code, told(error.code)
+    failed.retry_after = _retry_after(error.response.headers)
+    return failed
+
+
+def _meant(status: int, code: str | None, message: str) -> Failed:
+    if status == 400 and UNFINISHED in message:
+        return exhausted()
     if status == 400 and code in REJECTED:
         return rejected(str(code))
-    if status == 400 and (code == TOO_LONG or "maximum context length" in error.message):
+    if status == 400 and (code == TOO_LONG or TOO_LONG_WORDS.search(message)):
         return Failed(Outcome.TOO_LONG, "cannot take so long a request")
-    if status in (401, 403, 404) or code == NO_CREDIT:  # a person must mend it
-        said = "is not available to this gateway"
-        return Failed(Outcome.FORBIDDEN, said, retry_after=wait)
+    if remedy := _remedy(status, str(code)):
+        return Failed(Outcome.FORBIDDEN, "is not available to this gateway", remedy=remedy)
     if status == 429:
-        return Failed(Outcome.OVERLOADED, "is overloaded", retry_after=wait)
+        return Failed(Outcome.OVERLOADED, "is overloaded")
     if status in (408, 409) or status >= 500:
-        return Failed(Outcome.FAILED, "failed", retry_after=wait)
+        return Failed(Outcome.FAILED, "failed")
     if status < 400:  # a redirection to nowhere
         return Failed(Outcome.MALFORMED, NO_COMPLETION)
-    return Failed(Outcome.REFUSED, "did not accept the request", retry_after=wait)
+    return Failed(Outcome.REFUSED, "did not accept the request")
+
+
+def _remedy(status: int, code: str) -> str:
+    """What a person must do, where nothing else helps."""
+    if status == 402 or code in NO_CREDIT or code.endswith(OVERSPENT):
+        return ADD_CREDIT
+    if status == 404 or (status == 403 and code == UNKNOWN_MODEL):
+        return CHANGE_MODEL
+    return CHANGE_KEY if status in (401, 403) else ""
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:
-    """Seconds that the provider asks for (RFC 9110, section 10.2.3), from 0 to `LONGEST_WAIT`."""
+    """Seconds that the provider asks for (RFC 9110, section 10.2.3), up to `LONGEST_WAIT`.
+
+    None where it asks for nothing, or for a time that is over.
+    """
     named = headers.get("retry-after", "")
-    for found in (_number(headers.get("retry-after-ms", ""), 1000), _number(named), _date(named)):
-        if found is not None:
-            return min(LONGEST_WAIT, max(0.0, found))
+    then = _date(named, headers.get("date", ""))
+    for found in (_number(headers.get("retry-after-ms", ""), 1000), _number(named), then):
+        if found is not None and found > 0:
+            return min(LONGEST_WAIT, found)
     return None
 
 
@@ -310,9 +355,17 @@ def _number(text: str, parts: int = 1) -> float | None:
     return float(text) / parts if NUMBER.fullmatch(text) else None
 
 
-def _date(text: str) -> float | None:
+def _date(text: str, sent: str) -> float | None:
+    """Seconds from the answer's own date, or from now where it has none: clocks differ."""
+    if (when := _seconds(text)) is None:
+        return None
+    now = _seconds(sent)
+    return when - (time.time() if now is None else now)
+
+
+def _seconds(text: str) -> float | None:
     try:
         when = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return when.replace(tzinfo=when.tzinfo or UTC).timestamp() - time.time()
+    return when.replace(tzinfo=when.tzinfo or UTC).timestamp()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,15 +17,16 @@ BOM = b"\xef\xbb\xbf"
 PLAIN = b"data: "
 BETWEEN = b"\n\ndata: "
 LOOKS = 4  # events of a stream that are looked at for a form that the others share
+LONGEST_NAME = 200  # characters of a model's name that are kept
 CHARACTERS_A_TOKEN = 32  # no tokenizer has longer ones but for runs of spaces
 SPARE = 4096  # characters
 
-REJECTED = ("content_filter", "content_policy_violation")  # OpenAI's and Azure's codes
+# OpenAI's and Azure's codes
+REJECTED = ("content_filter", "content_policy_violation", "invalid_prompt", "cyber_policy")
 TOO_LONG = "context_length_exceeded"
 CODE = re.compile(r"[\w.-]{1,64}")  # as opposed to a sentence with somebody's words
 NO_COMPLETION = "sent no chat completion"
-
-log = logging.getLogger(__name__)
+BROKE_OFF = "broke off in its answer"
 
 
 class EventTooLong(Exception):
@@ -82,7 +82,7 @@ class Events:
         for event in events:
             if event.startswith(PLAIN) and b"\n" not in event:
                 found.append(event[6:])
-            elif (data := _data(event)) is not None:
+            elif event and (data := _data(event)) is not None:
                 found.append(data)
         return found
 
@@ -176,16 +176,16 @@ class Answer:
         "_form",
         "_listener",
         "_looks",
-        "_name",
         "_pieces",
         "_size",
         "done",
         "finish",
+        "upstream_model",
         "usage",
     )
 
-    def __init__(self, name: str, max_tokens: int, listener: Listener | None) -> None:
-        self._name, self._listener = name, listener
+    def __init__(self, max_tokens: int, listener: Listener | None) -> None:
+        self._listener = listener
         self._bound = CHARACTERS_A_TOKEN * max_tokens + SPARE
         self._pieces: list[str] = []
         self._size = 0
@@ -193,6 +193,7 @@ class Answer:
         self._looks = LOOKS
         self.finish: Finish | None = None
         self.usage: Usage | None = None
+        self.upstream_model: str | None = None  # its name in the provider's own words
         self.done = False  # nothing that is of use can follow
 
     @property
@@ -233,14 +234,16 @@ class Answer:
         if not isinstance(chunk, dict):
             raise Failed(Outcome.MALFORMED, NO_COMPLETION)
         if error := chunk.get("error"):
-            raise _complaint(self._name, error)
+            raise _complaint(error)
+        if self.upstream_model is None and isinstance(named := chunk.get("model"), str):
+            self.upstream_model = named[:LONGEST_NAME] or None
         usage, choices = chunk.get("usage"), chunk.get("choices")
         if choices:
             if not isinstance(choices, list):
                 raise Failed(Outcome.MALFORMED, NO_COMPLETION)
             for choice in choices:
                 self._choose(choice)
-        elif choices is None and usage is None:
+        elif usage is None and not _is_chunk(chunk):
             raise Failed(Outcome.MALFORMED, NO_COMPLETION)
         if usage is not None:
             self.usage = tokens.said(usage) or self.usage
@@ -253,7 +256,13 @@ class Answer:
         """Learn the form of an event that was read, and said nothing but a text."""
         choice, *others = chunk["choices"]
         content = (choice.get("delta") or {}).get("content")
-        if others or not content or choice.get("finish_reason") or choice.get("index"):
+        if (
+            others
+            or not content
+            or not isinstance(content, str)
+            or choice.get("finish_reason")
+            or choice.get("index")
+        ):
             return
         self._looks -= 1
         self._form = Form.of(event, chunk, content)
@@ -269,13 +278,13 @@ class Answer:
         if delta.get("refusal"):
             raise rejected("refusal")
         if content := delta.get("content"):
-            self._write(content)
+            self._write(content if isinstance(content, str) else _joined(content))
         if reason := choice.get("finish_reason"):
             self._end(reason)
 
-    def _write(self, content: Any) -> None:
-        if not isinstance(content, str):
-            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+    def _write(self, content: str) -> None:
+        if not content:
+            return
         if self._size + len(content) > self._bound:
             raise Failed(Outcome.MALFORMED, "sent far more than was asked for")
         self._pieces.append(content)
@@ -284,6 +293,8 @@ class Answer:
     def _end(self, reason: Any) -> None:
         if reason == "content_filter":
             raise rejected("content_filter")
+        if reason == "error":  # OpenRouter's word where its own upstream failed
+            raise Failed(Outcome.FAILED, "failed in its answer")
         if reason not in ("stop", "length"):
             raise Failed(Outcome.MALFORMED, "ended in a way that was not asked for")
         self.finish = Finish(reason)
@@ -295,18 +306,38 @@ class Answer:
             Failed: it has no end, or no text.
         """
         if self.finish is None:
-            raise Failed(Outcome.CUT, "broke off in its answer")
+            raise Failed(Outcome.CUT, BROKE_OFF)
         text = "".join(self._pieces)
         if not text or text.isspace():
             if self.finish is Finish.LENGTH:
-                raise Failed(Outcome.TRUNCATED, "used up its tokens before the first word")
+                raise exhausted()
             raise Failed(Outcome.EMPTY, "gave an empty answer")
-        return Completion(text, self.usage or _counted(prompt, text), self.finish)
+        usage = self.usage or _counted(prompt, text)
+        return Completion(text, usage, self.finish, self.upstream_model)
 
 
 def _counted(prompt: Prompt, text: str) -> Usage:
     asked = sum(tokens.count(m["content"]) for m in prompt.messages)
     return Usage(asked, tokens.count(text), counted=True)
+
+
+def _is_chunk(chunk: dict[str, Any]) -> bool:
+    """Whether it is one that only says that its sender lives, such as Azure's first."""
+    return "choices" in chunk or str(chunk.get("object")).startswith("chat.completion")
+
+
+def _joined(parts: Any) -> str:
+    """A content that is a list of parts, as Mistral's; what it thinks is no text."""
+    if not isinstance(parts, list) or not all(isinstance(p, dict) for p in parts):
+        raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+    found = [p.get("text") for p in parts if p.get("type") == "text"]
+    if not all(isinstance(text, str) for text in found):
+        raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+    return "".join(map(str, found))
+
+
+def exhausted() -> Failed:
+    return Failed(Outcome.EXHAUSTED, "used up its tokens before the first word")
 
 
 def rejected(reason: str) -> Failed:
@@ -318,14 +349,14 @@ def told(code: object) -> str | None:
     return str(code) if code is not None and CODE.fullmatch(str(code)) else None
 
 
-def _complaint(name: str, error: Any) -> Failed:
+def _complaint(error: Any) -> Failed:
     """An error in place of the next piece."""
     code = error.get("code") if isinstance(error, dict) else None
-    log.warning(
-        "the provider failed in its answer", extra={"model": name, "provider_code": told(code)}
-    )
     if code in REJECTED:
-        return rejected(code)
-    if code == TOO_LONG:
-        return Failed(Outcome.TOO_LONG, "cannot take so long a request")
-    return Failed(Outcome.FAILED, "failed in its answer")
+        found = rejected(code)
+    elif code == TOO_LONG:
+        found = Failed(Outcome.TOO_LONG, "cannot take so long a request")
+    else:
+        found = Failed(Outcome.FAILED, "failed in its answer")
+    found.code = told(code)
+    return found

@@ -90,6 +90,9 @@ class Storyteller:
         self._packs = Packs()
         self._pace = pace
 
+    async def probe(self, *, until: float) -> None:
+        """It cannot be away."""
+
     async def write(
         self, work: Work, *, until: float = inf, listener: Listener | None = None
     ) -> Completion:

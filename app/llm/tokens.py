@@ -7,7 +7,7 @@ from typing import Any
 
 from app.llm.base import Usage
 
-MOST = 2**53  # tokens; what every JSON reader behind us holds exactly
+MOST = 2**31 - 1  # tokens; what GraphQL's Int holds, and more than any context
 A_MILLION = 1_000_000  # prices are for as many tokens
 ASCII = bytes(range(128))
 
@@ -42,35 +42,40 @@ def count(text: str) -> int:
 
 
 def said(usage: Any) -> Usage | None:
-    """A provider's usage object; None when it says nothing of the prompt nor of the answer.
+    """A provider's usage object; None when it says nothing that can be believed.
 
-    A missing part, null, or what is no number counts as 0. `total_tokens` is not read: some
-    providers add to it what is in neither part. `cached` and `reasoning` never exceed the parts
-    that they belong to.
+    A part that is missing or null counts as 0; one that is no number, or none from 0 to `MOST`,
+    makes the whole unbelievable. `total_tokens` is not read: some providers add to it what is in
+    neither part. Details never exceed the parts that they belong to.
     """
     if not isinstance(usage, dict):
         return None
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not _is_number(prompt) and not _is_number(completion):
+    given = [part for part in (prompt, completion) if part is not None]
+    if not given or not all(_is_count(part) for part in given):
         return None
-    asked, written = _number(prompt), _number(completion)
+    asked, written = int(prompt or 0), int(completion or 0)
     cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    cache_write = _detail(usage, "prompt_tokens_details", "cache_write_tokens")
     reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
-    return Usage(asked, written, min(cached, asked), min(reasoning, written))
+    return Usage(
+        asked,
+        written,
+        cached=min(cached, asked),
+        cache_write=min(cache_write, asked - min(cached, asked)),
+        reasoning=min(reasoning, written),
+    )
 
 
 def _detail(usage: dict[str, Any], part: str, name: str) -> int:
     details = usage.get(part)
-    return _number(details.get(name)) if isinstance(details, dict) else 0
+    found: Any = details.get(name) if isinstance(details, dict) else 0
+    return int(found) if _is_count(found) else 0
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(value: Any) -> int:
+def _is_count(value: Any) -> bool:
     # The comparison also refuses the infinity that 1e999 is read as.
-    return int(value) if _is_number(value) and 0 <= value <= MOST else 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST
 
 
 def cost(
@@ -78,16 +83,19 @@ def cost(
     input_price: float | None,
     output_price: float | None,
     cached_price: float | None = None,
+    cache_write_price: float | None = None,
 ) -> float | None:
     """US dollars, from prices per million tokens; None when a price of input or output is unknown.
 
-    Cached tokens cost `cached_price`, or as much as others where it is None. Reasoning tokens are
-    among the completion's, and are paid for there.
+    Cached tokens cost `cached_price`, and those that are kept in the cache `cache_write_price`; or
+    as much as others where it is None. Reasoning tokens are among the completion's, and are paid
+    for there.
     """
     if input_price is None or output_price is None:
         return None
-    if cached_price is None:
-        cached_price = input_price
-    fresh = usage.prompt_tokens - usage.cached
+    cached_price = input_price if cached_price is None else cached_price
+    cache_write_price = input_price if cache_write_price is None else cache_write_price
+    fresh = usage.prompt_tokens - usage.cached - usage.cache_write
     paid = fresh * input_price + usage.cached * cached_price
-    return (paid + usage.completion_tokens * output_price) / A_MILLION
+    paid += usage.cache_write * cache_write_price + usage.completion_tokens * output_price
+    return paid / A_MILLION

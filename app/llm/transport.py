@@ -24,6 +24,9 @@ from app.llm.decoding import ErrorBody, Inflated, Plain
 CONNECT_TIMEOUT = 3.0  # s; a SYN that was lost once is sent again after 1 s
 MAX_LINE = 8190  # bytes of a status line, or of one header
 MAX_HEADERS = 100  # OpenAI sends about 30
+# The authorities that this machine trusts. To read them takes 50 ms, and is done where this module
+# is imported: in a thread beside the loop.
+TRUSTED = httpx2.create_ssl_context()
 # Cookies would be one caller's state in another's request; there is nothing else to keep.
 DROPPED = frozenset({b"set-cookie", b"set-cookie2"})
 
@@ -51,7 +54,6 @@ class Transport(httpx2.AsyncBaseTransport):
 
     def __init__(self, *, connect_timeout: float, reuse_connections: bool) -> None:
         self._connect_timeout, self._reuses = connect_timeout, reuse_connections
-        self._tls = httpx2.create_ssl_context()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether connections are kept
         self._proxies: dict[tuple[str, str], Proxy] = {}
 
@@ -105,7 +107,7 @@ class Transport(httpx2.AsyncBaseTransport):
 
     def _session(self, *, reuse: bool) -> aiohttp.ClientSession:
         if reuse not in self._sessions:
-            pool = Pool(connect_timeout=self._connect_timeout, reuse=reuse, ssl=self._tls)
+            pool = Pool(connect_timeout=self._connect_timeout, reuse=reuse, ssl=TRUSTED)
             self._sessions[reuse] = aiohttp.ClientSession(
                 connector=pool,
                 cookie_jar=aiohttp.DummyCookieJar(),

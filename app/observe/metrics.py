@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -60,8 +61,8 @@ class Metrics:
     The collections are the labels' values: the configured models, the outcomes of an attempt, the
     operations, the scopes of limits. The callables are asked on the event loop, at each scrape and,
     among several workers, every few seconds: the state of each model's breaker, the calls that
-    run and wait for each model, how many generations run, whether Redis answers, how many sockets
-    and streams are open, how many tasks there are.
+    run and wait for each model, when one is shut down and whether it was, how many generations
+    run, whether Redis answers, how many sockets and streams are open, how many tasks there are.
 
     Raises:
         SettingsError: PROMETHEUS_MULTIPROC_DIR is set and cannot be used.
@@ -81,12 +82,15 @@ class Metrics:
         redis_up: Callable[[], bool] = lambda: True,
         streams: Callable[[], int] = int,
         tasks: Callable[[], int] = int,
+        retiring: Callable[[], Mapping[str, date]] = dict,
+        gone: Callable[[], Mapping[str, bool]] = dict,
     ) -> None:
         self._directory = shared_directory()
         self._registry = CollectorRegistry()
         self._ask_breakers, self._ask_running, self._ask_waiting = breakers, running, waiting
         self._ask_generations, self._ask_redis = generations, redis_up
         self._ask_streams, self._ask_tasks = streams, tasks
+        self._ask_retiring, self._ask_gone = retiring, gone
         # A second series for each, which only OpenMetrics knows.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
         self._make_counters((*models, OTHER), (*outcomes, OTHER))
@@ -125,6 +129,10 @@ class Metrics:
         yes, no = (partial(Gauge, multiprocess_mode=m) for m in ("livemax", "livemin"))
         make, said = self._make, "Whether a model's circuit breaker is in this state"
         self._states = make(yes, "breaker_state", said, model=models, state=STATES)
+        said = "When a model is shut down, Unix seconds; 0 unless its provider says so"
+        self._shutdown = make(yes, "model_shutdown_timestamp_seconds", said, model=models)
+        said = "Whether a model's provider no longer has it"
+        self._gone = make(yes, "model_gone", said, model=models)
         self._running = make(total, "model_calls_running", "Calls that run now", model=any_model)
         self._waiting = make(total, "model_calls_waiting", "Calls that wait now", model=any_model)
         self._generations = make(total, "generations_running", "Generations that run now")
@@ -178,6 +186,11 @@ class Metrics:
         breakers = self._ask_breakers()
         for (model, state), gauge in self._states.items():
             gauge.set(breakers.get(model) == state)
+        dates, gone = self._ask_retiring(), self._ask_gone()
+        for (model,), gauge in self._shutdown.items():
+            gauge.set(_midnight(dates[model]) if model in dates else 0)
+        for (model,), gauge in self._gone.items():
+            gauge.set(gone.get(model, False))
         _set_all(self._running, self._ask_running())
         _set_all(self._waiting, self._ask_waiting())
         self._generations[()].set(self._ask_generations())
@@ -232,6 +245,10 @@ def shared_directory() -> Path | None:
     if not shared:
         raise SettingsError(f"{DIRECTORY} must be set before the process starts")
     return Path(name)
+
+
+def _midnight(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
 def _set_all(gauges: _Children[Gauge], counts: Mapping[str, int]) -> None:

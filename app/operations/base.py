@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from app.errors import FieldError, InvalidRequest
 from app.operations.fields import Answer, ModelChoice, Request, Written
 
+SCHEMAS = 256  # of drafts; those that depend on a request are few
 MAX_ERRORS = 20  # named in one answer; the rest would only repeat them
 
 R = TypeVar("R", bound=Request)
@@ -54,6 +55,12 @@ class Prompt:
     choice: ModelChoice
     schema: dict[str, Any] | None = None
     schema_name: str = ""
+    version: int = 1
+
+    @property
+    def cache_key(self) -> str:
+        """What prompts that begin alike share, for a provider's cache."""
+        return f"loregate:{self.schema_name}:{self.version}"
 
     def repaired(self, text: str, problems: list[str]) -> Prompt:
         """The same question again, with the answer that was wrong and why."""
@@ -94,6 +101,7 @@ class Operation(ABC, Generic[R, D]):
     limit: ClassVar[str]
     content_type: ClassVar[str]
     version: ClassVar[int] = 1  # of the prompt: another one's cached answers are not given
+    max_tokens: ClassVar[int] = 1000  # of an answer, unless the request says
     cached: ClassVar[bool] = False  # whether answers come from the cache unless told otherwise
     parent_field: ClassVar[str] = "parent_content_id"
     streams: ClassVar[bool] = False  # whether it has prose that is shown while it is written
@@ -120,7 +128,10 @@ class Operation(ABC, Generic[R, D]):
     def choice(self, request: R) -> ModelChoice:
         """Which model the request asks for; operations without that field have one of their own."""
         found: ModelChoice = request.model  # type: ignore[attr-defined]  # each R may define it
-        return found
+        if "max_tokens" in found.model_fields_set:
+            return found
+        given = {**dict(found), "max_tokens": self.max_tokens}
+        return ModelChoice.model_construct(found.model_fields_set, **given)
 
     def parent(self, request: R) -> UUID | None:
         """The content that this one continues, if any."""
@@ -155,17 +166,19 @@ class Operation(ABC, Generic[R, D]):
                 {"role": "user", "content": f"{asked}\n\n{fenced(data)}"},
             ),
             choice=choice or self.choice(request),
-            schema=self.schema,
+            schema=self.schema(request),
             schema_name=self.name,
+            version=self.version,
         )
 
-    @cached_property
-    def schema(self) -> dict[str, Any] | None:
-        """The JSON schema of what the model must answer; None where it answers with prose."""
+    def schema(self, request: R) -> dict[str, Any] | None:
+        """The JSON schema of what the model must answer; None where it answers with prose.
+
+        One object for all requests that share it, so that what is made of it is made once.
+        """
         if not issubclass(self.draft_type, Written):
             return None
-        found: dict[str, Any] = _without_titles(self.draft_type.model_json_schema())
-        return found
+        return schema_of(self.draft_type)
 
     # -- output
     def check(self, request: R, text: str) -> D:
@@ -216,13 +229,29 @@ def _unfenced(text: str) -> str:
     return text
 
 
+def listed(value: Any, key: str) -> Any:
+    """A list of objects, also where each stands under its `key` instead of naming it."""
+    if not isinstance(value, dict):
+        return value
+    return [{**item, key: name} for name, item in value.items() if isinstance(item, dict)]
+
+
+@lru_cache(SCHEMAS)
+def schema_of(draft_type: type[BaseModel], **items: int) -> dict[str, Any]:
+    """What a model reads of a draft's type; `items` bounds its lists by name."""
+    found: dict[str, Any] = _without_titles(draft_type.model_json_schema())
+    for name, most in items.items():
+        found["properties"][name]["maxItems"] = most
+    return found
+
+
 def _without_titles(schema: Any) -> Any:
-    """pydantic names every field twice; a model reads (and is billed for) the schema each time."""
+    """Names said twice, and docstrings, are not for a model, which is billed for each word."""
     if isinstance(schema, dict):
         return {
             key: _without_titles(value)
             for key, value in schema.items()
-            if not (key == "title" and isinstance(value, str))
+            if not (key in ("title", "description") and isinstance(value, str))
         }
     if isinstance(schema, list):
         return [_without_titles(item) for item in schema]

@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -106,7 +107,10 @@ class Theme(OpenObject):
 
 
 class ModelChoice(Request):
-    """Which model writes, and how freely. Without a name it is the gateway's default model."""
+    """Which model writes, and how freely. Without a name it is the gateway's default model.
+
+    max_tokens is visible text; what a model thinks comes on top. Unset it is the operation's own.
+    """
 
     name: Text | None = None
     temperature: Annotated[float, Field(ge=0, le=2), NotBoolean] = 0.7
@@ -133,6 +137,7 @@ class TokenUsage(BaseModel):
     completion_tokens: int
     total_tokens: int
     cached_tokens: int = Field(0, description="Of the prompt's: known to the provider's cache.")
+    cache_write_tokens: int = Field(0, description="Of the prompt's: kept there from now on.")
     reasoning_tokens: int = Field(0, description="Of the completion's: spent on thinking.")
     source: str = Field("provider", description="`provider`, or `gateway` where it only estimates.")
 
@@ -162,6 +167,14 @@ class Metadata(BaseModel):
     )
     attempts: list[Attempt] = Field(default_factory=list, description="All, in their order.")
     cost: float | None = Field(None, description="US dollars; null where no price is known.")
+    upstream_model: str | None = Field(
+        None, description="The model's name in the provider's own answer; null without one."
+    )
+    ignored_parameters: list[str] = Field(
+        default_factory=list, description="What of the request's `model` could not be used."
+    )
+    seed: int | None = Field(None, description="The seed that was used, where one was.")
+    prompt_version: str = Field("1", description="Which wording of the prompt was used.")
 
 
 class Answer(BaseModel):
@@ -175,6 +188,29 @@ class Written(BaseModel):
     """What a model must write: exactly these fields, which is also its JSON schema."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _up_to(characters: int) -> WithJsonSchema:
+    """A bound that a model's grammar is told, and that no answer is refused for."""
+    return WithJsonSchema({"type": "string", "maxLength": characters})
+
+
+def at_most(items: int) -> Any:
+    """The same for a list."""
+    return Field(json_schema_extra={"maxItems": items})
+
+
+def at_least_one(most: int) -> Any:
+    """The same for a list that is of no use without an item."""
+    return Field(json_schema_extra={"minItems": 1, "maxItems": most})
+
+
+# What models write. Without bounds a small one under a grammar goes on to its last token: a 135M
+# model ran an analysis into 4,096 of them.
+Named = Annotated[str, _up_to(80)]
+Line = Annotated[str, _up_to(240)]
+Passage = Annotated[str, _up_to(900)]
+Chapter = Annotated[str, _up_to(4000)]
 
 
 class Category(StrEnum):

@@ -7,16 +7,21 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from app.operations.base import DraftRejected, Operation
+from app.operations.base import DraftRejected, Operation, schema_of
 from app.operations.fields import (
     MAX_EXTRA_KEYS,
     Answer,
     CampaignContext,
+    Line,
     ModelField,
+    Named,
+    Passage,
     Request,
     Text,
     ThemeField,
     Written,
+    at_least_one,
+    at_most,
 )
 
 
@@ -56,12 +61,12 @@ class LocationRequest(Request):
 
 
 class LocationDraft(Written):
-    name: str
-    description: str
-    points_of_interest: list[str]
-    occupants: list[str]
-    secrets: list[str]
-    hooks: list[str]
+    name: Named
+    description: Passage
+    points_of_interest: Annotated[list[Line], at_least_one(6)]
+    occupants: Annotated[list[Line], at_most(MAX_EXTRA_KEYS)]
+    secrets: Annotated[list[Line], at_most(4)]
+    hooks: Annotated[list[Line], at_most(4)]
 
 
 class LocationAnswer(Answer):
@@ -81,9 +86,13 @@ class Location(Operation[LocationRequest, LocationDraft]):
     permission = "campaign:generate"
     limit = "text_generation"
     content_type = "campaign"
+    max_tokens = 1900
     request_type = LocationRequest
     draft_type = LocationDraft
     answer_type = LocationAnswer
+
+    def schema(self, request: LocationRequest) -> dict[str, Any]:
+        return schema_of(self.draft_type, occupants=len(request.occupants) + 4)
 
     def task(self, request: LocationRequest) -> str:
         return (

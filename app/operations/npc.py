@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from app.operations.base import DraftRejected, Operation
+from app.operations.base import DraftRejected, Operation, schema_of
 from app.operations.fields import (
+    MAX_EXTRA_KEYS,
     Answer,
     CampaignContext,
+    Line,
     ModelField,
+    Named,
+    Passage,
     Request,
     StringsField,
     ThemeField,
     Written,
+    at_least_one,
+    at_most,
 )
 
 
@@ -39,17 +45,17 @@ class NpcRequest(Request):
 
 
 class Relationship(Written):
-    to: str
-    nature: str
+    to: Named
+    nature: Line
 
 
 class NpcDraft(Written):
-    name: str
-    description: str
-    personality: str
-    motivations: list[str]
-    secrets: list[str]
-    relationships: list[Relationship]
+    name: Named
+    description: Passage
+    personality: Passage
+    motivations: Annotated[list[Line], at_least_one(4)]
+    secrets: Annotated[list[Line], at_most(3)]
+    relationships: Annotated[list[Relationship], at_most(MAX_EXTRA_KEYS)]
 
 
 class NpcAnswer(Answer):
@@ -69,9 +75,13 @@ class Npc(Operation[NpcRequest, NpcDraft]):
     permission = "campaign:generate"
     limit = "text_generation"
     content_type = "campaign"
+    max_tokens = 1600
     request_type = NpcRequest
     draft_type = NpcDraft
     answer_type = NpcAnswer
+
+    def schema(self, request: NpcRequest) -> dict[str, Any]:
+        return schema_of(self.draft_type, relationships=len(request.relationships) + 3)
 
     def task(self, request: NpcRequest) -> str:
         return (

@@ -10,6 +10,8 @@ from app.operations.base import DraftRejected, Fact, Operation
 from app.operations.fields import (
     Answer,
     CampaignContext,
+    Chapter,
+    Line,
     ModelField,
     Request,
     StringsField,
@@ -39,8 +41,8 @@ class StoryRequest(Request):
 
 
 class StoryDraft(Written):
-    content: str
-    summary: str
+    content: Chapter
+    summary: Line
 
 
 class StoryAnswer(Answer):
@@ -89,6 +91,7 @@ class Story(Operation[StoryRequest, StoryDraft]):
     parent_field = "parent_element_id"
     streams = True
     prose_field = "content"
+    max_tokens = 1500
     request_type = StoryRequest
     draft_type = StoryDraft
     answer_type = StoryAnswer

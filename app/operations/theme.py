@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, create_model, field_validator
 
-from app.operations.base import DraftRejected, Fact, Operation
+from app.operations.base import SCHEMAS, DraftRejected, Fact, Operation, listed, schema_of
 from app.operations.fields import (
     Answer,
     Category,
     Content,
+    Line,
     ModelChoice,
     Request,
     Theme,
     Written,
+    at_most,
 )
 
 
@@ -65,28 +68,61 @@ class ThemeRequest(Request):
         return self.category_filter or list(Category)
 
 
-class ElementAnalysis(Written):
-    element: ThemeElement
+Lines = Annotated[list[Line], at_most(2)]
+
+
+class Judgement(Written):
+    """What is said of one element."""
+
     score: Score
-    description: str
-    suggestions: list[str]
+    description: Line
+    suggestions: Lines
+
+
+class ElementAnalysis(Judgement):
+    element: ThemeElement
 
 
 class Compatibility(Written):
     score: Score
-    conflicts: list[str]
-    enhancements: list[str]
-    transition_steps: list[str]
+    conflicts: Lines
+    enhancements: Lines
+    transition_steps: Annotated[list[Line], at_most(5)]
 
 
 class ThemeDraft(Written):
     primary_category: Category
-    secondary_categories: list[Category]
+    secondary_categories: Annotated[list[Category], at_most(3)]
     category_confidence: Score
     elements: list[ElementAnalysis]
     compatibility: Compatibility | None
     overall_score: Score
-    summary: str
+    summary: Line
+
+    @field_validator("elements", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return listed(value, "element")
+
+
+@lru_cache(SCHEMAS)
+def draft_for(
+    elements: tuple[ThemeElement, ...], categories: tuple[Category, ...], *, compared: bool
+) -> type[Written]:
+    """The draft of one request: each element is a key of its own, so that none can be left out."""
+    category: Any = Literal[tuple(c.value for c in categories)]
+    each: Any = {e.value: (Judgement, ...) for e in elements}
+    return create_model(
+        "ThemeDraft",
+        __base__=Written,
+        primary_category=(category, ...),
+        secondary_categories=(Annotated[list[category], at_most(3)], ...),
+        category_confidence=(Score, ...),
+        elements=(create_model("Elements", __base__=Written, **each), ...),
+        compatibility=(Compatibility if compared else None, ...),
+        overall_score=(Score, ...),
+        summary=(Line, ...),
+    )
 
 
 class ThemeAnswer(Answer):
@@ -106,6 +142,7 @@ class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
     permission = "theme:analyze"
     limit = "theme_analysis"
     content_type = "theme"
+    version = 2
     cached = True
     caller_chooses = False
     request_type = ThemeRequest
@@ -113,8 +150,17 @@ class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
     answer_type = ThemeAnswer
 
     def choice(self, request: ThemeRequest) -> ModelChoice:
-        # Measuring wants a steady hand; eight elements with suggestions take about 1,200 tokens.
-        return ModelChoice(temperature=0.2, max_tokens=2500)
+        # Measuring wants a steady hand. All that the schema has room for fits: 240 tokens an
+        # element with its suggestions, 800 for a comparison.
+        compared = 800 if request.target_theme else 0
+        most = 400 + 240 * len(request.elements) + compared
+        return ModelChoice(temperature=0.2, max_tokens=most)
+
+    def schema(self, request: ThemeRequest) -> dict[str, Any]:
+        compared = request.target_theme is not None
+        return schema_of(
+            draft_for(tuple(request.elements), tuple(request.categories), compared=compared)
+        )
 
     def task(self, request: ThemeRequest) -> str:
         compared = (
@@ -124,13 +170,13 @@ class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
             else "There is no target theme: `compatibility` is null."
         )
         return (
-            "Analyse the theme of the text in `content`. Choose `primary_category` and "
-            f"`secondary_categories` only among: {', '.join(request.categories)}. "
-            "Score (0 to 1: how strongly and how well it is worked out) each of these elements, "
-            f"all of them, in this order: {', '.join(request.elements)}; for each a description "
-            "of what the text does, and suggestions that name a place in it. "
-            f"{compared} `category_confidence` and `overall_score` are between 0 and 1; "
-            "`summary` is one or two sentences. Answer as JSON."
+            "Analyse the theme of the text in `content`. Score each element between 0 and 1: how "
+            "strongly and how well it is worked out; for each give a description of what the text "
+            "does, and suggestions that name a place in it. `category_confidence` and "
+            "`overall_score` are between 0 and 1; `summary` is one or two sentences. Answer as "
+            "JSON. Choose `primary_category` and `secondary_categories` only among: "
+            f"{', '.join(request.categories)}. The elements are these, all of them, in this order: "
+            f"{', '.join(request.elements)}; {compared}"
         )
 
     def data(self, request: ThemeRequest) -> dict[str, Any]:

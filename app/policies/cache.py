@@ -18,6 +18,7 @@ VERSION = b"1"  # of the values; another version's are a miss
 SQUEEZE = 1_024  # bytes from which compressing pays: below it the value grows or stays
 LARGEST = 256 * 1024  # bytes of a value; a longer answer is not kept
 STAMP = 13  # digits of the milliseconds at which a value was stored; Lua reads them
+_random = random.Random()
 
 
 class CacheUse(StrEnum):
@@ -67,7 +68,7 @@ def cache_key(user_id: str, found: str) -> str:
 
 def lifetime(ttl: float) -> int:
     """Milliseconds, up to a tenth less than asked: what was stored together ends apart."""
-    return max(1, round(ttl * 1000 * random.uniform(0.9, 1.0)))
+    return max(1, round(ttl * 1000 * _random.uniform(0.9, 1.0)))
 
 
 def pack(body: dict[str, Any], at: float) -> bytes | None:

@@ -48,6 +48,9 @@ class Limit:
 DEFAULT_LIMITS = (
     Limit("model:gpt-4-turbo", 200),
     Limit("model:gpt-3.5-turbo", 500),
+    Limit("model:gpt-6.1-terra", 200),
+    Limit("model:gpt-6-luna", 500),
+    Limit("model:gpt-6-sol", 50),
     Limit("operation:text_generation", 100),
     Limit("operation:theme_analysis", 50),
     Limit("operation:content_validation", 100),

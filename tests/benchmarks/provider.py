@@ -63,6 +63,7 @@ def chunk(delta: dict[str, Any], finish: str | None = None, usage: Any = None) -
 ROLE = chunk({"role": "assistant", "content": ""})
 PIECES = [chunk({"content": token}) for token in TOKENS]
 FINISH, COUNT = chunk({}, "stop"), chunk({}, usage=USAGE)
+NO_LIST = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 DONE = event(b"[DONE]") + b"0\r\n\r\n"
 BURST = STREAM + ROLE + b"".join(PIECES) + FINISH
 
@@ -89,7 +90,10 @@ class Connection(asyncio.Protocol):
                 return
             body = self.got[end + 4 : end + 4 + length]
             self.got = self.got[end + 4 + length :]
-            self.answer(body, count=head.startswith(b"get "))
+            if b"/models " in head.split(b"\r\n", 1)[0]:
+                self.transport.write(NO_LIST)
+            else:
+                self.answer(body, count=head.startswith(b"get "))
 
     def answer(self, body: bytes, *, count: bool) -> None:
         if count:

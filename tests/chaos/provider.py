@@ -8,7 +8,6 @@ from typing import Any
 from app.embedded.answers import PROSE
 from app.embedded.behaviour import Behaviour
 from app.embedded.provider import Provider
-from tests.upstream import RULES
 
 FIRST = (0.02, 0.3)  # s to the first token
 PACE = 0.02  # s between two; the 15 tokens of a short answer take 0.3
@@ -20,7 +19,7 @@ class Steady(Provider):
     """Keeps nothing of what it is asked."""
 
     def __init__(self, rng: random.Random) -> None:
-        super().__init__(RULES())
+        super().__init__()
         self._random = rng
         self.calls = 0
 
