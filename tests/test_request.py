@@ -227,6 +227,11 @@ def test_what_a_model_refuses_is_read_from_its_error(told: Any, wanted: str | No
     assert refused(told, found) == wanted
 
 
+def test_nothing_is_learned_from_what_a_caller_may_have_written() -> None:
+    words = "Invalid value: " + 200 * "x" + " unsupported temperature, json_schema"
+    assert refused(error(words), sent(LOCAL, "llama3")) is None
+
+
 def test_an_option_within_another_is_left_out_by_itself() -> None:
     told = error("no", code="unknown_parameter", param="stream_options.include_obfuscation")
     assert refused(told, sent()) == "include_obfuscation"

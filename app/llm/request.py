@@ -23,6 +23,7 @@ OPTIONAL = (
     *("temperature", "seed", "random_seed", "reasoning_effort", "stream_options", OBFUSCATION),
     *("store", "safety_identifier", "prompt_cache_key"),
 )
+SAID = 200  # characters of a message that are read: further on may stand what a caller wrote
 UNSUPPORTED = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
 # Servers without such codes say it in words.
 SAYS_UNSUPPORTED = re.compile(
@@ -122,7 +123,7 @@ def refused(error: openai.APIStatusError, sent: dict[str, Any]) -> str | None:
     """What of a body the model does not take and can do without, as `Refusals` names it."""
     if error.status_code not in (400, 422):
         return None
-    code, param, message = str(error.code or ""), str(error.param or ""), error.message
+    code, param, message = str(error.code or ""), str(error.param or ""), error.message[:SAID]
     form = sent.get("response_format", {}).get("type")
     if form and (param.startswith("response_format") or ANSWER_FORM.search(message)):
         if form == JSON:
