@@ -20,7 +20,7 @@ from app.embedded.catalogue import listing, living
 from app.embedded.request import ELSEWHERE, LOOP, Reader, Request, read
 from app.embedded.rules import Refusal, Rules
 
-GRACE = 0.01  # s from what is sent to a reset: a client's buffers may lose what it overtakes
+GRACE = 0.05  # s from what is sent to a reset: a client's buffers may lose what it overtakes
 NOT_HERE = refusal(404, "unknown_url")
 NO_REQUEST = refusal(400, "invalid_request")
 TOO_LONG = refusal(413, "request_too_large")
