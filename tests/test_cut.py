@@ -269,6 +269,7 @@ async def test_a_generation_whose_stream_is_cut_has_one_end_and_no_wrong_text(
             try:
                 check_told(told, finished=at >= stream.finished, followed=followed)
             except AssertionError as error:
-                error.add_note(f"abort {order.abort}: cut behind {at} of {len(stream.whole)} bytes: {told}")
+                where = f"cut behind {at} of {len(stream.whole)} bytes, reset: {order.abort}"
+                error.add_note(f"{where}: {told}")
                 raise
         await until(lambda: not found.gateway.generations.running)
