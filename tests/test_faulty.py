@@ -27,6 +27,13 @@ def test_the_mix_is_two_fifths_good_and_has_every_fault_before_one_comes_again()
     assert [again.draw()[0] for _ in range(1000)] == [name for name, _ in drawn]
 
 
+def test_what_closes_a_model_for_minutes_comes_when_all_other_faults_have() -> None:
+    for seed in range(20):
+        mix = faulty.Mix(seed=seed)
+        names = [n for n in (mix.draw()[0] for _ in range(400)) if n != "good"][: len(FAULTS)]
+        assert set(names[-len(faulty.LASTING) :]) == faulty.LASTING
+
+
 async def test_the_faulty_provider_serves_from_its_own_thread_and_names_its_faults(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -21,6 +21,8 @@ GOOD_SHARE = 0.4
 PACE = 0.02  # s between tokens, about what a large model takes
 THINKS = 2.0  # s, of those that think aloud: longer than anybody there waits for a first token
 LONGEST = 4.0  # s an answer may take; two models' worth of waiting stays below 10
+# What only a person can mend closes a model for five minutes: they come when all others have.
+LASTING = frozenset({"401", "403", "404", "429_quota", "model_retired"})
 START = 5.0  # s; a start takes a few milliseconds
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ class Mix:
         if not self._pack:
             self._pack = list(self._faults)
             self._random.shuffle(self._pack)
+            self._pack.sort(key=LASTING.__contains__, reverse=True)  # drawn from its end
         name = self._pack.pop()
         return name, _paced(now(self._faults[name]))
 

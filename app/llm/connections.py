@@ -105,7 +105,7 @@ class KeptConnection(ResponseHandler):
         """
         try:
             return self._parser is not None and self._parser.feed_eof() is not None
-        except Exception:
+        except Exception:  # whatever a parser makes of it, it is more than was asked for
             return True
 
     def _is_silent(self) -> bool:
