@@ -44,12 +44,12 @@ test: $(READY)
 # Valkey, which makes the cluster, came with the environment; PostgreSQL may have to be installed.
 test-servers: $(READY)
 	@echo "== testing on PostgreSQL and on a Redis Cluster"
-	@$(BIN)/python -m tests.postgres || { \
+	@$(BIN)/python -m tests.support.postgres || { \
 		echo "== installing PostgreSQL"; \
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 			&& apt-get update -qq \
 			&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
-		$(BIN)/python -m tests.postgres; \
+		$(BIN)/python -m tests.support.postgres; \
 	} || { \
 		echo "PostgreSQL's programs are missing: install its server package, or put initdb on PATH"; \
 		exit 1; \

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.errors import Forbidden
+from app.operations import OPERATIONS
 
 PERMISSIONS = (
-    "text:generate",
-    "campaign:generate",
-    "theme:analyze",
-    "content:validate",
+    *dict.fromkeys(operation.permission for operation in OPERATIONS.values()),
     "content:read",
     "content:write",
     "events:subscribe",

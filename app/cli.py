@@ -25,19 +25,19 @@ from uvicorn.supervisors import Multiprocess
 from app.caller import PERMISSIONS
 from app.embedded import banner
 from app.embedded.defaults import data_directory, development_key, development_secret
-from app.embedded.faulty import serving
 from app.embedded.valkey import start_valkey
 from app.errors import DependencyUnavailable, SettingsError
+from app.fake_openai.fault_deck import serving
 from app.observe import logs
 from app.policies.keys import sign
 from app.settings import Settings
 
 DAY = 86_400  # s
 TAKES_NOTHING = 30_000  # ms
-GRACE = 30  # s for what is in flight when the service stops
-OVERTIME = 10.0  # s for a worker behind that: farewells take 3, a database that is silent 5
+GRACEFUL_TIMEOUT = 30  # s for what is in flight when the service stops
+KILL_TIMEOUT = 10.0  # s for a worker behind that: farewells take 3, a database that is silent 5
 # s, with `--faulty`: two models that both take all of it leave an answer within 10.
-IMPATIENT = {"model_timeout": 4.5, "first_token_timeout": 1.5, "stall_timeout": 1.5}
+SHORT_TIMEOUTS = {"model_timeout": 4.5, "first_token_timeout": 1.5, "stall_timeout": 1.5}
 
 log = logging.getLogger(__name__)
 cli = typer.Typer(
@@ -68,7 +68,7 @@ def dev(
 
     settings = Settings.load(dev=True, env_file=Path(".env"))
     if faulty:
-        settings = impatient(settings)
+        settings = with_short_timeouts(settings)
     logs.configure(settings.log_level, settings.log_format)
     directory = data_directory(settings.data_dir)
     given: dict[str, Any] = {"workers": 1}
@@ -93,7 +93,7 @@ def dev(
         run(uvicorn.Config(app, **uvicorn_options(settings)), listening)
 
 
-def impatient(settings: Settings) -> Settings:
+def with_short_timeouts(settings: Settings) -> Settings:
     """Settings for models that fail: nobody waits long, unless the times were set.
 
     Raises:
@@ -101,7 +101,7 @@ def impatient(settings: Settings) -> Settings:
     """
     if settings.openai_base_url is not None:
         raise SettingsError("OPENAI_BASE_URL is set; unset it for `--faulty`, which brings its own")
-    times = {n: s for n, s in IMPATIENT.items() if n not in settings.model_fields_set}
+    times = {n: s for n, s in SHORT_TIMEOUTS.items() if n not in settings.model_fields_set}
     return settings.model_copy(update=times)
 
 
@@ -139,15 +139,15 @@ def serve(
 
 async def preflight(settings: Settings) -> None:
     """What would keep every worker from serving, told once. Raises `SettingsError`."""
-    from app.main import authenticator, cache_times, redis_url
-    from app.model_wiring import rows
-    from app.redis import Redis
+    from app.main import authenticator, cache_ttls, redis_url
+    from app.model_wiring import model_rows
+    from app.redis.client import Redis
     from app.storage.store import Store
 
     await Redis(redis_url(settings)).close()
     await authenticator(settings).close()
-    cache_times(settings)
-    rows(settings)
+    cache_ttls(settings)
+    model_rows(settings)
     store = Store.open(settings.database)
     try:
         await store.check()
@@ -172,7 +172,7 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "ws_ping_interval": 20.0,
         "ws_ping_timeout": 20.0,
         "timeout_keep_alive": 65,  # longer than the usual proxy's 60, or it writes into a close
-        "timeout_graceful_shutdown": GRACE,
+        "timeout_graceful_shutdown": GRACEFUL_TIMEOUT,
         "log_config": None,
         "access_log": False,
         "server_header": False,
@@ -216,7 +216,7 @@ class Workers(Multiprocess):
 
     def join_all(self) -> None:
         """Return when all have ended: uvicorn would wait for ever for one that hangs."""
-        end = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + OVERTIME
+        end = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + KILL_TIMEOUT
         for worker in self.processes:
             worker.process.join(max(0.0, end - time.monotonic()))
             if worker.process.is_alive():

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from app.llm.base import Completion, Failed, Work, Writer
 from app.llm.breaker import Breakers
+from app.llm.completion import Completion, CompletionRequest, Writer
+from app.llm.failure import AttemptFailed
 from app.llm.fallback import Models
 from app.llm.model import Model
 from app.llm.retirement import Retirement
-from app.model_wiring import Row, connect, model, needed, rows
-from app.operations import CHARACTER, ModelChoice, Prompt
+from app.model_wiring import ModelRow, connect, model, model_rows, required_models
+from app.operations import OPERATIONS, ModelChoice, Prompt
 from app.settings import Settings
 
 HEADS = ("name", "provider", "upstream", "effort", "$ in", "cached", "out", "context", "key")
@@ -30,18 +30,18 @@ SCHEMA: dict[str, Any] = {
     "required": ["useful", "reason"],
     "additionalProperties": False,
 }
-FEW = 120  # tokens of such an answer
+MAX_TOKENS = 120  # tokens of such an answer
 
 
 def table(settings: Settings) -> str:
     """A line a model; prices are US dollars for a million tokens."""
-    lines = [HEADS, *(_line(settings, row) for row in rows(settings))]
+    lines = [HEADS, *(_line(settings, row) for row in model_rows(settings))]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ("  ".join(c.ljust(w) for c, w in zip(x, widths, strict=True)).rstrip() for x in lines)
     return "\n".join([*text, "", f"chain: {' > '.join(settings.fallback)}"])
 
 
-def _line(settings: Settings, row: Row) -> tuple[str, ...]:
+def _line(settings: Settings, row: ModelRow) -> tuple[str, ...]:
     table = row.table
     prices = (table.input_price, table.cached_price, table.output_price)
     return (
@@ -55,31 +55,16 @@ def _line(settings: Settings, row: Row) -> tuple[str, ...]:
     )
 
 
-@dataclass(slots=True)
-class Stopwatch:
-    """A listener that notes when the first text came."""
-
-    began: float
-    first: float | None = None
-
-    def heard(self, text: str) -> None:
-        if self.first is None:
-            self.first = asyncio.get_running_loop().time() - self.began
-
-    def forget(self, reason: str) -> None:
-        self.first = None
-
-
 async def check(settings: Settings) -> Sequence[tuple[bool, str]]:
     """Each model that can be called is asked for a short text and a small schema, in turn.
 
     Whether that went well, and a line that says how.
     """
-    tables = rows(settings)
+    tables = model_rows(settings)
     breakers = Breakers(None, sorted({row.breaker for row in tables}))
     models = Models([model(row, breakers) for row in tables], settings.fallback)
     try:
-        await Retirement(await connect(settings, models, None), needed(settings)).look()
+        await Retirement(await connect(settings, models, None), required_models(settings)).look()
         lines = [line for m in models if m.writer for line in await _checked(m, m.writer)]
         nobody = "no model can be called: set OPENAI_API_KEY, or a row's url"
         return lines or [(False, nobody)]
@@ -89,9 +74,12 @@ async def check(settings: Settings) -> Sequence[tuple[bool, str]]:
 
 async def _checked(model: Model, writer: Writer) -> Sequence[tuple[bool, str]]:
     prompts = {
-        "text": Prompt(({"role": "user", "content": TEXT},), ModelChoice(max_tokens=FEW)),
+        "text": Prompt(({"role": "user", "content": TEXT},), ModelChoice(max_tokens=MAX_TOKENS)),
         "schema": Prompt(
-            ({"role": "user", "content": VERDICT},), ModelChoice(max_tokens=FEW), SCHEMA, "check"
+            ({"role": "user", "content": VERDICT},),
+            ModelChoice(max_tokens=MAX_TOKENS),
+            SCHEMA,
+            "check",
         ),
     }
     return [await _asked(model, writer, what, prompt) for what, prompt in prompts.items()]
@@ -99,16 +87,18 @@ async def _checked(model: Model, writer: Writer) -> Sequence[tuple[bool, str]]:
 
 async def _asked(model: Model, writer: Writer, what: str, prompt: Prompt) -> tuple[bool, str]:
     loop = asyncio.get_running_loop()
-    began, watch = loop.time(), Stopwatch(loop.time())
-    work = Work(CHARACTER, CHARACTER.read({"type": "backstory", "character_context": {}}), prompt)
+    began = loop.time()
+    operation = OPERATIONS["character"]
+    request = operation.read({"type": "backstory", "character_context": {}})
+    work = CompletionRequest(operation, request, prompt)
     name = f"{model.name} ({model.provider} {model.upstream}) {what}"
     try:
-        found = await writer.write(work, until=began + model.timeout, listener=watch)
-    except Failed as failure:
+        found = await writer.write(work, deadline=began + model.timeout)
+    except AttemptFailed as failure:
         return False, f"{name}: {failure.outcome.value} after {loop.time() - began:.1f} s"
     if prompt.schema is not None and not _fits(found.text):
         return False, f"{name}: answered with something else than was asked for"
-    return True, f"{name}: {_told(model, found, watch, loop.time() - began)}"
+    return True, f"{name}: {_summary(model, found, loop.time() - began)}"
 
 
 def _fits(text: str) -> bool:
@@ -119,17 +109,17 @@ def _fits(text: str) -> bool:
     return isinstance(found, dict) and found.keys() == SCHEMA["properties"].keys()
 
 
-def _told(model: Model, found: Completion, watch: Stopwatch, seconds: float) -> str:
+def _summary(model: Model, found: Completion, seconds: float) -> str:
     cost = model.prices.cost(found.usage)
     parts = [
-        f"first text after {watch.first or seconds:.2f} s",
+        f"first text after {found.first_token or seconds:.2f} s",
         f"whole after {seconds:.2f} s",
         f"{found.usage.total} tokens",
         "price unknown" if cost is None else f"${cost:.6f}",
         f"answers as {found.upstream_model}",
     ]
-    if model.refusals:
-        parts.append(f"does not take {', '.join(model.refusals.names)}")
+    if model.unsupported:
+        parts.append(f"does not take {', '.join(model.unsupported.names)}")
     if model.gone or model.retires_at:
         parts.append("gone" if model.gone else f"retires at {model.retires_at}")
     return ", ".join(parts)

@@ -2,23 +2,34 @@
 
     GatewayError
     ├── InvalidRequest          400  INVALID_REQUEST
+    ├── BadQuestion             400  BAD_USER_INPUT          resolvers.endpoint
     ├── ContentRejected         400  CONTENT_REJECTED
     ├── Unauthenticated         401  UNAUTHENTICATED
+    ├── TokenExpired            401  TOKEN_EXPIRED           app.open_streams
     ├── Forbidden               403  FORBIDDEN
     ├── NotFound                404  NOT_FOUND
     ├── MethodNotAllowed        405  METHOD_NOT_ALLOWED
+    ├── NotAcceptable           406  NOT_ACCEPTABLE          resolvers.endpoint
     ├── IdempotencyConflict     409  IDEMPOTENCY_CONFLICT
     ├── CursorExpired           410  CURSOR_EXPIRED
     ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
     ├── UnsupportedMediaType    415  UNSUPPORTED_MEDIA_TYPE
     ├── RateLimited             429  RATE_LIMIT_EXCEEDED
+    ├── TooManyOperations       429  TOO_MANY_OPERATIONS     resolvers.websocket_connection
+    ├── TooManySubscriptions    429  TOO_MANY_OPERATIONS     resolvers.response_streams
     ├── Left                    499  CANCELLED
     ├── InternalError           500  INTERNAL_ERROR
-    ├── ModelError              502  MODEL_ERROR
-    ├── ModelUnavailable        503  MODEL_UNAVAILABLE
-    ├── ModelTimeout            504  MODEL_TIMEOUT
+    ├── ShuttingDown            503  SHUTTING_DOWN           app.open_streams
+    ├── ModelFailure
+    │   ├── ModelError          502  MODEL_ERROR
+    │   ├── ModelUnavailable    503  MODEL_UNAVAILABLE
+    │   └── ModelTimeout        504  MODEL_TIMEOUT
     └── DependencyUnavailable   503  DEPENDENCY_UNAVAILABLE
+        ├── ConnectionLost      503  DEPENDENCY_UNAVAILABLE  app.storage.database
+        └── CommitUncertain     503  DEPENDENCY_UNAVAILABLE  app.storage.database
 
+A class with no status of its own here is never raised. Where none is named, a class stands in this
+module; elsewhere stands what only that module can find.
 `SettingsError` stands apart: it stops the start, and never reaches a caller.
 """
 
@@ -50,10 +61,8 @@ class GatewayError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """HTTP headers that belong to this error whatever the route."""
-        if self.retry_after is None:
-            return {}
-        return {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+        """HTTP headers that belong to this error whatever the route, beside `Retry-After`."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Protocol
 
 from starlette.requests import Request
+from starlette.types import Receive
 
 from app.errors import (
     GatewayError,
@@ -15,38 +15,39 @@ from app.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
+from app.limit_standing import Standing
 
-MOST = 256 * 1024  # bytes
-PATIENCE = 30.0  # s for all of it; who sends a byte now and then holds nothing for longer
+MAX_BODY_BYTES = 256 * 1024  # bytes
+BODY_TIMEOUT = 30.0  # s for all of it; who sends a byte now and then holds nothing for longer
 
 
 async def read_body(request: Request) -> bytes:
     """The whole body.
 
     Raises:
-        PayloadTooLarge: over `MOST` bytes.
+        PayloadTooLarge: over `MAX_BODY_BYTES` bytes.
         InvalidRequest: it did not arrive in time.
     """
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > MOST:
-        raise PayloadTooLarge(f"A body may have at most {MOST} bytes")
+    if length.isdigit() and int(length) > MAX_BODY_BYTES:
+        raise PayloadTooLarge(f"A body may have at most {MAX_BODY_BYTES} bytes")
     chunks, size = [], 0
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(BODY_TIMEOUT):
             async for chunk in request.stream():
                 chunks.append(chunk)
                 size += len(chunk)
-                if size > MOST:
-                    raise PayloadTooLarge(f"A body may have at most {MOST} bytes")
+                if size > MAX_BODY_BYTES:
+                    raise PayloadTooLarge(f"A body may have at most {MAX_BODY_BYTES} bytes")
     except TimeoutError:
-        said = f"the body did not arrive within {PATIENCE:g} seconds"
+        said = f"the body did not arrive within {BODY_TIMEOUT:g} seconds"
         raise InvalidRequest.at((), said) from None
     return b"".join(chunks)
 
 
-async def disconnected(request: Request) -> None:
-    """Returns when the client has left; the body must have been read."""
-    while (await request.receive())["type"] != "http.disconnect":
+async def disconnected(receive: Receive) -> None:
+    """Returns when the client has left; a body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
         continue
 
 
@@ -58,19 +59,6 @@ async def read_json(request: Request) -> bytes:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding")
     return await read_body(request)
-
-
-class Standing(Protocol):
-    """What the rate-limit headers show of a limit."""
-
-    @property
-    def scope(self) -> str: ...
-    @property
-    def limit(self) -> int: ...
-    @property
-    def remaining(self) -> int: ...
-    @property
-    def reset_at(self) -> float: ...
 
 
 def limit_headers(standing: Standing | None) -> dict[str, str]:
@@ -94,5 +82,12 @@ def error_headers(error: GatewayError, standing: Standing | None = None) -> dict
             "X-RateLimit-Reset": str(math.ceil(error.reset_at)),
             "X-RateLimit-Scope": error.scope,
         }
-        return {**error.headers, **refused}
-    return {**error.headers, **limit_headers(standing)}
+        return {**error.headers, **_retry_after(error), **refused}
+    return {**error.headers, **_retry_after(error), **limit_headers(standing)}
+
+
+def _retry_after(error: GatewayError) -> dict[str, str]:
+    """`Retry-After` in whole seconds, never too early."""
+    if error.retry_after is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}

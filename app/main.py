@@ -22,49 +22,59 @@ from app.errors import DependencyUnavailable, SettingsError
 from app.events.fanout import Fanout
 from app.events.log import EventLog
 from app.events.relay import Relay
-from app.gateway import Gateway, told
-from app.generations import kept
+from app.generations import replay
 from app.generations.generations import Generations
 from app.generations.log import GenerationLog
 from app.generations.transcript import Event
-from app.leases import Leases
-from app.llm.base import Outcome
-from app.llm.breaker import Breakers, Rules
+from app.llm.breaker import BreakerPolicy, Breakers
 from app.llm.fallback import Models
 from app.llm.model import STORYTELLER
-from app.llm.probing import Probing
+from app.llm.probes import Probers
 from app.llm.retirement import Retirement
-from app.model_wiring import connect, model, needed, probe_time, rows, storyteller
+from app.model_wiring import connect, model, model_rows, probe_timeout, required_models, storyteller
 from app.observe import logs
 from app.observe.health import Health
 from app.observe.metrics import Metrics
 from app.observe.traffic import Traffic
+from app.open_streams import OpenStreams
 from app.operations import OPERATIONS
+from app.operations.metadata import AttemptOutcome
 from app.origins import Cors, Origins
+from app.pipeline.admission_call import AdmissionCall
+from app.pipeline.contents import Contents, prose_of
+from app.pipeline.events import Events
+from app.pipeline.finding import Finding
+from app.pipeline.gateway import Gateway
+from app.pipeline.idempotency import Idempotency
+from app.pipeline.keeping import Keeping
+from app.pipeline.reading import Reading
+from app.pipeline.single_flight import SingleFlight
+from app.pipeline.unstored import UnstoredAnswers
+from app.pipeline.writing import Writing
 from app.policies.auth import Authenticator, key_source
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
-from app.policies.once import Once
 from app.policies.pseudonyms import Pseudonyms
-from app.policies.similar import Similar
-from app.redis import Redis, address
+from app.policies.revocation import Revocations
+from app.policies.similar import SimilarityIndex
+from app.redis.client import Redis, address
 from app.rest import v2
-from app.rest.middleware import RequestLine
+from app.rest.access_log import AccessLog
 from app.settings import Settings
-from app.stopping import heeded
+from app.shutdown import graceful_shutdown
 from app.storage.store import Store
 from resolvers import schema
 from resolvers.endpoint import Endpoint
 from resolvers.execution import Executor
-from resolvers.socket import Socket
+from resolvers.websocket import WebSocketEndpoint
 
 # Objects allocated before a young collection: 700 by default, at which GraphQL's 68 cyclic
 # objects a request cost about 10 %; at 100,000 a collection pauses for 80 ms.
 GC_THRESHOLD = 5_000
 # The storyteller reads long texts in a thread, which may hold the loop for one such interval.
 SWITCH_INTERVAL = 0.001  # s
-PROBED = 5.0  # s behind a probe's time after which its prober is given up for dead
-EXPOSED = [
+PROBE_LEASE_MARGIN = 5.0  # s behind a probe's time after which its prober is given up for dead
+EXPOSED_HEADERS = [
     "X-Request-ID",
     "X-Generation-ID",
     "X-RateLimit-Limit",
@@ -86,9 +96,13 @@ class Parts:
 
     settings: Settings
     redis: Redis
+    store: Store
+    event_log: EventLog
+    pseudonyms: Pseudonyms
+    fanout: Fanout
     relay: Relay
     breakers: Breakers
-    probing: Probing
+    probing: Probers
     gateway: Gateway
 
 
@@ -114,7 +128,7 @@ def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starl
     )
     endpoint = Endpoint(executor, gateway, page=bool(settings.graphiql))
     origins = Origins(settings.cors_origins, loopback=settings.dev)
-    socket = Socket(executor, gateway, origins=origins)
+    socket = WebSocketEndpoint(executor, gateway, origins=origins)
     app = Starlette(
         routes=[
             Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
@@ -123,7 +137,7 @@ def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starl
             *_front_door(settings),
         ],
         middleware=[
-            Middleware(RequestLine, traffic=traffic, metrics=gateway.metrics),
+            Middleware(AccessLog, traffic=traffic, metrics=gateway.metrics),
             Middleware(
                 Cors,
                 origins=origins,
@@ -138,7 +152,7 @@ def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starl
                     "X-On-Disconnect",
                     "X-Request-ID",
                 ],
-                expose_headers=EXPOSED,
+                expose_headers=EXPOSED_HEADERS,
                 max_age=3600,
             ),
         ],
@@ -165,23 +179,23 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     events = EventLog(
         redis, partitions=settings.event_partitions, retention=settings.event_retention
     )
-    tables = rows(settings)
+    tables = model_rows(settings)
     names = [row.name for row in tables]
-    patience = probe_time(tables)
+    timeout = probe_timeout(tables)
     shared = sorted({row.breaker for row in tables})
-    breakers = Breakers(redis, shared, rules=Rules(lease=patience + PROBED))
+    breakers = Breakers(redis, shared, policy=BreakerPolicy(lease=timeout + PROBE_LEASE_MARGIN))
 
-    async def left(started: Event) -> list[Event] | None:
+    async def recover(started: Event) -> list[Event] | None:
         """What a generation stored before its process died."""
         user_id, generation_id = started.get("user_id", ""), started.get("generation_id", "")
         found = await store.get_many(user_id, [generation_id])
-        return kept.ending(*told(found[generation_id])) if found else None
+        return replay.events(*prose_of(found[generation_id])) if found else None
 
-    generations = Generations(GenerationLog(redis), left=left)
+    generations = Generations(GenerationLog(redis), recover=recover)
     found = limits(settings)
     metrics = Metrics(
         models=[*names, STORYTELLER],
-        outcomes=[o.value for o in Outcome],
+        outcomes=[o.value for o in AttemptOutcome],
         operations=list(OPERATIONS),
         scopes=[limit.scope for limit in found],
         breakers=lambda: {m.name: m.breaker_state.value for m in models if m.breaker},
@@ -191,14 +205,14 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         waiting=lambda: {m.name: m.bulkhead.waiting for m in models},
         generations=lambda: generations.running,
         redis_up=lambda: redis.up,
-        streams=lambda: len(leases),
+        streams=lambda: len(open_streams),
         tasks=lambda: len(asyncio.all_tasks()),
     )
     models = Models(
         [*(model(row, breakers) for row in tables), storyteller()],
         chain=settings.fallback,
-        needed=needed(settings),
-        watcher=metrics,
+        required=required_models(settings),
+        metrics=metrics,
     )
 
     async def redis_answers() -> None:
@@ -206,38 +220,49 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
             raise DependencyUnavailable("redis")
 
     limiter = RateLimiter(
-        redis,
-        limits=found,
-        tiers={**DEFAULT_TIERS, **settings.file.tiers},
+        found,
+        {**DEFAULT_TIERS, **settings.file.tiers},
         processes=settings.replicas * settings.workers,
-        refused=metrics.refused,
     )
-    leases = Leases(limiter.revoked)
+    revocations = Revocations(redis)
+    open_streams = OpenStreams(revocations.among)
+    idempotency, unstored = Idempotency(redis, store), UnstoredAnswers(redis)
+    pseudonyms = Pseudonyms(redis, settings.key.get_secret_value() if settings.key else None)
     gateway = Gateway(
         authenticator=authenticator(settings),
+        revocations=revocations,
         limiter=limiter,
+        admission_call=AdmissionCall(redis, limiter, revocations, on_refusal=metrics.refused),
+        reading=Reading(
+            models,
+            store,
+            pseudonyms,
+            cache_ttl=settings.cache_ttl,
+            cache_ttls=cache_ttls(settings),
+        ),
+        finding=Finding(store, idempotency, SimilarityIndex(redis)),
+        single_flight=SingleFlight(redis, idempotency),
+        writing=Writing(models, unstored),
+        keeping=Keeping(store, events, idempotency, unstored),
+        contents=Contents(store, redis),
+        events=Events(events, fanout := Fanout(events)),
         models=models,
-        store=store,
-        log=events,
-        fanout=Fanout(events),
-        once=Once(redis),
-        similar=Similar(redis),
         generations=generations,
+        open_streams=open_streams,
         metrics=metrics,
-        leases=leases,
-        pseudonyms=Pseudonyms(redis, settings.key.get_secret_value() if settings.key else None),
-        cache_ttl=settings.cache_ttl,
-        cache_times=cache_times(settings),
         health=Health(
             database=store.ping,
             redis=redis_answers,
             models=lambda: models.state,
             traffic=traffic,
-            stopping=lambda: leases.stopping,
+            stopping=lambda: open_streams.stopping,
         ),
     )
     relay = Relay(store, events, redis, retention=settings.event_retention)
-    return Parts(settings, redis, relay, breakers, Probing(models, patience=patience), gateway)
+    probing = Probers(models, timeout=timeout)
+    return Parts(
+        settings, redis, store, events, pseudonyms, fanout, relay, breakers, probing, gateway
+    )
 
 
 def redis_url(settings: Settings) -> str:
@@ -247,7 +272,7 @@ def redis_url(settings: Settings) -> str:
     return settings.redis_url.get_secret_value()
 
 
-def cache_times(settings: Settings) -> Mapping[str, float]:
+def cache_ttls(settings: Settings) -> Mapping[str, float]:
     """Seconds for which answers are kept, by operation. Raises `SettingsError` for other names."""
     if unknown := set(settings.file.cache) - set(OPERATIONS):
         raise SettingsError(
@@ -300,7 +325,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     gateway, redis = parts.gateway, parts.redis
     async with AsyncExitStack() as stack:
         stack.push_async_callback(redis.close)
-        stack.push_async_callback(gateway.store.close)
+        stack.push_async_callback(parts.store.close)
         stack.push_async_callback(gateway.authenticator.close)
         if reason := await redis.check():
             log.warning(
@@ -309,11 +334,11 @@ async def running(parts: Parts) -> AsyncIterator[None]:
                 address(redis.url),
                 reason,
             )
-        await gateway.pseudonyms.start()
-        stack.push_async_callback(gateway.pseudonyms.stop)
+        await parts.pseudonyms.start()
+        stack.push_async_callback(parts.pseudonyms.stop)
         lists = await connect(parts.settings, gateway.models, redis)
         stack.push_async_callback(gateway.models.close)
-        retirement = Retirement(lists, needed(parts.settings))
+        retirement = Retirement(lists, required_models(parts.settings))
         retirement.start()
         stack.push_async_callback(retirement.stop)
         parts.breakers.start()
@@ -322,16 +347,16 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(parts.probing.stop)
         parts.relay.start()  # before what makes events: it is stopped after that
         stack.push_async_callback(parts.relay.stop)
-        stack.push_async_callback(gateway.once.close)
+        stack.push_async_callback(gateway.single_flight.close)
         gateway.generations.start()
         stack.push_async_callback(gateway.generations.stop)
         watching = asyncio.create_task(gateway.metrics.watch(), name="metrics")
         stack.push_async_callback(_ended, watching)
-        gateway.fanout.start()
-        stack.push_async_callback(gateway.fanout.stop)
-        gateway.leases.start()
-        stack.push_async_callback(gateway.leases.stop)
+        parts.fanout.start()
+        stack.push_async_callback(parts.fanout.stop)
+        gateway.open_streams.start()
+        stack.push_async_callback(gateway.open_streams.stop)
         await gateway.health.start()
         stack.push_async_callback(gateway.health.stop)
-        stack.enter_context(heeded(gateway.leases))
+        stack.enter_context(graceful_shutdown(gateway.open_streams))
         yield

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 LOOPBACK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
-LONGEST = 200  # characters of an origin that are logged
+MAX_LOGGED_ORIGIN = 200  # characters of an origin that are logged
 REFUSED = "Pages of this origin may not ask: LOREGATE_CORS_ORIGINS names those that may"
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def refused(what: str, origin: str) -> str:
     log.warning(
         "%s from a page of %r was refused: LOREGATE_CORS_ORIGINS does not name it",
         what,
-        origin[:LONGEST],
+        origin[:MAX_LOGGED_ORIGIN],
     )
     return REFUSED
 

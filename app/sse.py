@@ -20,11 +20,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.caller import Caller
 from app.errors import GatewayError
-from app.leases import Leases
+from app.http import disconnected
+from app.open_streams import OpenStreams
 
-HEARTBEAT = 15.0  # s; proxies cut what is silent for 30 to 60
-PATIENCE = 20.0  # s for a client to take what was written
-PARTING = 2.0  # s for the last words; a process that stops waits for them
+HEARTBEAT_INTERVAL = 15.0  # s; proxies cut what is silent for 30 to 60
+WRITE_TIMEOUT = 20.0  # s for a client to take what was written
+FAREWELL_TIMEOUT = 2.0  # s for the last words; a process that stops waits for them
 COMMENT = b":\n\n"
 LINE_END = re.compile(rb"\r\n|\r|\n")
 UNFIT = re.compile("[\r\n\0]")  # a line break would begin another field; an id with NUL is ignored
@@ -68,23 +69,25 @@ class EventStream(Response):
     next event when the client has taken the last one, or a buffer has. What it raises breaks the
     response off and is raised on; an error that the client shall read is a frame of its own.
 
-    After `heartbeat` seconds without an event the client gets its position: the id behind which
-    it would go on, that of the last frame the iterator gave, never of one it will give. A client
-    that takes nothing for `patience` seconds is cut off: the response ends unfinished. ASGI
-    cannot abort a connection; uvicorn closes it when its last 64 KB are taken, or the kernel
-    gives the client up (`TCP_USER_TIMEOUT`).
+    `frame` makes a frame of what the iterator gives, where that is none yet. After `heartbeat`
+    seconds without an event the client gets `cursor()`: the id behind which it would go on, that
+    of the last frame the iterator gave, never of one it will give. A client that takes nothing for
+    `write_timeout` seconds is cut off: the response ends unfinished. ASGI cannot abort a
+    connection; uvicorn closes it when its last 64 KB are taken, or the kernel gives the client up
+    (`TCP_USER_TIMEOUT`).
     """
 
     media_type = "text/event-stream"
 
     def __init__(
         self,
-        events: AsyncIterator[Frame],
+        events: AsyncIterator[Any],
         *,
+        frame: Callable[[Any], Frame] | None = None,
         headers: Mapping[str, str] | None = None,
-        heartbeat: float = HEARTBEAT,
-        position: Callable[[], str | None] = lambda: None,
-        patience: float = PATIENCE,
+        heartbeat: float = HEARTBEAT_INTERVAL,
+        cursor: Callable[[], str | None] = lambda: None,
+        write_timeout: float = WRITE_TIMEOUT,
     ) -> None:
         # Not the base's own: it would promise a length.
         self.status_code, self.background = 200, None
@@ -92,9 +95,9 @@ class EventStream(Response):
         self.headers["Content-Type"] = "text/event-stream; charset=utf-8"
         self.headers["Cache-Control"] = "no-store"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would collect events
-        self._events, self._position = events, position
-        self._heartbeat, self._patience = heartbeat, patience
-        self._turn = asyncio.Lock()  # a heartbeat never comes between an event and its place
+        self._events, self._frame, self._cursor = events, frame, cursor
+        self._heartbeat, self._write_timeout = heartbeat, write_timeout
+        self._lock = asyncio.Lock()  # a heartbeat never comes between an event and its id
         self._pumping: asyncio.Task[None] | None = None
         self._farewell: Frame | None = None
         self._begun = self._ended = False  # whether the client has the headers, and the whole
@@ -108,7 +111,7 @@ class EventStream(Response):
             await send({"type": "http.response.body"})
             return
         pump = self._pumping = asyncio.create_task(self._pump(send), name="event-stream")
-        gone = asyncio.create_task(_disconnected(receive), name="event-stream-client")
+        gone = asyncio.create_task(disconnected(receive), name="event-stream-client")
         with contextlib.suppress(ClientDisconnect):
             try:
                 await self._watch(send, {pump, gone})
@@ -119,7 +122,7 @@ class EventStream(Response):
             if not pump.cancelled():
                 pump.result()
             if self._farewell is not None and not self._ended and not _is_over(gone):
-                await self._part(send, self._farewell)
+                await self._send_farewell(send, self._farewell)
 
     def finish(self, farewell: Frame) -> None:
         """End it with this frame, whatever the iterator waits for.
@@ -131,9 +134,9 @@ class EventStream(Response):
         if self._begun and self._pumping is not None:
             self._pumping.cancel()
 
-    async def _part(self, send: Send, farewell: Frame) -> None:
+    async def _send_farewell(self, send: Send, farewell: Frame) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PARTING):
+            async with asyncio.timeout(FAREWELL_TIMEOUT):
                 await self._write(send, _body(farewell.encode()))
                 await self._write(send, {"type": "http.response.body"})
 
@@ -152,7 +155,8 @@ class EventStream(Response):
             self._begun = True
             if self._farewell is not None:
                 return
-            async for frame in self._events:
+            async for event in self._events:
+                frame = event if self._frame is None else self._frame(event)
                 await self._write(send, _body(frame.encode()))
             await self._write(send, {"type": "http.response.body"})
             self._ended = True
@@ -162,7 +166,7 @@ class EventStream(Response):
     async def _write(self, send: Send, message: Message) -> None:
         """Raises `ClientDisconnect`, where the server says so."""
         time = asyncio.get_running_loop().time
-        async with self._turn:
+        async with self._lock:
             self._since = time()
             try:
                 await send(message)
@@ -175,28 +179,28 @@ class EventStream(Response):
         time = asyncio.get_running_loop().time
         self._last = time()
         while True:
-            wait = min(self._due() - time(), self._patience)
+            wait = min(self._due() - time(), self._write_timeout)
             done, _ = await asyncio.wait(tasks, timeout=wait, return_when="FIRST_COMPLETED")
             if done:
                 return
             if time() < self._due():
                 continue
             if self._since is not None or not await self._beat(send):
-                log.info("a client that took nothing for %g s was cut off", self._patience)
+                log.info("a client that took nothing for %g s was cut off", self._write_timeout)
                 return
 
     def _due(self) -> float:
-        """When the client's patience ends, or the next heartbeat is to be sent."""
+        """When the client must have taken a write, or the next heartbeat is to be sent."""
         if self._since is not None:
-            return self._since + self._patience
+            return self._since + self._write_timeout
         return self._last + self._heartbeat
 
     async def _beat(self, send: Send) -> bool:
         """Whether the client took a heartbeat."""
-        place = self._position()
-        beat = COMMENT if place is None else Frame(id=place).encode()
+        cursor = self._cursor()
+        beat = COMMENT if cursor is None else Frame(id=cursor).encode()
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._write_timeout):
                 await self._write(send, _body(beat))
         except TimeoutError:
             return False
@@ -217,12 +221,6 @@ def _body(data: bytes) -> Message:
     return {"type": "http.response.body", "body": data, "more_body": True}
 
 
-async def _disconnected(receive: Receive) -> None:
-    """Returns when the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 async def _close(events: Any) -> None:
     """Close an iterator that can be closed, as a generator can."""
     if close := getattr(events, "aclose", None):
@@ -234,26 +232,26 @@ class HeldStream(EventStream):
 
     def __init__(
         self,
-        events: AsyncIterator[Frame],
+        events: AsyncIterator[Any],
         caller: Caller,
-        leases: Leases,
+        open_streams: OpenStreams,
         farewell: Callable[[GatewayError], Frame],
         **options: Any,
     ) -> None:
         """`farewell` is the last frame, for the reason of the end."""
         super().__init__(events, **options)
         self.caller = caller
-        self._leases, self._tell = leases, farewell
+        self._open_streams, self._last_frame = open_streams, farewell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._leases.hold(self)
+        self._open_streams.hold(self)
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._leases.release(self)
+            self._open_streams.release(self)
 
     def end(self, reason: GatewayError) -> None:
-        self.finish(self._tell(reason))
+        self.finish(self._last_frame(reason))
 
     def look(self, now: float) -> None:
         """Its heartbeat and its deadline are its own."""

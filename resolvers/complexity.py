@@ -26,14 +26,14 @@ from graphql import (
     ValueNode,
 )
 
-DEPTH = 15  # GraphiQL's introspection has 13
-ROOT_FIELDS = 50
-FIELDS = 3_000  # a page of 50 contents with 50 fields each, and some
-REPEATS = 10  # of one key in one place
-PAGE = 20  # items of a list whose `first` is left out
-MOST = 50  # items of a list, whatever `first` says
+MAX_DEPTH = 15  # GraphiQL's introspection has 13
+MAX_ROOT_FIELDS = 50
+MAX_FIELDS = 3_000  # a page of 50 contents with 50 fields each, and some
+MAX_REPEATS = 10  # of one key in one place
+DEFAULT_PAGE = 20  # items of a list whose `first` is left out
+MAX_PAGE = 50  # items of a list, whatever `first` says
 PAGES = frozenset({"contents", "children"})  # lists that take `first`
-STEPS = 6_000  # selections looked at, fragments spread; about 3 ms
+MAX_STEPS = 6_000  # selections looked at, fragments spread; about 3 ms
 
 # Of a document as it is written; GraphiQL's introspection has 85 selections.
 WRITTEN: dict[type[Node], tuple[int, str]] = {
@@ -91,17 +91,17 @@ class _Walk:
     def over(self, definition: ExecutableDefinitionNode) -> None:
         self._fields = 0
         groups = self._grouped([definition.selection_set])
-        if isinstance(definition, OperationDefinitionNode) and len(groups) > ROOT_FIELDS:
-            raise TooComplex(f"The document has more than {ROOT_FIELDS} root fields")
+        if isinstance(definition, OperationDefinitionNode) and len(groups) > MAX_ROOT_FIELDS:
+            raise TooComplex(f"The document has more than {MAX_ROOT_FIELDS} root fields")
         self._below(groups.values(), depth=1, times=1)
 
     def _below(self, groups: Iterable[list[FieldNode]], depth: int, times: int) -> None:
-        if depth > DEPTH:
-            raise TooComplex(f"The document is nested deeper than {DEPTH} levels")
+        if depth > MAX_DEPTH:
+            raise TooComplex(f"The document is nested deeper than {MAX_DEPTH} levels")
         for nodes in groups:
             self._fields += times * max(map(_values, nodes))
-            if self._fields > FIELDS:
-                raise TooComplex(f"The document asks for more than {FIELDS} fields")
+            if self._fields > MAX_FIELDS:
+                raise TooComplex(f"The document asks for more than {MAX_FIELDS} fields")
             inner = [n.selection_set for n in nodes if n.selection_set]
             if inner:
                 below = self._grouped(inner)
@@ -127,7 +127,7 @@ class _Walk:
 
     def _step(self) -> None:
         self._steps += 1
-        if self._steps > STEPS:
+        if self._steps > MAX_STEPS:
             raise TooComplex("The document's fragments are spread too often")
 
 
@@ -135,13 +135,13 @@ def _join(groups: dict[str, list[FieldNode]], node: FieldNode) -> None:
     key = (node.alias or node.name).value
     group = groups.setdefault(key, [])
     group.append(node)
-    if len(group) > REPEATS:
-        raise TooComplex(f"The document has {key[:100]} in one place more than {REPEATS} times")
+    if len(group) > MAX_REPEATS:
+        raise TooComplex(f"The document has {key[:100]} in one place more than {MAX_REPEATS} times")
 
 
 def _values(node: FieldNode) -> int:
     """How many values a field has: a page of ids, else one."""
-    return PAGE if node.name.value == "childElements" else 1
+    return DEFAULT_PAGE if node.name.value == "childElements" else 1
 
 
 def _items(node: FieldNode) -> int:
@@ -154,10 +154,10 @@ def _items(node: FieldNode) -> int:
     for argument in node.arguments or ():
         if argument.name.value == "first":
             return _first(argument.value)
-    return PAGE
+    return DEFAULT_PAGE
 
 
 def _first(value: ValueNode) -> int:
     if isinstance(value, IntValueNode) and len(value.value) < 3:
-        return max(1, min(MOST, int(value.value)))
-    return MOST
+        return max(1, min(MAX_PAGE, int(value.value)))
+    return MAX_PAGE

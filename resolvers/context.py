@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
@@ -11,36 +10,33 @@ import strawberry
 from strawberry.types import Info as StrawberryInfo
 
 from app.errors import Unauthenticated
-from app.gateway import Admission, Gateway, Visit
+from app.pipeline.context import RequestContext
+from app.pipeline.gateway import Gateway
 from resolvers.loaders import ChildrenLoader, ContentLoader
 
 
 @dataclass
 class Context:
-    """`visit` is None for a document without a token, which may select public fields only."""
+    """`request` is None for a document without a token, which may select public fields only."""
 
     gateway: Gateway
     request_id: str
-    visit: Visit | None
-    requests: int = 1  # root fields, which is what the document counts
-    resumed: bool = False  # a subscription that goes on where it left off counts nothing
-    charge: asyncio.Future[None] | None = None  # the one decision on all of them
-    admissions: dict[str | int, Admission] = field(default_factory=dict)
+    request: RequestContext | None
 
     @property
-    def caller_visit(self) -> Visit:
-        """The visit. Raises `Unauthenticated` when there was no token."""
-        if self.visit is None:
+    def authenticated(self) -> RequestContext:
+        """The caller's request. Raises `Unauthenticated` when there was no token."""
+        if self.request is None:
             raise Unauthenticated("missing")
-        return self.visit
+        return self.request
 
     @cached_property
     def contents(self) -> ContentLoader:
-        return ContentLoader(self.gateway, self.caller_visit.caller)
+        return ContentLoader(self.gateway, self.authenticated.caller)
 
     @cached_property
     def children(self) -> ChildrenLoader:
-        return ChildrenLoader(self.gateway, self.caller_visit.caller)
+        return ChildrenLoader(self.gateway, self.authenticated.caller)
 
 
 Info: TypeAlias = StrawberryInfo[Context, None]

@@ -30,12 +30,14 @@ from graphql import (
 from resolvers import complexity
 from resolvers.errors import InvalidDocument
 
-LONGEST = 65_536  # characters, read in about 10 ms; the longest text of an input has 50,000
-MOST_TOKENS = 1_500  # parsed in about 5 ms
-MOST_COMMENTS = 200
-REMEMBERED = 256  # documents; a parsed one takes up to 100 KB
-LONGEST_REMEMBERED = 8_192  # characters
-MOST_ERRORS = 10
+MAX_DOCUMENT_LENGTH = (
+    65_536  # characters, read in about 10 ms; the longest text of an input has 50,000
+)
+MAX_DOCUMENT_TOKENS = 1_500  # parsed in about 5 ms
+MAX_COMMENTS = 200
+MAX_CACHED_DOCUMENTS = 256  # documents; a parsed one takes up to 100 KB
+MAX_CACHED_LENGTH = 8_192  # characters
+MAX_ERRORS = 10
 TOO_DEEP = "The document is nested too deeply"
 ABORTED = ". Parsing aborted."  # how the parser's message ends when one of its bounds is met
 
@@ -81,18 +83,18 @@ class Documents:
         self._schema = schema
         hidden = () if introspection else (NoSchemaIntrospectionCustomRule,)
         self._rules = (*specified_rules, *hidden)
-        self._known: OrderedDict[str, Document] = OrderedDict()
+        self.known: OrderedDict[str, Document] = OrderedDict()
 
     def read(self, text: str) -> Document:
         """The text as a valid document. Raises `InvalidDocument` with every error found."""
-        if (document := self._known.get(text)) is not None:
-            self._known.move_to_end(text)
+        if (document := self.known.get(text)) is not None:
+            self.known.move_to_end(text)
             return document
         document = self.parsed(text)
-        if len(text) <= LONGEST_REMEMBERED:
-            self._known[text] = document
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+        if len(text) <= MAX_CACHED_LENGTH:
+            self.known[text] = document
+            if len(self.known) > MAX_CACHED_DOCUMENTS:
+                self.known.popitem(last=False)
         return document
 
     def parsed(self, text: str) -> Document:
@@ -101,7 +103,7 @@ class Documents:
             node = _node(text)
             complexity.check(node)
             errors = validate(
-                self._schema, node, self._rules, max_errors=MOST_ERRORS, hide_suggestions=True
+                self._schema, node, self._rules, max_errors=MAX_ERRORS, hide_suggestions=True
             )
         except (complexity.TooComplex, RecursionError) as error:
             told = error if isinstance(error, GraphQLError) else GraphQLError(TOO_DEEP)
@@ -115,11 +117,12 @@ class Documents:
 
 def _node(text: str) -> DocumentNode:
     """The parsed text. Raises `GraphQLSyntaxError`, and `TooComplex` for a text over a bound."""
-    if len(text) > LONGEST:
-        said = f"The document has more than {LONGEST} characters; send long texts as variables"
+    if len(text) > MAX_DOCUMENT_LENGTH:
+        more = f"more than {MAX_DOCUMENT_LENGTH} characters"
+        said = f"The document has {more}; send long texts as variables"
         raise complexity.TooComplex(said)
     try:
-        return parse(text, max_lexical_tokens=MOST_TOKENS, max_comments=MOST_COMMENTS)
+        return parse(text, max_lexical_tokens=MAX_DOCUMENT_TOKENS, max_comments=MAX_COMMENTS)
     except GraphQLSyntaxError as error:
         if error.message.endswith(ABORTED):
             said = error.message.removeprefix("Syntax Error: ").removesuffix(ABORTED)

@@ -17,18 +17,17 @@ from app.errors import (
     GatewayError,
     InternalError,
     MethodNotAllowed,
-    RateLimited,
-    Unauthenticated,
     UnsupportedMediaType,
 )
-from app.gateway import Gateway, Visit
 from app.http import disconnected, error_headers, limit_headers, read_body
+from app.pipeline.context import RequestContext
+from app.pipeline.gateway import Gateway
 from app.sse import EventStream, Frame, HeldStream
 from resolvers.context import Context
 from resolvers.documents import Document
 from resolvers.errors import InvalidDocument
 from resolvers.execution import Executor, Question, Reply, refusal
-from resolvers.watching import Live
+from resolvers.response_streams import ResponseStream
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -70,26 +69,32 @@ class Endpoint:
         if self._page and request.method == "GET" and _is_browser(request):
             return HTMLResponse(PAGE)
         request_id: str = request.state.request_id
-        visit: Visit | None = None
+        context: RequestContext | None = None
         media_type = GRAPHQL_RESPONSE
         try:
             media_type = _accepted(request)
-            visit = await self._visit(request, request_id)
-            return await self._answer(request, visit, media_type)
+            header = request.headers.get("authorization")
+            if not header:
+                outcome = await self._outcome(request, None)
+            else:
+                caller = await self._gateway.authenticate(header)
+                async with self._gateway.request(caller, request_id) as context:
+                    outcome = await self._outcome(request, context)
         except GatewayError as error:
-            return await self._refuse(error, visit, media_type, request_id)
+            return _refused(error, context, media_type, request_id)
         except InvalidDocument as error:
-            return await self._invalid(error, visit, media_type, request_id)
+            return _invalid(error, context, media_type, request_id)
         except Exception:
             log.exception("unexpected error", extra={"request_id": request_id})
-            return await self._refuse(InternalError(), visit, media_type, request_id)
+            return _refused(InternalError(), context, media_type, request_id)
+        if isinstance(outcome, Response):
+            outcome.headers.update(_limits(context))
+            return outcome
+        return _response(outcome, context, media_type)
 
-    async def _visit(self, request: Request, request_id: str) -> Visit | None:
-        header = request.headers.get("authorization")
-        return await self._gateway.visit(header, request_id) if header else None
-
-    async def _answer(self, request: Request, visit: Visit | None, media_type: str) -> Response:
-        request_id: str = request.state.request_id
+    async def _outcome(
+        self, request: Request, context: RequestContext | None
+    ) -> Reply | EventStream:
         question = await _question(request)
         document = self._executor.documents.read(question.query)
         kind = document.operation(question.operation_name).kind
@@ -97,69 +102,59 @@ class Endpoint:
             raise NotAcceptable(SUBSCRIPTIONS)
         if request.method == "GET" and kind is OperationType.MUTATION:
             raise MethodNotAllowed("POST")
-        if visit is not None:
-            visit.left = lambda: disconnected(request)
-        context = self._executor.prepare(document, question.operation_name, visit, request_id)
+        if context is not None:
+            context.disconnected = lambda: disconnected(request.receive)
+        request_id: str = request.state.request_id
+        shared = self._executor.prepare(document, question.operation_name, context, request_id)
         if kind is OperationType.SUBSCRIPTION:
-            return await self._stream(request, document, question, context)
-        reply = await self._executor.run(document, question, context)
+            return await self._stream(request, document, question, shared)
+        reply = await self._executor.run(document, question, shared)
         request.state.failed = any(e.status >= 500 for e in reply.errors)
-        return _response(reply, visit, media_type)
+        return reply
 
     async def _stream(
         self, request: Request, document: Document, question: Question, context: Context
-    ) -> Response:
+    ) -> EventStream:
         """GraphQL over SSE, distinct connections: `next` with the cursor as its id, `complete`."""
         begins = document.operation(question.operation_name).begins
         if begins is not None and (after := request.headers.get("last-event-id")):
             question = replace(question, variables={**(question.variables or {}), begins: after})
         live = await self._executor.stream(document, question, context)
-        visit = context.caller_visit
         if isinstance(live, Reply):
-            return EventStream(_told(live.body), headers=limit_headers(visit.standing))
+            return EventStream(_one_result(live.body))
         return HeldStream(
             _Frames(live, context.request_id),
-            visit.caller,
-            self._gateway.leases,
+            context.authenticated.caller,
+            self._gateway.open_streams,
             lambda reason: Frame(_error(reason, context.request_id), "next", live.cursor),
-            headers=limit_headers(visit.standing),
-            position=lambda: live.cursor,
+            cursor=lambda: live.cursor,
         )
 
-    async def _refuse(
-        self, error: GatewayError, visit: Visit | None, media_type: str, request_id: str
-    ) -> Response:
-        error = await self._counted(visit, error)
-        reply = refusal(error, request_id)
-        headers = error_headers(error, visit.standing if visit else None)
-        return _encoded(reply.body, error.status, media_type, headers)
 
-    async def _invalid(
-        self, error: InvalidDocument, visit: Visit | None, media_type: str, request_id: str
-    ) -> Response:
-        """A document that never became an operation: 400, or 200 for clients of the old type."""
-        counted = await self._counted(visit, None)
-        if counted is not None:
-            return await self._refuse(counted, visit, media_type, request_id)
-        status = 400 if media_type == GRAPHQL_RESPONSE or error.code == "BAD_USER_INPUT" else 200
-        headers = limit_headers(visit.standing if visit else None)
-        return _encoded({"errors": error.formatted(request_id)}, status, media_type, headers)
+def _refused(
+    error: GatewayError, context: RequestContext | None, media_type: str, request_id: str
+) -> Response:
+    headers = error_headers(error, context.standing if context else None)
+    return _encoded(refusal(error, request_id).body, error.status, media_type, headers)
 
-    async def _counted(self, visit: Visit | None, error: Any) -> Any:
-        """The error to show; a request that was refused before anything counted, counts now."""
-        if visit is None or visit.counted or isinstance(error, Unauthenticated | RateLimited):
-            return error
-        try:
-            await self._gateway.count(visit)
-        except GatewayError as refused:
-            return refused
-        return error
+
+def _invalid(
+    error: InvalidDocument, context: RequestContext | None, media_type: str, request_id: str
+) -> Response:
+    """A document that never became an operation: 400, or 200 for clients of the old type."""
+    status = 400 if media_type == GRAPHQL_RESPONSE or error.code == "BAD_USER_INPUT" else 200
+    body = {"errors": error.formatted(request_id)}
+    return _encoded(body, status, media_type, _limits(context))
+
+
+def _limits(context: RequestContext | None) -> dict[str, str]:
+    return limit_headers(context.standing if context else None)
 
 
 class _Frames:
     """A subscription's results as frames. To be closed, also before the first one."""
 
-    def __init__(self, live: Live, request_id: str) -> None:
+    def __init__(self, live: ResponseStream, request_id: str) -> None:
         self._live, self._request_id = live, request_id
         self._ending: list[Frame] | None = None  # what is still to be sent behind the last result
 
@@ -185,7 +180,7 @@ class _Frames:
         await self._live.aclose()
 
 
-async def _told(body: dict[str, Any]) -> AsyncGenerator[Frame, None]:
+async def _one_result(body: dict[str, Any]) -> AsyncGenerator[Frame, None]:
     yield Frame(orjson.dumps(body), "next")
     yield COMPLETE
 
@@ -256,9 +251,9 @@ def question(given: Any) -> Question:
     return Question(query, dict(variables) if variables else None, operation_name or None)
 
 
-def _response(reply: Reply, visit: Visit | None, media_type: str) -> Response:
+def _response(reply: Reply, context: RequestContext | None, media_type: str) -> Response:
     """200 whenever execution began; 401 when the identity did not hold and nothing ran."""
-    headers = limit_headers(visit.standing if visit else None)
+    headers = _limits(context)
     waits = [e for e in reply.errors if e.retry_after is not None]
     if waits:
         headers |= error_headers(max(waits, key=lambda e: e.retry_after or 0))

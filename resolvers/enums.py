@@ -1,4 +1,4 @@
-"""The closed sets of the operations and events, as described GraphQL enums."""
+"""The closed sets, as described GraphQL enums. Those of an operation stand in its own file."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from typing import Any, TypeVar
 
 import strawberry
 
-from app.gateway import BreakerState, CacheStatus, CacheUse, Finish, Outcome
-from app.operations.campaign import CampaignContentType
-from app.operations.character import CharacterContentType
-from app.operations.fields import Category
-from app.operations.location import LocationType
-from app.operations.npc import NpcRole
-from app.operations.story import StoryElementType
-from app.operations.theme import ThemeElement
-from app.operations.validation import RuleCategory, Severity
+from app.operations.descriptions import Described, shown
+from app.operations.fields import ContentType
+from app.operations.metadata import AttemptOutcome, FinishReason
+from app.pipeline.answer import CacheStatus
+from app.pipeline.directives import CacheUse
 
 E = TypeVar("E", bound=type[Enum])
+D = TypeVar("D", bound=type[Described])
 
 
 def described_enum(kind: E, name: str, description: str, values: dict[str, str]) -> E:
@@ -29,183 +26,54 @@ def described_enum(kind: E, name: str, description: str, values: dict[str, str])
     return kind
 
 
-described_enum(
-    CharacterContentType,
-    "CharacterContentType",
-    "What to write about a character.",
-    {
-        "BACKSTORY": "Where they come from and what they still want.",
-        "PERSONALITY": "Traits, ideal, bond, flaw, and how they speak.",
-        "COMBAT": "How they fight.",
-        "EQUIPMENT": "What they carry.",
-    },
-)
-described_enum(
-    CampaignContentType,
-    "CampaignContentType",
-    "What to write for a campaign.",
-    {
-        "PLOT": "The wrong that is done, the acts, and what changes.",
-        "LOCATION": "A place for an evening of play.",
-        "QUEST": "An asker, a task, a choice that costs, and the reward.",
-        "DIALOGUE": "A conversation to overhear or to join.",
-        "EVENT": "Something that moves the campaign.",
-    },
-)
-described_enum(
-    NpcRole,
-    "NpcRole",
-    "What a person is to the party.",
-    {
-        "ALLY": "Stands by them.",
-        "ANTAGONIST": "Stands against them.",
-        "MERCHANT": "Deals with them.",
-        "QUEST_GIVER": "Asks something of them.",
-        "LORE_KEEPER": "Knows what they need to know.",
-        "MENTOR": "Teaches them.",
-        "NEUTRAL": "Takes no side.",
-    },
-)
-described_enum(
-    LocationType,
-    "LocationType",
-    "What kind of place it is.",
-    {
-        "TOWN": "Where many live.",
-        "DUNGEON": "Vaults, cells and what lives in them.",
-        "WILDERNESS": "Land that nobody tends.",
-        "LANDMARK": "A thing to steer by.",
-        "BUILDING": "A house of some purpose.",
-        "SHOP": "Where things are sold.",
-        "TAVERN": "Where people drink and talk.",
-    },
-)
-described_enum(
-    StoryElementType,
-    "StoryElementType",
-    "What part of a story to write.",
-    {
-        "PLOT": "Who wants what, and its turns.",
-        "QUEST": "An objective with obstacles and a reward.",
-        "SCENE": "A moment to play, to read aloud.",
-        "DIALOGUE": "Two persons who want different things.",
-        "DESCRIPTION": "A place or a thing, to read aloud.",
-        "EVENT": "Something that befalls the campaign.",
-    },
-)
-described_enum(
-    ThemeElement,
-    "ThemeElement",
-    "A side of a text that is looked at by itself.",
-    {
-        "TONE": "The attitude of the telling.",
-        "MOOD": "The feeling that it leaves.",
-        "SETTING": "Where and when it is.",
-        "CONFLICT": "What stands against whom.",
-        "SYMBOLISM": "What stands for something else.",
-        "CHARACTER_FOCUS": "How much it is about its persons.",
-        "STORY_STRUCTURE": "How it is built.",
-        "WORLD_BUILDING": "How much of a world it shows.",
-    },
-)
-described_enum(
-    Category,
-    "ThemeCategory",
-    "What kind of tale a text is.",
-    {
-        "FANTASY": "Magic and wonder.",
-        "HORROR": "Dread and revulsion.",
-        "MYSTERY": "Something to find out.",
-        "ADVENTURE": "Journeys and risks.",
-        "DRAMA": "Feelings and their price.",
-        "COMEDY": "Made to laugh.",
-        "HEROIC": "Courage and sacrifice.",
-        "DARK": "Bleak and cruel.",
-        "EPIC": "Great powers and long wars.",
-    },
-)
-described_enum(
-    RuleCategory,
-    "RuleCategory",
-    "What a validation rule looks at.",
-    {
-        "THEME": "Whether the text keeps its theme.",
-        "QUALITY": "How well it is written.",
-        "CONSISTENCY": "Whether it agrees with itself and its context.",
-        "RULES": "Whether it agrees with the game's rules.",
-        "CUSTOM": "What its description and parameters say.",
-    },
-)
-described_enum(
-    Severity,
-    "Severity",
-    "How bad an issue is.",
-    {
-        "ERROR": "It must be mended.",
-        "WARNING": "It should be looked at.",
-        "INFO": "It is good to know.",
-    },
-)
+def enum(kind: D) -> D:
+    """Make a set that describes itself known to the schema."""
+    if not hasattr(kind, "__strawberry_definition__"):
+        said = shown(kind)
+        described_enum(kind, said.name, said.doc, {value.name: value.doc for value in kind})
+    return kind
 
 
-class ContentType(Enum):
-    CHARACTER = "character"
-    CAMPAIGN = "campaign"
-    STORY = "story"
-    THEME = "theme"
-    VALIDATION = "validation"
+enum(ContentType)
 
 
-described_enum(
-    ContentType,
-    "ContentType",
-    "What kind of content a result is.",
-    {
-        "CHARACTER": "Text about a character.",
-        "CAMPAIGN": "Text about a campaign.",
-        "STORY": "A story element.",
-        "THEME": "An analysis of a text's theme.",
-        "VALIDATION": "A text held against rules.",
-    },
-)
+@enum
+class EventType(Described):
+    """What happened."""
+
+    CONTENT_GENERATED = "content.generated", "`content.generated`: a text was generated."
+    STORY_GENERATED = "story.generated", "`story.generated`: a story element was generated."
+    THEME_ANALYZED = "theme.analyzed", "`theme.analyzed`: a text's theme was analysed."
+    VALIDATION_COMPLETED = (
+        "validation.completed",
+        "`validation.completed`: a text was held against rules.",
+    )
 
 
-class EventType(Enum):
-    CONTENT_GENERATED = "content.generated"
-    STORY_GENERATED = "story.generated"
-    THEME_ANALYZED = "theme.analyzed"
-    VALIDATION_COMPLETED = "validation.completed"
+@enum
+class HealthState(Described):
+    """How well something is."""
+
+    HEALTHY = "healthy", "It serves."
+    DEGRADED = "degraded", "It serves in part, or others stand in for it."
+    UNHEALTHY = "unhealthy", "It does not serve."
 
 
-described_enum(
-    EventType,
-    "EventType",
-    "What happened.",
-    {
-        "CONTENT_GENERATED": "`content.generated`: a text was generated.",
-        "STORY_GENERATED": "`story.generated`: a story element was generated.",
-        "THEME_ANALYZED": "`theme.analyzed`: a text's theme was analysed.",
-        "VALIDATION_COMPLETED": "`validation.completed`: a text was held against rules.",
-    },
-)
+@enum
+class TokenSource(Described):
+    """Who counted the tokens of an answer."""
+
+    PROVIDER = "provider", "The provider, as it bills them."
+    GATEWAY = "gateway", "The gateway, because the provider did not say; an estimate."
 
 
-class HealthState(Enum):
-    HEALTHY = "healthy"
-    DEGRADED = "degraded"
-    UNHEALTHY = "unhealthy"
+@enum
+class OnDisconnect(Described):
+    """What becomes of a request whose client leaves."""
 
+    CONTINUE = "continue", "It is answered to its end and stored, and can be read later."
+    CANCEL = "cancel", "It is given up, and the model is told to stop."
 
-described_enum(
-    HealthState,
-    "HealthState",
-    "How well something is.",
-    {
-        "HEALTHY": "It serves.",
-        "DEGRADED": "It serves in part, or others stand in for it.",
-        "UNHEALTHY": "It does not serve.",
-    },
-)
 
 described_enum(
     CacheUse,
@@ -228,42 +96,8 @@ described_enum(
         "BYPASS": "The cache was not asked.",
     },
 )
-
-
-class TokenSource(Enum):
-    """Who counted the tokens of an answer."""
-
-    PROVIDER = "provider"
-    GATEWAY = "gateway"
-
-
-class OnDisconnect(Enum):
-    """What becomes of a request whose client leaves."""
-
-    CONTINUE = "continue"
-    CANCEL = "cancel"
-
-
 described_enum(
-    TokenSource,
-    "TokenSource",
-    "Who counted the tokens of an answer.",
-    {
-        "PROVIDER": "The provider, as it bills them.",
-        "GATEWAY": "The gateway, because the provider did not say; an estimate.",
-    },
-)
-described_enum(
-    OnDisconnect,
-    "OnDisconnect",
-    "What becomes of a request whose client leaves.",
-    {
-        "CONTINUE": "It is answered to its end and stored, and can be read later.",
-        "CANCEL": "It is given up, and the model is told to stop.",
-    },
-)
-described_enum(
-    Finish,
+    FinishReason,
     "FinishReason",
     "Why a model stopped.",
     {
@@ -271,18 +105,19 @@ described_enum(
         "LENGTH": "`maxTokens` were reached: the text is not whole.",
     },
 )
+
+
+@enum
+class BreakerState(Described):
+    """A model's circuit breaker."""
+
+    CLOSED = "closed", "The model is called."
+    OPEN = "open", "It has failed too often and is left alone for a while."
+    HALF_OPEN = "half_open", "One call finds out whether it is back."
+
+
 described_enum(
-    BreakerState,
-    "BreakerState",
-    "A model's circuit breaker.",
-    {
-        "CLOSED": "The model is called.",
-        "OPEN": "It has failed too often and is left alone for a while.",
-        "HALF_OPEN": "One call finds out whether it is back.",
-    },
-)
-described_enum(
-    Outcome,
+    AttemptOutcome,
     "AttemptOutcome",
     "How one attempt on a model ended.",
     {

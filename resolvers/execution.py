@@ -12,13 +12,15 @@ from graphql import ExecutionResult, GraphQLError, create_source_event_stream, e
 from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 
-from app.errors import GatewayError, RateLimited, Unauthenticated
-from app.gateway import Gateway, Visit
+from app.caller import Caller
+from app.errors import GatewayError, Unauthenticated
+from app.pipeline.context import RequestContext
+from app.pipeline.gateway import Gateway
 from resolvers.context import Context
 from resolvers.documents import Document, Documents
 from resolvers.errors import formatted, from_gateway
+from resolvers.response_streams import ResponseStream, SubscriptionGroups
 from resolvers.schema import PUBLIC_FIELDS
-from resolvers.watching import Groups, Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,19 @@ class Executor:
         self._schema: Any = schema._schema  # graphql-core's; Strawberry offers no public name
         self._executor = schema.execution_context_class
         self._gateway = gateway
-        self._groups = Groups(subscriptions)
+        self.groups = SubscriptionGroups(subscriptions)
         self.documents = Documents(self._schema, introspection=introspection)
 
     def prepare(
-        self, document: Document, name: str | None, visit: Visit | None, request_id: str
+        self, document: Document, name: str | None, request: RequestContext | None, request_id: str
     ) -> Context:
         """The context of an operation. Raises `Unauthenticated` where it needs a token."""
         fields = document.operation(name).root_fields
-        if visit is None and not PUBLIC_FIELDS.issuperset(fields):
+        if request is not None:
+            request.size = len(fields)
+        elif not PUBLIC_FIELDS.issuperset(fields):
             raise Unauthenticated("missing")
-        return Context(self._gateway, request_id, visit, requests=len(fields))
+        return Context(self._gateway, request_id, request)
 
     async def run(self, document: Document, question: Question, context: Context) -> Reply:
         """A query's or a mutation's result."""
@@ -78,37 +82,25 @@ class Executor:
         )
         if isawaitable(result):
             result = await result
-        return await self._counted(reply(result, context.request_id), context)
-
-    async def _counted(self, found: Reply, context: Context) -> Reply:
-        """What selected nothing that counts, counts all the same; what was refused does not."""
-        visit = context.visit
-        refused = any(isinstance(e, RateLimited) for e in found.errors)
-        if visit is None or visit.standing is not None or found.refused or refused:
-            return found
-        try:
-            await self._gateway.count(visit, context.requests)
-        except GatewayError as error:
-            return refusal(error, context.request_id)
-        return found
+        return reply(result, context.request_id)
 
     async def stream(
         self, document: Document, question: Question, context: Context
-    ) -> Live | Reply:
+    ) -> ResponseStream | Reply:
         """A subscription that runs, or the reply that says why there is none."""
-        user_id, live = context.caller_visit.caller.id, None
-        self._groups.enter(user_id)
+        user_id, live = context.authenticated.caller.id, None
+        self.groups.enter(user_id)
         try:
             found = await self._watched(document, question, context)
-            live = found if isinstance(found, Live) else None
+            live = found if isinstance(found, ResponseStream) else None
             return found
         finally:
             if live is None:
-                self._groups.exit(user_id)
+                self.groups.exit(user_id)
 
     async def _watched(
         self, document: Document, question: Question, context: Context
-    ) -> Live | Reply:
+    ) -> ResponseStream | Reply:
         built = self._executor.build(
             self._schema,
             document.node,
@@ -119,22 +111,18 @@ class Executor:
             hide_suggestions=True,
         )
         if isinstance(built, list):
-            failed = ExecutionResult(None, errors=built)
-            return await self._counted(reply(failed, context.request_id), context)
+            return reply(ExecutionResult(None, errors=built), context.request_id)
         found = create_source_event_stream(built)
         source: Any = await found if isawaitable(found) else found
         if isinstance(source, ExecutionResult):
-            refused = reply(source, context.request_id)
-            if context.resumed:  # refused, so it went on with nothing and counts after all
-                await self._gateway.count(context.caller_visit)
-            return await self._counted(refused, context)
-        key = _key(document, question, context.caller_visit)
-        user_id = context.caller_visit.caller.id
-        group = self._groups.join(user_id, key, built, context.request_id)
-        return Live(self._groups, group, source)
+            return reply(source, context.request_id)
+        caller = context.authenticated.caller
+        key = _key(document, question, caller)
+        group = self.groups.join(caller.id, key, built, context.request_id)
+        return ResponseStream(self.groups, group, source)
 
 
-def _key(document: Document, question: Question, visit: Visit) -> tuple[Any, ...]:
+def _key(document: Document, question: Question, caller: Caller) -> tuple[Any, ...]:
     """What equal subscriptions have in common: the document, the variables and the rights."""
     begins = document.operation(question.operation_name).begins
     variables = {k: v for k, v in (question.variables or {}).items() if k != begins}
@@ -142,8 +130,8 @@ def _key(document: Document, question: Question, visit: Visit) -> tuple[Any, ...
         hashlib.blake2b(question.query.encode(), digest_size=16).digest(),
         question.operation_name,
         orjson.dumps(variables, option=orjson.OPT_SORT_KEYS),
-        visit.caller.id,
-        visit.caller.permissions,
+        caller.id,
+        caller.permissions,
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 import strawberry
 
-from app.gateway import CacheStatus, Finish, Transcript
+from app.generations.transcript import Transcript
+from app.operations.metadata import FinishReason
+from app.pipeline.answer import CacheStatus
 from resolvers.batch import BatchRequest
 from resolvers.context import ID, Info
 from resolvers.enums import described_enum
@@ -71,7 +73,7 @@ class GenerationReset(GenerationEvent):
 @strawberry.type(description="The generation has ended: its content is stored.")
 class GenerationCompleted(GenerationEvent):
     content_id: ID = described("The content's id.")
-    finish_reason: Finish = described("Whether the text came to its own end.")
+    finish_reason: FinishReason = described("Whether the text came to its own end.")
     cache_status: CacheStatus = described("What the cache did.")
 
     @strawberry.field(description="The content itself; null when it has been deleted.")
@@ -155,7 +157,7 @@ KINDS: dict[str, Callable[[dict[str, Any], dict[str, Any]], GenerationEvent]] = 
     "completed": lambda e, common: GenerationCompleted(
         **common,
         content_id=ID(e["content_id"]),
-        finish_reason=Finish(e["finish_reason"]),
+        finish_reason=FinishReason(e["finish_reason"]),
         cache_status=CacheStatus(e["cache"]),
     ),
     "failed": _failed,

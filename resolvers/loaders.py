@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from aiodataloader import DataLoader
 
 from app.caller import Caller
-from app.gateway import Gateway
-from resolvers.types import Content, content_of
+from app.pipeline.gateway import Gateway
+from resolvers.results import content_of
+from resolvers.types import Content
 
 
 class ContentLoader(DataLoader[str, Content | None]):
@@ -25,7 +26,7 @@ class ContentLoader(DataLoader[str, Content | None]):
 
     async def batch_load_fn(self, keys: Sequence[str]) -> list[Content | None]:
         self._caller.require("content:read")
-        found = await self._gateway.contents(self._caller, keys)
+        found = await self._gateway.contents.by_id(self._caller, keys)
         return [
             content_of(found[k].operation, found[k].answer) if k in found else None for k in keys
         ]
@@ -44,5 +45,5 @@ class ChildrenLoader(DataLoader[str, list[Content]]):
         self._gateway, self._caller = gateway, caller
 
     async def batch_load_fn(self, keys: Sequence[str]) -> list[list[Content]]:
-        found = await self._gateway.children(self._caller, list(dict.fromkeys(keys)))
+        found = await self._gateway.contents.children(self._caller, list(dict.fromkeys(keys)))
         return [[content_of(r.operation, r.answer) for r in found.get(k, ())] for k in keys]

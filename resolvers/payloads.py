@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import strawberry
 
 from app.errors import GatewayError
-from app.gateway import Answer, CacheStatus, Standing
+from app.limit_standing import Standing
+from app.operations import OPERATIONS, Operation
+from app.pipeline.answer import Answer, CacheStatus
+from resolvers.derived import made, titled
 from resolvers.errors import extensions
-from resolvers.types import (
-    Content,
-    ContentValidation,
-    GeneratedContent,
-    Location,
-    Npc,
-    RateLimit,
-    Story,
-    ThemeAnalysis,
-    content_of,
-    described,
-)
-
-P = TypeVar("P")
+from resolvers.results import RESULTS, content_of
+from resolvers.types import Content, RateLimit, described
 
 
 def rate_limit(standing: Standing) -> RateLimit:
@@ -53,39 +43,16 @@ class OperationPayload(Payload):
     )
 
 
-@strawberry.type(description="Generated character content.")
-class GenerateCharacterContentPayload(OperationPayload):
-    content: GeneratedContent = described("The content.")
+def _payload(operation: Operation[Any, Any]) -> type[OperationPayload]:
+    mutation = operation.mutation
+    name, doc = mutation.result
+    members = {name: (RESULTS[operation.name], described(doc))}
+    kind = made(titled(mutation.name, "Payload"), members, OperationPayload)
+    return strawberry.type(kind, description=mutation.payload)
 
 
-@strawberry.type(description="Generated campaign content.")
-class GenerateCampaignContentPayload(OperationPayload):
-    content: GeneratedContent = described("The content.")
-
-
-@strawberry.type(description="A generated non-player character.")
-class GenerateNpcPayload(OperationPayload):
-    npc: Npc = described("The person.")
-
-
-@strawberry.type(description="A generated location.")
-class GenerateLocationPayload(OperationPayload):
-    location: Location = described("The place.")
-
-
-@strawberry.type(description="A generated story element.")
-class GenerateStoryPayload(OperationPayload):
-    story: Story = described("The story element.")
-
-
-@strawberry.type(description="An analysed theme.")
-class AnalyzeThemePayload(OperationPayload):
-    analysis: ThemeAnalysis = described("The analysis.")
-
-
-@strawberry.type(description="A validated text.")
-class ValidateContentPayload(OperationPayload):
-    validation: ContentValidation = described("The validation.")
+# The type of each operation's payload, by the operation's name.
+PAYLOADS: dict[str, Any] = {name: _payload(o) for name, o in OPERATIONS.items()}
 
 
 @strawberry.type(description="Why one operation of a batch has no result.")
@@ -116,14 +83,15 @@ class DeleteContentPayload(Payload):
     content_id: strawberry.ID = described("The id that is gone.")
 
 
-def payload(kind: Callable[..., P], field: str, answer: Answer) -> P:
-    """The answer as a payload, its result in `field`."""
-    result: Any = {field: content_of(answer.operation.name, answer.body)}
-    return kind(
+def payload(answer: Answer) -> Any:
+    """The answer as its operation's payload."""
+    operation = answer.operation
+    result = {operation.mutation.result[0]: content_of(operation.name, answer.body)}
+    return PAYLOADS[operation.name](
         request_id=answer.request_id,
         rate_limit=rate_limit(answer.standing),
         cache_status=answer.cache_status,
-        similarity=answer.similarity,
+        similarity=answer.result.similarity,
         **result,
     )
 
@@ -136,7 +104,7 @@ def batch_result(outcome: Answer | GatewayError, request_id: str) -> BatchResult
             content=found,
             error=None,
             cache_status=outcome.cache_status,
-            similarity=outcome.similarity,
+            similarity=outcome.result.similarity,
         )
     facts = extensions(outcome, request_id)
     error = BatchError(

@@ -10,16 +10,16 @@ from typing import Annotated
 import strawberry
 
 from app.errors import InvalidRequest, NotFound
-from app.gateway import BreakerState
-from app.gateway import Model as ConfiguredModel
-from resolvers.complexity import MOST, PAGE
+from app.operations.fields import ContentType
+from resolvers.complexity import DEFAULT_PAGE, MAX_PAGE
 from resolvers.context import ID, Info
-from resolvers.enums import ContentType, HealthState
+from resolvers.enums import BreakerState, HealthState
 from resolvers.generations import Generation, generation_of
 from resolvers.payloads import rate_limit
-from resolvers.types import Content, RateLimit, content_of, described
+from resolvers.results import content_of
+from resolvers.types import Content, RateLimit, described
 
-First = Annotated[int, strawberry.argument(description=f"How many, 1 to {MOST}.")]
+First = Annotated[int, strawberry.argument(description=f"How many, 1 to {MAX_PAGE}.")]
 AfterEdge = Annotated[
     str | None, strawberry.argument(description="The cursor of the last one that you have.")
 ]
@@ -119,25 +119,9 @@ def _from_cursor(cursor: str | None) -> str | None:
     return content_id
 
 
-def _model(model: ConfiguredModel, chain: tuple[str, ...]) -> Model:
-    place = chain.index(model.name) + 1 if model.name in chain else len(chain)
-    return Model(
-        name=model.name,
-        provider=model.provider,
-        upstream=model.upstream,
-        state=HealthState(model.state),
-        breaker=model.breaker_state,
-        configured=model.writer is not None,
-        context_size=model.context_size,
-        max_tokens=model.max_tokens,
-        input_price=model.prices.input,
-        cached_price=model.prices.cached,
-        cache_write_price=model.prices.cache_write,
-        output_price=model.prices.output,
-        retires_at=model.retires_at,
-        gone=model.gone,
-        fallback=list(chain[place:]),
-    )
+def _behind(name: str, chain: tuple[str, ...]) -> list[str]:
+    """Who answers when this model cannot."""
+    return list(chain[chain.index(name) + 1 :]) if name in chain else []
 
 
 @strawberry.type(description="What can be read.")
@@ -150,14 +134,14 @@ class Query:
     async def contents(
         self,
         info: Info,
-        first: First = PAGE,
+        first: First = DEFAULT_PAGE,
         after: AfterEdge = None,
         content_types: ContentTypes = None,
     ) -> ContentConnection:
-        if not 1 <= first <= MOST:
-            raise InvalidRequest.at(("first",), f"must be between 1 and {MOST}")
-        records = await info.context.gateway.page(
-            info.context.caller_visit.caller,
+        if not 1 <= first <= MAX_PAGE:
+            raise InvalidRequest.at(("first",), f"must be between 1 and {MAX_PAGE}")
+        records = await info.context.gateway.contents.page(
+            info.context.authenticated.caller,
             first=first + 1,
             after=_from_cursor(after),
             content_types=[t.value for t in content_types] if content_types else None,
@@ -178,7 +162,7 @@ class Query:
 
     @strawberry.field(description="Who asks, and what they may.")
     async def viewer(self, info: Info) -> Viewer:
-        caller, gateway = info.context.caller_visit.caller, info.context.gateway
+        caller, gateway = info.context.authenticated.caller, info.context.gateway
         return Viewer(
             id=ID(caller.id),
             permissions=gateway.permissions(caller),
@@ -188,12 +172,12 @@ class Query:
 
     @strawberry.field(description="How every limit stands for the caller.")
     async def rate_limits(self, info: Info) -> list[RateLimit]:
-        caller = info.context.caller_visit.caller
+        caller = info.context.authenticated.caller
         return [rate_limit(s) for s in await info.context.gateway.rate_limits(caller)]
 
     @strawberry.field(description="One of your generations, as it is now.")
     async def generation(self, info: Info, id: GenerationID) -> Generation | None:
-        caller, gateway = info.context.caller_visit.caller, info.context.gateway
+        caller, gateway = info.context.authenticated.caller, info.context.gateway
         try:
             return generation_of(str(id), await gateway.transcript(caller, str(id)))
         except NotFound:
@@ -202,7 +186,26 @@ class Query:
     @strawberry.field(description="The models, with their prices and states.")
     async def models(self, info: Info) -> list[Model]:
         models = info.context.gateway.models
-        return [_model(m, models.chain) for m in models]
+        return [
+            Model(
+                name=m.name,
+                provider=m.provider,
+                upstream=m.upstream,
+                state=HealthState(m.state),
+                breaker=BreakerState(m.breaker_state.value),
+                configured=m.writer is not None,
+                context_size=m.context_size,
+                max_tokens=m.max_tokens,
+                input_price=m.prices.input,
+                cached_price=m.prices.cached,
+                cache_write_price=m.prices.cache_write,
+                output_price=m.prices.output,
+                retires_at=m.retires_at,
+                gone=m.gone,
+                fallback=_behind(m.name, models.chain),
+            )
+            for m in models
+        ]
 
     @strawberry.field(description="How the gateway is. Needs no token.")
     async def health(self, info: Info) -> Health:
@@ -219,4 +222,4 @@ class Query:
         description="The event log's end now: who subscribes `after` it misses nothing."
     )
     async def event_cursor(self, info: Info) -> str:
-        return await info.context.gateway.event_cursor(info.context.caller_visit.caller)
+        return await info.context.gateway.events.cursor(info.context.authenticated.caller)

@@ -9,13 +9,13 @@ import strawberry
 from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
 
-from app.operations import CAMPAIGN, CHARACTER, LOCATION, NPC, STORY, THEME, VALIDATION
+from app.operations import OPERATIONS
 from resolvers.generations import EVENTS as GENERATION_EVENTS
-from resolvers.guard import Access, Guard, Itself, Rule
+from resolvers.guard import Access, Charges, Guard, Rule
 from resolvers.mutations import Mutation
 from resolvers.queries import Query
+from resolvers.results import RESULTS
 from resolvers.subscriptions import EVENTS, Subscription
-from resolvers.types import RESULTS
 
 # Who may select which root field. A field that does not stand here keeps the schema from being.
 ACCESS: dict[type, dict[str, Rule]] = {
@@ -30,25 +30,22 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "event_cursor": "events:subscribe",
     },
     Mutation: {
-        "generate_character_content": CHARACTER,
-        "generate_campaign_content": CAMPAIGN,
-        "generate_npc": NPC,
-        "generate_location": LOCATION,
-        "generate_story": STORY,
-        "analyze_theme": THEME,
-        "validate_content": VALIDATION,
-        "generate_batch": Itself(),
-        "start_generation": Itself(),
-        "cancel_generation": Itself(),
-        "delete_content": Itself("content:write"),
+        **{
+            operation.mutation.name: Charges(operation.permission)
+            for operation in OPERATIONS.values()
+        },
+        "generate_batch": Charges(),
+        "start_generation": Charges(),
+        "cancel_generation": Charges(),
+        "delete_content": Charges("content:write"),
     },
     Subscription: {
-        "content_generated": "events:subscribe",
-        "story_generated": "events:subscribe",
-        "theme_analyzed": "events:subscribe",
-        "validation_completed": "events:subscribe",
-        "events": "events:subscribe",
-        "generation": Access.AUTHENTICATED,
+        "content_generated": Charges("events:subscribe"),
+        "story_generated": Charges("events:subscribe"),
+        "theme_analyzed": Charges("events:subscribe"),
+        "validation_completed": Charges("events:subscribe"),
+        "events": Charges("events:subscribe"),
+        "generation": Charges(),
     },
 }
 

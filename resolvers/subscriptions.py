@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, cast
 
 import strawberry
 
 from app.events.types import Event as StoredEvent
-from app.gateway import Following
-from app.operations.fields import Category
+from app.operations.fields import Category, ContentType
 from app.operations.story import StoryElementType
 from resolvers.context import ID, Info
-from resolvers.enums import ContentType, EventType
+from resolvers.enums import EventType
 from resolvers.generations import GenerationEvent
 from resolvers.generations import event_of as generation_event
+from resolvers.response_streams import SourceStream
 from resolvers.types import Content, TokenUsage, described
-from resolvers.watching import Watch
 
 After = Annotated[
     str | None,
@@ -124,7 +123,7 @@ def event_of(cursor: str, event: StoredEvent) -> Event:
     )
 
 
-def _watch(
+async def _watch(
     info: Info,
     types: Iterable[EventType] | None,
     after: str | None,
@@ -132,43 +131,23 @@ def _watch(
     content_types: Iterable[ContentType] | None = None,
     everybody: bool = False,
 ) -> AsyncGenerator[Any, None]:
-    """The source of a subscription's events; what runs it is `watching.py`."""
+    """The source of a subscription's events; what runs it is `response_streams.py`."""
     kinds = {t.value for t in content_types} if content_types else None
-    follower = info.context.gateway.watch(
-        info.context.caller_visit.caller,
+    reader = await info.context.gateway.events.watch(
+        info.context.authenticated,
         [t.value for t in types] if types else None,
         after,
         everybody=everybody,
     )
     if kinds is None:
-        return _source(Watch(follower, event_of))
-    wanted = Watch(follower, event_of, lambda event: event.payload["content_type"] in kinds)
+        return _source(SourceStream(reader, event_of))
+    wanted = SourceStream(reader, event_of, lambda event: event.payload["content_type"] in kinds)
     return _source(wanted)
 
 
-def _source(watch: Watch) -> AsyncGenerator[Any, None]:
+def _source(stream: SourceStream) -> AsyncGenerator[Any, None]:
     """Strawberry reads a subscription's type from an annotation that names a generator."""
-    return cast("AsyncGenerator[Any, None]", watch)
-
-
-class _Told:
-    """A generation's events as a source, which is read once."""
-
-    def __init__(self, following: Following, after: str | None) -> None:
-        self._following, self.cursor = following, after
-        self._given = after
-
-    def events(self) -> Self:
-        return self
-
-    async def __anext__(self) -> tuple[str, Any]:
-        self.cursor = self._given
-        cursor, event = await anext(self._following)
-        self._given = cursor
-        return cursor, event
-
-    async def aclose(self) -> None:
-        await self._following.aclose()
+    return cast("AsyncGenerator[Any, None]", stream)
 
 
 @strawberry.type(description="What can be watched, over WebSocket (graphql-transport-ws).")
@@ -178,25 +157,25 @@ class Subscription:
         self, info: Info, content_types: OnlyContentTypes = None, after: After = None
     ) -> AsyncGenerator[ContentGeneratedEvent, None]:
         kinds = [EventType.CONTENT_GENERATED]
-        return _watch(info, kinds, after, content_types=content_types)
+        return await _watch(info, kinds, after, content_types=content_types)
 
     @strawberry.subscription(description="Each story element that is generated for you.")
     async def story_generated(
         self, info: Info, after: After = None
     ) -> AsyncGenerator[StoryGeneratedEvent, None]:
-        return _watch(info, [EventType.STORY_GENERATED], after)
+        return await _watch(info, [EventType.STORY_GENERATED], after)
 
     @strawberry.subscription(description="Each analysis that is made for you.")
     async def theme_analyzed(
         self, info: Info, after: After = None
     ) -> AsyncGenerator[ThemeAnalyzedEvent, None]:
-        return _watch(info, [EventType.THEME_ANALYZED], after)
+        return await _watch(info, [EventType.THEME_ANALYZED], after)
 
     @strawberry.subscription(description="Each validation that is completed for you.")
     async def validation_completed(
         self, info: Info, after: After = None
     ) -> AsyncGenerator[ValidationCompletedEvent, None]:
-        return _watch(info, [EventType.VALIDATION_COMPLETED], after)
+        return await _watch(info, [EventType.VALIDATION_COMPLETED], after)
 
     @strawberry.subscription(
         description="One of your generations, its text as it is written; from the beginning, "
@@ -205,9 +184,9 @@ class Subscription:
     async def generation(
         self, info: Info, id: GenerationID, after: After = None
     ) -> AsyncGenerator[GenerationEvent, None]:
-        caller, gateway = info.context.caller_visit.caller, info.context.gateway
-        following = await gateway.follow(caller, str(id), after)
-        return _source(Watch(_Told(following, after), partial(generation_event, str(id))))
+        context = info.context
+        reader = await context.gateway.follow(context.authenticated, str(id), after)
+        return _source(SourceStream(reader, partial(generation_event, str(id))))
 
     @strawberry.subscription(description="Every event of yours, of all types or of some.")
     async def events(
@@ -224,4 +203,4 @@ class Subscription:
             ),
         ] = False,
     ) -> AsyncGenerator[Event, None]:
-        return _watch(info, types, after, everybody=all)
+        return await _watch(info, types, after, everybody=all)

@@ -9,17 +9,21 @@ from pathlib import Path
 import pytest
 
 from app.main import GC_THRESHOLD
-from tests import service, upstream
-from tests.service import Service
-from tests.upstream import Upstream
+from tests.support import service, upstream
+from tests.support.service import Service
+from tests.support.upstream import Upstream
 
 pytest_plugins = [
-    "tests.servers",
-    "tests.postgres",
-    "tests.cluster",
-    "tests.generating",
-    "tests.wires",
-    "tests.browser",
+    "tests.support.backends",
+    "tests.support.valkey_server",
+    "tests.support.postgres",
+    "tests.support.cluster",
+    "tests.support.generation_processes",
+    "tests.support.raw_provider",
+    "tests.support.openai_writers",
+    "tests.support.local_limits",
+    "tests.support.npm_clients",
+    "tests.support.browser",
 ]
 
 
@@ -39,15 +43,22 @@ async def provider() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def loregate(tmp_path: Path, redis_url: str) -> AsyncIterator[Service]:
+async def loregate(
+    tmp_path: Path, redis_url: str, service_database: str | None
+) -> AsyncIterator[Service]:
     """The service with nobody but the storyteller to write."""
-    async with service.running(service.settings(tmp_path, redis_url)) as found:
+    given = service.settings(tmp_path, redis_url, database_url=service_database)
+    async with service.running(given) as found:
         yield found
 
 
 @pytest.fixture
-async def with_models(tmp_path: Path, redis_url: str, provider: Upstream) -> AsyncIterator[Service]:
+async def with_models(
+    tmp_path: Path, redis_url: str, service_database: str | None, provider: Upstream
+) -> AsyncIterator[Service]:
     """The service with models behind the fake OpenAI server."""
-    given = service.settings(tmp_path, redis_url, openai_base_url=provider.url)
+    given = service.settings(
+        tmp_path, redis_url, database_url=service_database, openai_base_url=provider.url
+    )
     async with service.running(given) as found:
         yield found

@@ -19,12 +19,12 @@ from urllib.parse import quote
 from app.embedded import lifeline
 from app.errors import SettingsError
 
-START = 5.0  # s; a start takes about 0.05
-LOAD = 60.0  # s; while it says that it reads its data: 512 MB take about 10
-STOP = 5.0  # s from SIGTERM to SIGKILL
-HANDOVER = 1.0  # s; a server whose parent was killed is gone within a few milliseconds
-LOOK = 0.01  # s between two looks at something that is about to change
-SOCKET_PATH = 103  # bytes: macOS takes 104 with the closing NUL, Linux 108
+START_TIMEOUT = 5.0  # s; a start takes about 0.05
+LOAD_TIMEOUT = 60.0  # s; while it says that it reads its data: 512 MB take about 10
+STOP_TIMEOUT = 5.0  # s from SIGTERM to SIGKILL
+HANDOVER_TIMEOUT = 1.0  # s; a server whose parent was killed is gone within a few milliseconds
+POLL_INTERVAL = 0.01  # s between two looks at something that is about to change
+MAX_SOCKET_PATH = 103  # bytes: macOS takes 104 with the closing NUL, Linux 108
 READY = b"+PONG"
 
 
@@ -62,15 +62,15 @@ class EmbeddedValkey:
         while (answer := _ask(self._socket)) != READY:
             if self._process.poll() is not None:
                 raise SettingsError(f"The embedded Valkey did not start: {self._last_words()}")
-            if time.monotonic() - begun > (LOAD if answer else START):
+            if time.monotonic() - begun > (LOAD_TIMEOUT if answer else START_TIMEOUT):
                 raise SettingsError(f"The embedded Valkey does not answer: {self._last_words()}")
-            time.sleep(LOOK)
+            time.sleep(POLL_INTERVAL)
 
     def stop(self) -> None:
         """End the server in good order, by force after 5 s. May be called again."""
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP)
+            self._process.wait(STOP_TIMEOUT)
         self.kill()
 
     def kill(self) -> None:
@@ -140,12 +140,12 @@ def _lock(directory: Path) -> IO[str]:
 
 
 def _locked(lock: IO[str]) -> bool:
-    deadline = time.monotonic() + HANDOVER
+    deadline = time.monotonic() + HANDOVER_TIMEOUT
     while time.monotonic() < deadline:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        time.sleep(LOOK)
+        time.sleep(POLL_INTERVAL)
     return False
 
 
@@ -186,7 +186,7 @@ def _run(command: list[str], log: Path, lock: int) -> subprocess.Popen[bytes]:
 def _socket_for(directory: Path) -> Path:
     """Where the socket goes: beside the data, or in a short temporary directory of our own."""
     sock = directory / "s.sock"
-    if len(os.fsencode(sock)) > SOCKET_PATH:
+    if len(os.fsencode(sock)) > MAX_SOCKET_PATH:
         sock = Path(tempfile.mkdtemp(prefix="loregate-"), "s.sock")
     sock.unlink(missing_ok=True)  # we hold the lock: whoever made it is dead
     return sock

@@ -1,4 +1,4 @@
-"""Fanout: one reader a process follows the log for all its subscribers (`follower.py`).
+"""Fanout: one reader a process follows the log for all its subscribers (`reader.py`).
 
 It keeps the newest entries of each partition in a ring, and wakes whom a new one concerns.
 """
@@ -10,17 +10,17 @@ import logging
 from collections.abc import Callable, Sequence
 
 from app.errors import DependencyUnavailable
-from app.events.cursor import Cursor, Mark
-from app.events.follower import PATIENCE, Follower
+from app.events.cursor import Cursor, Position
 from app.events.log import Entry, EventLog, entries, stream_key
+from app.events.reader import RETRY_DELAYS, EventReader
 from app.events.tail import Tail
 from app.events.types import Event
 
-BATCH = 500  # entries of one XREAD
+READ_BATCH = 500  # entries of one XREAD
 # Subscribers woken before those have had their turn: 2 ms of work, which others need not wait for
 # and in which less is allocated than starts the collector. All at once, 5,000 cost a third more.
-TOGETHER = 64
-TRIM_EVERY = 60.0  # s
+WAKE_BATCH = 64
+TRIM_INTERVAL = 60.0  # s
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Fanout:
         self.ready = asyncio.Event()
         # In a cluster a part may be away; who reads the others does not wait for it.
         self.known = {p: asyncio.Event() for p in range(events.partitions)}
-        self._by_user: dict[str | None, set[Follower]] = {}
+        self.readers: dict[str | None, set[EventReader]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -60,80 +60,80 @@ class Fanout:
         try:
             while True:
                 try:
-                    await self._look(partitions)
+                    await self._find_end(partitions)
                     failed = 0
                     while True:
-                        places = {k: str(self.tails[p].head) for k, p in names.items()}
-                        found = await reader.read(places, BATCH)
+                        entry_ids = {k: str(self.tails[p].head) for k, p in names.items()}
+                        found = await reader.read(entry_ids, READ_BATCH)
                         if not found:
                             break  # quiet: a moment to see whether this is still the same log
                         for name, rows in found:
-                            await self._wake(self._append(names[name], entries(rows)))
+                            await self.wake(self.append(names[name], entries(rows)))
                 except DependencyUnavailable:
-                    await asyncio.sleep(PATIENCE[min(failed, len(PATIENCE) - 1)])
+                    await asyncio.sleep(RETRY_DELAYS[min(failed, len(RETRY_DELAYS) - 1)])
                     failed += 1
         finally:
             await reader.close()
 
-    async def _look(self, partitions: Sequence[int]) -> None:
+    async def _find_end(self, partitions: Sequence[int]) -> None:
         """Find the log's end, and begin a new tail where its epoch is another."""
-        for partition, mark in (await self.log.end(partitions)).items():
+        for partition, position in (await self.log.end(partitions)).items():
             tail = self.tails.get(partition)
-            if tail is None or tail.epoch != mark.epoch or tail.head > mark.place:
-                self._renew(partition, mark)
+            if tail is None or tail.epoch != position.epoch or tail.head > position.entry_id:
+                self._begin_epoch(partition, position)
             self.known[partition].set()
         if len(self.tails) == self.log.partitions:
             self.ready.set()
 
-    def _renew(self, partition: int, mark: Mark) -> None:
+    def _begin_epoch(self, partition: int, position: Position) -> None:
         if partition in self.tails:
             log.warning("the event log began a new epoch", extra={"partition": partition})
-        self.tails[partition] = Tail(mark)
-        for group in self._by_user.values():
-            for follower in group:
-                follower.renewed()
+        self.tails[partition] = Tail(position)
+        for group in self.readers.values():
+            for reader in group:
+                reader.restart()
 
-    def _append(self, partition: int, found: Sequence[Entry]) -> list[Follower]:
+    def append(self, partition: int, found: Sequence[Entry]) -> list[EventReader]:
         """Who waits for something of these; each knows already from where it is to go on."""
-        firsts: dict[str | None, Mark] = {}
+        firsts: dict[str | None, Position] = {}
         for entry in found:
-            before = Mark(entry.mark.epoch, entry.mark.place.before())
-            if entry.mark.epoch != self.tails[partition].epoch:
-                self._renew(partition, before)
+            before = Position(entry.position.epoch, entry.position.entry_id.before())
+            if entry.position.epoch != self.tails[partition].epoch:
+                self._begin_epoch(partition, before)
             self.tails[partition].append([entry])
             firsts.setdefault(entry.event.user_id, before)
             firsts.setdefault(None, before)
         return [
-            follower
+            reader
             for user, before in firsts.items()
-            for follower in self._by_user.get(user, ())
-            if follower.heard(partition, before)
+            for reader in self.readers.get(user, ())
+            if reader.notify(partition, before)
         ]
 
-    async def _wake(self, waiting: Sequence[Follower]) -> None:
-        for begin in range(0, len(waiting), TOGETHER):
+    async def wake(self, waiting: Sequence[EventReader]) -> None:
+        for begin in range(0, len(waiting), WAKE_BATCH):
             if begin:
                 await asyncio.sleep(0)
-            for follower in waiting[begin : begin + TOGETHER]:
-                follower.wake()
+            for reader in waiting[begin : begin + WAKE_BATCH]:
+                reader.wake()
 
     async def _trim(self) -> None:
         while True:
             await self.log.trim()
-            await asyncio.sleep(TRIM_EVERY)
+            await asyncio.sleep(TRIM_INTERVAL)
 
     # -- the subscribers
-    def follow(
+    def subscribe(
         self, user_id: str | None, after: Cursor | None, wanted: Callable[[Event], bool]
-    ) -> Follower:
+    ) -> EventReader:
         """A reading of a user's events, or of everybody's (None), from behind `after`."""
-        return Follower(self, user_id, after, wanted)
+        return EventReader(self, user_id, after, wanted)
 
-    def join(self, follower: Follower) -> None:
-        self._by_user.setdefault(follower.user_id, set()).add(follower)
+    def join(self, reader: EventReader) -> None:
+        self.readers.setdefault(reader.user_id, set()).add(reader)
 
-    def leave(self, follower: Follower) -> None:
-        group = self._by_user[follower.user_id]
-        group.discard(follower)
+    def leave(self, reader: EventReader) -> None:
+        group = self.readers[reader.user_id]
+        group.discard(reader)
         if not group:
-            del self._by_user[follower.user_id]
+            del self.readers[reader.user_id]

@@ -20,15 +20,16 @@ from time import time
 from typing import Any
 
 from app.errors import DependencyUnavailable
-from app.events.cursor import Cursor, Mark, Place
-from app.events.recent import Recent
+from app.events.cursor import Cursor, EntryId, Position
 from app.events.types import Event
-from app.redis import Call, Redis, Script
+from app.events.unconfirmed import Unconfirmed
+from app.redis.client import Call, Redis, Script
+from app.redis.streams import fields_of
 
-MOST_ENTRIES = 1_000_000  # a partition; about 600 MB of events of 500 bytes
+MAX_ENTRIES = 1_000_000  # a partition; about 600 MB of events of 500 bytes
 log = logging.getLogger(__name__)
 
-PAGE = 100  # entries of one back-fill read
+PAGE_SIZE = 100  # entries of one back-fill read
 
 _source = resources.files("app.events")
 PUBLISH = Script(_source.joinpath("publish.lua").read_text())
@@ -36,24 +37,24 @@ READ = Script(_source.joinpath("read.lua").read_text())
 TRIM = Script(_source.joinpath("trim.lua").read_text())
 CONFIRM = Script(_source.joinpath("confirm.lua").read_text())
 
-START = Place(0, 0)
+START = EntryId(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event at its place in the log."""
+    """An event at its position in the log."""
 
-    mark: Mark
+    position: Position
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a read found: the log's state, and the entries behind the place that was asked for."""
+    """What a read found: the log's state, and the entries behind the id that was asked for."""
 
     epoch: int
-    trimmed: Place
-    end: Place
+    trimmed: EntryId
+    end: EntryId
     entries: list[Entry]
 
 
@@ -78,14 +79,14 @@ class EventLog:
         *,
         partitions: int = 1,
         retention: float = 86_400.0,
-        most: int = MOST_ENTRIES,
+        max_entries: int = MAX_ENTRIES,
         now: Callable[[], float] = time,
     ) -> None:
         """`retention` is in seconds; `partitions` between 1 and 64."""
         self.redis = redis
         self.partitions = partitions
-        self._retention, self._most, self._now = retention, most, now
-        self._recent = Recent()
+        self._retention, self._max_entries, self._now = retention, max_entries, now
+        self._unconfirmed = Unconfirmed()
 
     def partition(self, user_id: str) -> int:
         """Where all events of this user stand."""
@@ -102,20 +103,20 @@ class EventLog:
         if parts or also:
             replies = await self.redis.run_all([*map(self._publishing, parts), *also])
             for some, reply in zip(parts, replies, strict=False):
-                self._recent.note(self.partition(some[0].user_id), some, reply)
+                self._unconfirmed.note(self.partition(some[0].user_id), some, reply)
 
     async def confirm(self) -> None:
         """Publish again what went lost behind its acknowledgement, where Redis is there."""
-        for partition, some in self._recent.due().items():
+        for partition, some in self._unconfirmed.due().items():
             with contextlib.suppress(DependencyUnavailable):  # the next round does it
-                places = [one.place for one in some]
-                epoch, trimmed, *there = await self.redis.run(CONFIRM, _keys(partition), places)
+                entry_ids = [one.entry_id for one in some]
+                epoch, trimmed, *there = await self.redis.run(CONFIRM, _keys(partition), entry_ids)
                 found = zip(some, there, strict=True)
                 lost = [one.event for one, n in found if one.missing(epoch, trimmed, n)]
                 if lost:
                     await self.publish(lost)
                     log.warning("published lost events again", extra={"count": len(lost)})
-                self._recent.forget(partition, some)
+                self._unconfirmed.forget(partition, some)
 
     def by_partition(self, events: Sequence[Event]) -> list[list[Event]]:
         """The events apart, by where they stand; each part in their order."""
@@ -128,69 +129,68 @@ class EventLog:
         keys = _keys(self.partition(events[0].user_id))
         return Call(PUBLISH, keys, [_new_epoch(), *(event.encode() for event in events)])
 
-    async def read(self, partition: int, after: Place, count: int = PAGE) -> Page:
-        """Up to `count` entries behind a place. Raises `DependencyUnavailable`."""
+    async def read(self, partition: int, after: EntryId, count: int = PAGE_SIZE) -> Page:
+        """Up to `count` entries behind a position. Raises `DependencyUnavailable`."""
         args = [_new_epoch(), str(after), count]
         epoch, trimmed, end, rows = await self.redis.run(READ, _keys(partition), args)
-        return Page(int(epoch), Place.parse(trimmed), Place.parse(end), entries(rows))
+        return Page(int(epoch), EntryId.parse(trimmed), EntryId.parse(end), entries(rows))
 
-    async def read_behind(self, partition: int, mark: Mark) -> list[Entry] | None:
+    async def read_behind(self, partition: int, position: Position) -> list[Entry] | None:
         """The entries behind a mark; None when its epoch has ended or retention passed it by.
 
         Raises:
             DependencyUnavailable: Redis is away.
         """
-        page = await self.read(partition, mark.place)
-        if page.epoch != mark.epoch or mark.place < page.trimmed:
+        page = await self.read(partition, position.entry_id)
+        if page.epoch != position.epoch or position.entry_id < page.trimmed:
             return None
         return page.entries
 
-    async def oldest(self, partition: int) -> Mark:
-        """The place right before the oldest event that the log still has."""
+    async def oldest(self, partition: int) -> Position:
+        """The position right before the oldest event that the log still has."""
         page = await self.read(partition, START, 0)
-        return Mark(page.epoch, page.trimmed)
+        return Position(page.epoch, page.trimmed)
 
-    async def end(self, partitions: Sequence[int]) -> dict[int, Mark]:
+    async def end(self, partitions: Sequence[int]) -> dict[int, Position]:
         """The log's end now. Raises `DependencyUnavailable`."""
         found = {}
         for partition in partitions:
             page = await self.read(partition, START, 0)
-            found[partition] = Mark(page.epoch, page.end)
+            found[partition] = Position(page.epoch, page.end)
         return found
 
-    def cursor(self, marks: dict[int, Mark]) -> str:
-        if len(marks) == 1:  # a user's events stand in one partition
-            return _cursor(self.partitions, *next(iter(marks.items())))
-        return Cursor(self.partitions, marks).encode()
+    def cursor(self, positions: dict[int, Position]) -> str:
+        if len(positions) == 1:  # a user's events stand in one partition
+            return _cursor(self.partitions, *next(iter(positions.items())))
+        return Cursor(self.partitions, positions).encode()
 
     async def trim(self) -> None:
         """Apply the retention by time and by size, where Redis is there."""
         oldest = int((self._now() - self._retention) * 1000)
         for partition in range(self.partitions):
-            args = [f"{oldest}-0", self._most]
+            args = [f"{oldest}-0", self._max_entries]
             with contextlib.suppress(DependencyUnavailable):  # the next round does it
                 await self.redis.run(TRIM, _keys(partition), args, budget=2.0)
 
 
 @lru_cache(4096)
-def _cursor(partitions: int, partition: int, mark: Mark) -> str:
-    """Many subscribers are told of the same place."""
-    return Cursor(partitions, {partition: mark}).encode()
+def _cursor(partitions: int, partition: int, position: Position) -> str:
+    """Many subscribers are told of the same position."""
+    return Cursor(partitions, {partition: position}).encode()
 
 
-def _entry(place: Any, fields: Any) -> Entry:
-    if not isinstance(fields, dict):
-        fields = dict(zip(fields[::2], fields[1::2], strict=True))
-    mark = Mark(int(fields.get(b"epoch", 0)), Place.parse(place))
-    return Entry(mark, Event.decode(fields[b"event"]))
+def _entry(entry_id: Any, fields: Any) -> Entry:
+    fields = fields_of(fields)
+    position = Position(int(fields.get(b"epoch", 0)), EntryId.parse(entry_id))
+    return Entry(position, Event.decode(fields[b"event"]))
 
 
 def entries(rows: Any) -> list[Entry]:
     """Entries from a stream's rows as XREAD gives them; what is no event of ours is left out."""
     found = []
-    for place, fields in rows:
+    for entry_id, fields in rows:
         try:
-            found.append(_entry(place, fields))
+            found.append(_entry(entry_id, fields))
         except (KeyError, ValueError):
             continue  # somebody else wrote into the stream; nobody could use it
     return found

@@ -1,6 +1,6 @@
--- Read a partition of the log behind a place; one that is new gets its epoch here.
--- KEYS: the stream, its meta hash. ARGV: an epoch to begin if there is none, the place, how many.
--- Reply: {epoch, the last place that retention removed, the log's end, entries}
+-- Read a partition of the log behind a position; one that is new gets its epoch here.
+-- KEYS: the stream, its meta hash. ARGV: an epoch to begin if there is none, the position, how many.
+-- Reply: {epoch, the last position that retention removed, the log's end, entries}
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
 if not epoch then
     epoch = ARGV[1]

@@ -18,15 +18,15 @@ from typing import Protocol
 from app.errors import DependencyUnavailable
 from app.events.log import EventLog
 from app.events.types import Event
-from app.redis import Redis
+from app.redis.client import Redis
 
-EVERY = 1.0  # s
-LONGEST = 5.0  # s between tries while the database or Redis is away
-FLUSH = 2.0  # s for a last try before the process ends
-LEASE = 10_000  # ms; a relay that died is followed after it
-LEFT_BEHIND = timedelta(seconds=3)  # younger ones are still their own request's to publish
-BATCH = 200
-PRUNE_EVERY = timedelta(minutes=1)
+POLL_INTERVAL = 1.0  # s
+MAX_RETRY_INTERVAL = 5.0  # s between tries while the database or Redis is away
+FLUSH_TIMEOUT = 2.0  # s for a last try before the process ends
+LEASE_MS = 10_000  # ms; a relay that died is followed after it
+MIN_AGE = timedelta(seconds=3)  # younger ones are still their own request's to publish
+MAX_BATCH = 200
+PRUNE_INTERVAL = timedelta(minutes=1)
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Relay:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._outbox, self._log, self._redis, self._now = outbox, events, redis, now
-        self._retention, self._prune_at = timedelta(seconds=retention), now() + PRUNE_EVERY
+        self._retention, self._prune_at = timedelta(seconds=retention), now() + PRUNE_INTERVAL
         self._me = secrets.token_hex(8)
         self._task: asyncio.Task[None] | None = None
         self._done: dict[str, None] = {}  # published, and not yet seen as marked
@@ -65,32 +65,32 @@ class Relay:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             with contextlib.suppress(DependencyUnavailable, TimeoutError):  # another does it
-                async with asyncio.timeout(FLUSH):
+                async with asyncio.timeout(FLUSH_TIMEOUT):
                     await self.relay(older_than=timedelta(0))
 
     async def _run(self) -> None:
-        wait = EVERY
+        wait = POLL_INTERVAL
         while True:
             try:
                 await self._log.confirm()
                 while await self.relay():
                     pass
                 await self.prune()
-                wait = EVERY
+                wait = POLL_INTERVAL
             except DependencyUnavailable as error:
                 log.debug("the relay waits", extra={"for": error.details["dependency"]})
-                wait = min(2 * wait, LONGEST)
+                wait = min(2 * wait, MAX_RETRY_INTERVAL)
             await asyncio.sleep(wait)
 
-    async def relay(self, *, older_than: timedelta = LEFT_BEHIND) -> int:
+    async def relay(self, *, older_than: timedelta = MIN_AGE) -> int:
         """Publish one batch of what was left behind; how many events it held.
 
         Raises:
             DependencyUnavailable: the database or Redis is away; the next round goes on.
         """
-        if not self._redis.up or not await self._lead():
+        if not self._redis.up or not await self._take_lease():
             return 0
-        found = await self._outbox.unpublished(older_than=self._now() - older_than, limit=BATCH)
+        found = await self._outbox.unpublished(older_than=self._now() - older_than, limit=MAX_BATCH)
         self._done = {e.id: None for e in found if e.id in self._done}
         fresh: Sequence[Event] = [e for e in found if e.id not in self._done]
         failed: DependencyUnavailable | None = None
@@ -113,12 +113,12 @@ class Relay:
     async def prune(self) -> None:
         """Once in a while forget the stored copies of what was published long enough ago."""
         now = self._now()
-        if now >= self._prune_at and self._redis.up and await self._lead():
-            self._prune_at = now + PRUNE_EVERY
+        if now >= self._prune_at and self._redis.up and await self._take_lease():
+            self._prune_at = now + PRUNE_INTERVAL
             await self._outbox.prune(published_before=now - self._retention)
 
-    async def _lead(self) -> bool:
+    async def _take_lease(self) -> bool:
         key = "loregate:relay"
-        if await self._redis.call("SET", key, self._me, "NX", "PX", LEASE):
+        if await self._redis.call("SET", key, self._me, "NX", "PX", LEASE_MS):
             return True
         return bool(await self._redis.call("GET", key) == self._me.encode())

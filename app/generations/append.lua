@@ -1,25 +1,25 @@
 -- Write down events of a generation, unless it has ended.
 --
--- KEYS[1]      its stream; an entry's id is the event's place, its field `e` the event's JSON, and
+-- KEYS[1]      its stream; an entry's id is the event's position, its field `e` the event's JSON, and
 --              the last one has a field `end` too
 -- ARGV[1]      how long the stream lives from now, in ms
 -- ARGV[2]      1: the last of these events ends the generation
--- ARGV[3..]    place, event, place, event, …
+-- ARGV[3..]    position, event, position, event, …
 -- reply        'ok'; 'lost' when events before these are not there; or the event that ended it
 
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-local place = 0
+local position = 0
 if last then
-    place = tonumber(string.match(last[1], '^%d+'))
+    position = tonumber(string.match(last[1], '^%d+'))
     if last[2][3] == 'end' then
         -- Its own end, said again, is no other end.
         if ARGV[2] == '1' and ARGV[#ARGV] == last[2][2] then return 'ok' end
         return { last[1], last[2][2] }
     end
 end
-if #ARGV >= 3 and tonumber(ARGV[3]) > place + 1 then return 'lost' end
+if #ARGV >= 3 and tonumber(ARGV[3]) > position + 1 then return 'lost' end
 for at = 3, #ARGV, 2 do
-    if tonumber(ARGV[at]) > place then
+    if tonumber(ARGV[at]) > position then
         if ARGV[2] == '1' and at + 1 == #ARGV then
             redis.call('XADD', KEYS[1], ARGV[at] .. '-0', 'e', ARGV[at + 1], 'end', 1)
         else

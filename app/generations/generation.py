@@ -1,14 +1,27 @@
-"""Generation: a generation that this process runs, and how one ends without content."""
+"""Generation: a generation that this process runs, and the events in which one ends."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from app.errors import GatewayError
-from app.generations.telling import Telling
+from app.generations.deltas import DeltaWriter
 from app.generations.transcript import Event, Transcript
 
 RETRY_AFTER_MS = 1_000  # for what failed with its process
+
+
+def completed(body: dict[str, Any], cache: str) -> Event:
+    """How a generation ends that came to its own end; `cache`: what the cache did."""
+    metadata = body["metadata"]
+    return {
+        "type": "completed",
+        "content_id": body["content_id"],
+        "finish_reason": metadata.get("finish_reason", "stop"),
+        "cache": cache,
+        "metadata": metadata,
+    }
 
 
 def interrupted() -> Event:
@@ -37,8 +50,8 @@ def failed(error: GatewayError) -> Event:
 class Generation:
     """A generation that this process runs."""
 
-    def __init__(self, generation_id: str, transcript: Transcript, telling: Telling) -> None:
-        self.id, self.transcript, self.telling = generation_id, transcript, telling
+    def __init__(self, generation_id: str, transcript: Transcript, deltas: DeltaWriter) -> None:
+        self.id, self.transcript, self.deltas = generation_id, transcript, deltas
         self.task: asyncio.Task[None] | None = None
         self.known = asyncio.Event()  # it can be read and cancelled, from elsewhere too
         self.cancelled = self.ending = False

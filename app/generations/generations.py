@@ -12,22 +12,23 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from app.errors import DependencyUnavailable, GatewayError, InternalError, NotFound
-from app.generations.following import Following
+from app.generations.deltas import DeltaWriter
 from app.generations.generation import Generation, failed, interrupted
-from app.generations.log import LEASE, GenerationLog, Left, generation_key
-from app.generations.telling import Telling
+from app.generations.log import LEASE_TTL, GenerationLog, Recover, generation_key
+from app.generations.reader import GenerationReader
 from app.generations.transcript import Event, Transcript
 
-KEEP_EVERY = 0.4  # s between renewals, which also hear of cancellations: within a second
-REAP_EVERY = 2.0  # s
-POLL = 0.025  # s between looks at what other processes generate, while somebody reads it
-RENEWAL = 4.0  # s that the living have, once Redis is back, to renew what lapsed with it
-SILENCE = 2 * LEASE  # s after which a copy that says nothing is looked for
-GRACE = 10.0  # s for which a stop waits for what runs
-CANCELLING = 2.0  # s for which a wish to cancel is awaited; the promise is one
+RENEW_INTERVAL = 0.4  # s between renewals, which also hear of cancellations: within a second
+REAP_INTERVAL = 2.0  # s
+POLL_INTERVAL = 0.025  # s between looks at what other processes generate, while somebody reads it
+RENEWAL_TIMEOUT = 4.0  # s that the living have, once Redis is back, to renew what lapsed with it
+SILENT_COPY_TIMEOUT = 2 * LEASE_TTL  # s after which a copy that says nothing is looked for
+STOP_TIMEOUT = 10.0  # s for which a stop waits for what runs
+CANCEL_TIMEOUT = 2.0  # s for which a wish to cancel is awaited; the promise is one
 
 T = TypeVar("T")
 
@@ -41,18 +42,22 @@ class Generations:
         self,
         log: GenerationLog,
         *,
-        grace: float = GRACE,
-        reap_every: float = REAP_EVERY,
-        renewal: float = RENEWAL,
-        left: Left | None = None,
+        stop_timeout: float = STOP_TIMEOUT,
+        reap_interval: float = REAP_INTERVAL,
+        renewal_timeout: float = RENEWAL_TIMEOUT,
+        recover: Recover | None = None,
     ) -> None:
-        """`left` tells by a generation's first event what it stored before its process died."""
-        self.log, self._left_behind = log, left
-        self._grace, self._reap_every, self._renewal = grace, reap_every, renewal
-        self._running: dict[str, Generation] = {}
-        self._copies: dict[str, tuple[Transcript, float]] = {}
+        """`recover` tells by a generation's first event what it stored before its process died."""
+        self.log, self._recover = log, recover
+        self._stop_timeout, self._reap_interval, self._renewal_timeout = (
+            stop_timeout,
+            reap_interval,
+            renewal_timeout,
+        )
+        self.running_here: dict[str, Generation] = {}
+        self.copies: dict[str, tuple[Transcript, float]] = {}
         self._polling: asyncio.Task[None] | None = None
-        self._patient = 0.0  # the loop's time until which no lease counts as lapsed
+        self._reap_after = 0.0  # the loop's time until which no lease counts as lapsed
         self._work: set[asyncio.Task[Any]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -64,17 +69,19 @@ class Generations:
     def start(self) -> None:
         self.log.start()
         self._tasks = [
-            asyncio.create_task(self._forever(self._keep, KEEP_EVERY), name="generations-keep"),
             asyncio.create_task(
-                self._forever(self._reap, self._reap_every), name="generations-reap"
+                self._forever(self._renew_leases, RENEW_INTERVAL), name="generations-keep"
+            ),
+            asyncio.create_task(
+                self._forever(self._reap, self._reap_interval), name="generations-reap"
             ),
         ]
 
     async def stop(self) -> None:
         """Let what runs come to its end within the grace; then end it."""
         if self._work:
-            await asyncio.wait(self._work, timeout=self._grace)
-        ending = {g.task for g in self._running.values() if g.ending}
+            await asyncio.wait(self._work, timeout=self._stop_timeout)
+        ending = {g.task for g in self.running_here.values() if g.ending}
         for task in self._work - ending:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
@@ -116,14 +123,18 @@ class Generations:
         streams: bool,
         field: str | None,
         work: Callable[[Generation], Awaitable[Event]],
+        owned: AbstractAsyncContextManager[object],
     ) -> Generation:
-        """Start a generation; `work` gives its last event, or raises why there is none."""
+        """Start a generation; `work` gives its last event, or raises why there is none.
+
+        `owned` is what it holds while it runs, and is left when that is over, in any case.
+        """
         transcript = Transcript(generation_key(user_id, generation_id))
-        telling = Telling(transcript, self.log.changed, streams=streams, field=field)
-        generation = Generation(generation_id, transcript, telling)
+        deltas = DeltaWriter(transcript, self.log.changed, streams=streams, field=field)
+        generation = Generation(generation_id, transcript, deltas)
         transcript.append({"type": "started", "generation_id": generation_id, **started})
-        self._running[transcript.key] = generation
-        generation.task = self.spawn(self._run(generation, work), name="generation")
+        self.running_here[transcript.key] = generation
+        generation.task = self.spawn(self._run(generation, work, owned), name="generation")
         try:
             await generation.known.wait()
         except asyncio.CancelledError:  # whoever started it has left, and nobody knows its id
@@ -136,23 +147,27 @@ class Generations:
         """Let other processes know of it. Redis away: they will, as soon as it is back."""
         try:
             with contextlib.suppress(DependencyUnavailable):
-                await self.log.keep([generation.transcript.key])
+                await self.log.renew_leases([generation.transcript.key])
                 await self.log.begin(generation.transcript)
         finally:
             generation.known.set()
 
     async def _run(
-        self, generation: Generation, work: Callable[[Generation], Awaitable[Event]]
+        self,
+        generation: Generation,
+        work: Callable[[Generation], Awaitable[Event]],
+        owned: AbstractAsyncContextManager[object],
     ) -> None:
         key = generation.transcript.key
         try:
-            end = await self._outcome(generation, work)
-            generation.ending = True  # a cancellation would come between it and its end
-            generation.telling.close()
+            async with owned:
+                end = await self._outcome(generation, work)
+                generation.ending = True  # a cancellation would come between it and its end
+            generation.deltas.close()
             await self.log.end(generation.transcript, end)
-            await self.log.leave(key)
+            await self.log.release_lease(key)
         finally:
-            del self._running[key]
+            del self.running_here[key]
 
     async def _outcome(
         self, generation: Generation, work: Callable[[Generation], Awaitable[Event]]
@@ -169,29 +184,29 @@ class Generations:
             return failed(InternalError())
 
     # -- leases
-    async def _keep(self) -> None:
-        for generation in list(self._running.values()):
+    async def _renew_leases(self) -> None:
+        for generation in list(self.running_here.values()):
             if generation.transcript.ended:  # by another process, which took this one for dead
                 generation.cancel()
-        if self._running:
-            for key in await self.log.keep(list(self._running)):
-                if key in self._running:
-                    self._running[key].cancel()
-        here = (g.transcript for g in self._running.values())
-        elsewhere = (transcript for transcript, _ in self._copies.values())
+        if self.running_here:
+            for key in await self.log.renew_leases(list(self.running_here)):
+                if key in self.running_here:
+                    self.running_here[key].cancel()
+        here = (g.transcript for g in self.running_here.values())
+        elsewhere = (transcript for transcript, _ in self.copies.values())
         if read := [t.key for t in (*here, *elsewhere) if t.readers and _needs_readers(t)]:
-            await self.log.attend(read)
+            await self.log.announce_reader(read)
 
     async def _reap(self) -> None:
         """Not at once after Redis was away: the leases of the living have lapsed with it."""
         loop = asyncio.get_running_loop()
         try:
-            if loop.time() < self._patient:
-                await self.log.look()
+            if loop.time() < self._reap_after:
+                await self.log.check()
                 return
-            found = await self.log.reap(interrupted(), self._left_behind)
+            found = await self.log.reap(interrupted(), self._recover)
         except DependencyUnavailable:
-            self._patient = loop.time() + self._renewal
+            self._reap_after = loop.time() + self._renewal_timeout
             raise
         if found:
             log.warning("ended generations whose process died", extra={"count": found})
@@ -205,36 +220,38 @@ class Generations:
             DependencyUnavailable: it is not here, and Redis is away.
         """
         key = generation_key(user_id, generation_id)
-        if generation := self._running.get(key):
+        if generation := self.running_here.get(key):
             return generation.transcript
-        if key in self._copies:
-            return self._copies[key][0]
+        if key in self.copies:
+            return self.copies[key][0]
         found = Transcript(key)
         await self.log.read(found)
-        if not found.last:
+        if not found.last_position:
             raise NotFound("No generation of yours has this id")
         return found
 
-    async def follow(self, transcript: Transcript, generation_id: str, after: int = 0) -> Following:
-        """A transcript's events behind a place, to the last one, with their cursors."""
+    async def subscribe(
+        self, transcript: Transcript, generation_id: str, after: int = 0
+    ) -> GenerationReader:
+        """A transcript's events behind a position, to the last one, with their cursors."""
         joined = self._join(transcript)
 
         async def leave() -> None:
             if self._leave(joined) and _needs_readers(joined):
                 # Whoever leaves may be cancelled once more.
-                await asyncio.shield(self.spawn(self._left(joined), "leaving"))
+                await asyncio.shield(self.spawn(self._cancel_abandoned(joined), "leaving"))
 
         try:
             if joined.readers == 1 and _needs_readers(joined):
-                await self.log.attend([joined.key])
+                await self.log.announce_reader([joined.key])
         except asyncio.CancelledError:
             await leave()
             raise
-        return Following(generation_id, joined.read(after), leave)
+        return GenerationReader(generation_id, after, joined.read(after), leave)
 
     def _join(self, transcript: Transcript) -> Transcript:
         """One reader more; of a generation that runs elsewhere, of the one copy of it here."""
-        if transcript.key not in self._running and not transcript.ended:
+        if transcript.key not in self.running_here and not transcript.ended:
             transcript = self._copy(transcript)
         transcript.readers += 1
         return transcript
@@ -243,13 +260,13 @@ class Generations:
         """One reader less; whether it was the last one here."""
         transcript.readers -= 1
         if transcript.readers == 0:
-            self._copies.pop(transcript.key, None)
+            self.copies.pop(transcript.key, None)
         return transcript.readers == 0
 
-    async def _left(self, transcript: Transcript) -> None:
+    async def _cancel_abandoned(self, transcript: Transcript) -> None:
         """Nobody here reads it any more; when nobody does elsewhere, that may be its end."""
         with contextlib.suppress(DependencyUnavailable):  # who else reads it is not known then
-            if await self.log.others(transcript.key):
+            if await self.log.other_readers(transcript.key):
                 return
         if not transcript.readers:  # somebody may have come meanwhile
             with contextlib.suppress(DependencyUnavailable):
@@ -258,7 +275,7 @@ class Generations:
     def _copy(self, transcript: Transcript) -> Transcript:
         """The one copy of it that is kept up to date here."""
         now = asyncio.get_running_loop().time()
-        found, _ = self._copies.setdefault(transcript.key, (transcript, now))
+        found, _ = self.copies.setdefault(transcript.key, (transcript, now))
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll(), name="generations-copies")
         return found
@@ -266,27 +283,27 @@ class Generations:
     async def _poll(self) -> None:
         """Until nobody reads a copy."""
         loop = asyncio.get_running_loop()
-        while self._copies:
-            await asyncio.sleep(POLL)
-            if not self._copies:
+        while self.copies:
+            await asyncio.sleep(POLL_INTERVAL)
+            if not self.copies:
                 return
-            places = {key: t.last for key, (t, _) in self._copies.items()}
+            positions = {key: t.last_position for key, (t, _) in self.copies.items()}
             try:
-                await self.log.read_all([t for t, _ in self._copies.values()])
+                await self.log.read_all([t for t, _ in self.copies.values()])
             except DependencyUnavailable:
-                await asyncio.sleep(10 * POLL)
+                await asyncio.sleep(10 * POLL_INTERVAL)
                 continue
-            for key, (transcript, heard) in list(self._copies.items()):
+            for key, (transcript, heard) in list(self.copies.items()):
                 if transcript.ended:
-                    del self._copies[key]
-                elif transcript.last != places.get(key):
-                    self._copies[key] = transcript, loop.time()
-                elif loop.time() - heard > SILENCE:
-                    await self._look(transcript)
+                    del self.copies[key]
+                elif transcript.last_position != positions.get(key):
+                    self.copies[key] = transcript, loop.time()
+                elif loop.time() - heard > SILENT_COPY_TIMEOUT:
+                    await self._check_copy(transcript)
 
-    async def _look(self, transcript: Transcript) -> None:
+    async def _check_copy(self, transcript: Transcript) -> None:
         """A copy that has been silent: Redis may have lost what it is a copy of."""
-        self._copies[transcript.key] = transcript, asyncio.get_running_loop().time()
+        self.copies[transcript.key] = transcript, asyncio.get_running_loop().time()
         with contextlib.suppress(DependencyUnavailable):
             if not await self.log.exists(transcript):
                 transcript.append(interrupted())
@@ -301,13 +318,13 @@ class Generations:
         await self._cancel(transcript)
         joined = self._join(transcript)
         try:
-            await joined.over(CANCELLING)
+            await joined.wait_ended(CANCEL_TIMEOUT)
         finally:
             self._leave(joined)
         return joined
 
     async def _cancel(self, transcript: Transcript) -> None:
-        if generation := self._running.get(transcript.key):
+        if generation := self.running_here.get(transcript.key):
             generation.cancel()
         elif not transcript.ended:
             await self.log.cancel(transcript.key)

@@ -1,8 +1,8 @@
 """GenerationLog: transcripts in Redis, so that a reader on any process can join, leave and return.
 
 One stream for each generation, `loregate:{u:…}:generation:<id>`, which lives for ten minutes
-behind its last event. An entry's id is the event's place, so that whoever writes an event twice
-writes it once, and a place means the same in the stream and in memory. The generations that run
+behind its last event. An entry's id is the event's position, so that whoever writes an event twice
+writes it once, and a position means the same in the stream and in memory. The generations that run
 stand in one sorted set with the time at which their lease ends.
 """
 
@@ -12,36 +12,37 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib import resources
 from typing import Any
 
 import orjson
 
 from app.errors import DependencyUnavailable
-from app.generations.transcript import APART, Event, Transcript
-from app.redis import Call, Redis, Script, user_slot
+from app.generations.transcript import RECOVERY_GAP, Event, Transcript
+from app.redis.client import Call, Redis, Script, user_slot
+from app.redis.streams import by_stream, fields_of
 
-LIFE = 600.0  # s behind the last event
-LEASE = 8.0  # s; with a look every 2 s whoever died is followed within 10 s of its last renewal
-WISH = 60.0  # s for which a wish to cancel stands
-READING = 5.0  # s for which a process that reads is believed to; it says so every 0.4
-GATHER = 0.005  # s for which news are collected into one round trip
-AGAIN = 0.2  # s between tries while Redis is away
-REAPED = 100  # at once
-PAGE = 500  # entries of one read
-MOST_UNWRITTEN = 1_000  # ended transcripts that wait for Redis; then the oldest are let go
+RETENTION = 600.0  # s behind the last event
+LEASE_TTL = 8.0  # s; with a look every 2 s whoever died is followed within 10 s of its last renewal
+CANCEL_REQUEST_TTL = 60.0  # s for which a wish to cancel stands
+READER_TTL = 5.0  # s for which a process that reads is believed to; it says so every 0.4
+WRITE_INTERVAL = 0.005  # s for which news are collected into one round trip
+RETRY_INTERVAL = 0.2  # s between tries while Redis is away
+MAX_REAPED = 100  # at once
+PAGE_SIZE = 500  # entries of one read
+MAX_UNWRITTEN = 1_000  # ended transcripts that wait for Redis; then the oldest are let go
 
 RUNNING = "loregate:{generations}:running"
 CANCELLING = "loregate:{generations}:cancelling"
 
 _source = resources.files("app.generations")
-APPEND, CANCEL, END, KEEP, LAPSED, READERS = (
+APPEND, CANCEL, END, RENEW, LAPSED, READERS = (
     Script(_source.joinpath(f"{name}.lua").read_text())
-    for name in ("append", "cancel", "end", "keep", "lapsed", "readers")
+    for name in ("append", "cancel", "end", "renew", "lapsed", "readers")
 )
 
-Left = Callable[[Event], Awaitable[list[Event] | None]]
+Recover = Callable[[Event], Awaitable[list[Event] | None]]
 
 log = logging.getLogger(__name__)
 
@@ -58,40 +59,47 @@ def _ms(seconds: float) -> int:
 class GenerationLog:
     """Writes transcripts down, from `start()` to `stop()`, and reads those of other processes."""
 
-    def __init__(self, redis: Redis, *, life: float = LIFE, lease: float = LEASE) -> None:
-        """`life` and `lease` in seconds."""
+    def __init__(
+        self, redis: Redis, *, retention: float = RETENTION, lease: float = LEASE_TTL
+    ) -> None:
+        """`retention` and `lease` in seconds."""
         self.redis = redis
-        self._life, self._lease = life, lease
+        self._retention, self._lease = retention, lease
         self._process = uuid.uuid4().hex
-        self._written: dict[Transcript, int] = {}  # the last place that is written down
+        self._written: dict[Transcript, int] = {}  # the last position that is written down
         self._dirty: dict[Transcript, None] = {}  # in the order in which they became so
         self._failed: dict[Transcript, None] = {}  # to be tried again soon
-        self._again: asyncio.TimerHandle | None = None
-        self._news = asyncio.Event()
+        self._retry_timer: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._writing = asyncio.create_task(self._write(), name="generations-log")
 
     async def stop(self) -> None:
-        if self._again is not None:
-            self._again.cancel()
+        if self._retry_timer is not None:
+            self._retry_timer.cancel()
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
 
     # -- writing
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be written, and nothing is remembered of what ended."""
+        return not (self._dirty or self._failed or self._written)
+
     def changed(self, transcript: Transcript) -> None:
         """Have what is new written down soon, together with what others have."""
         if transcript not in self._failed:
             self._dirty.setdefault(transcript)
-            self._news.set()
+            self._changed.set()
 
     async def _write(self) -> None:
         while True:
-            await self._news.wait()
-            await asyncio.sleep(GATHER)
-            self._news.clear()
+            await self._changed.wait()
+            await asyncio.sleep(WRITE_INTERVAL)
+            self._changed.clear()
             found, self._dirty = list(self._dirty), {}
             replies = await self.redis.run_each([self._append(t) for t in found])
             failed = []
@@ -112,28 +120,28 @@ class GenerationLog:
             self._written[transcript] = 0
             self._failed.setdefault(transcript)
         ended = [t for t in self._failed if t.ended]
-        for transcript in ended[: max(0, len(ended) - MOST_UNWRITTEN)]:
+        for transcript in ended[: max(0, len(ended) - MAX_UNWRITTEN)]:
             del self._failed[transcript]
             self._written.pop(transcript, None)
-        if self._again is None:
-            self._again = asyncio.get_running_loop().call_later(AGAIN, self._retry)
+        if self._retry_timer is None:
+            self._retry_timer = asyncio.get_running_loop().call_later(RETRY_INTERVAL, self._retry)
 
     def _retry(self) -> None:
-        self._again = None
+        self._retry_timer = None
         self._dirty = {**self._failed, **self._dirty}
         self._failed = {}
-        self._news.set()
+        self._changed.set()
 
     def _append(self, transcript: Transcript, end: bytes | None = None) -> Call:
         entries = transcript.encoded(self._written.get(transcript, 0))
         if end is not None:
-            entries.append((transcript.last + 1, end))
+            entries.append((transcript.last_position + 1, end))
         final = end is not None or transcript.ended
-        args: list[Any] = [_ms(self._life), int(final)]
-        for place, event in entries:
-            args += (place, event)
+        args: list[Any] = [_ms(self._retention), int(final)]
+        for position, event in entries:
+            args += (position, event)
         # What is on its way is not sent again; where it gets lost, the whole is.
-        self._written[transcript] = transcript.last
+        self._written[transcript] = transcript.last_position
         return Call(APPEND, [transcript.key], args)
 
     def _note(self, transcript: Transcript, reply: Any) -> None:
@@ -148,11 +156,11 @@ class GenerationLog:
 
     async def begin(self, transcript: Transcript) -> None:
         """Write down its first event. Redis away: it is written as soon as that is back."""
-        await self._tell(transcript, None)
+        await self._write_now(transcript, None)
 
     async def end(self, transcript: Transcript, event: Event) -> None:
         """Its last event, unless another process has ended it: then that one's."""
-        reply = await self._tell(transcript, orjson.dumps(event))
+        reply = await self._write_now(transcript, orjson.dumps(event))
         if isinstance(reply, list):
             log.warning("a generation was ended by another process; this one was too slow")
             _end_with(transcript, reply)
@@ -161,7 +169,7 @@ class GenerationLog:
         if transcript not in self._dirty and transcript not in self._failed:
             self._written.pop(transcript, None)
 
-    async def _tell(self, transcript: Transcript, end: bytes | None) -> Any:
+    async def _write_now(self, transcript: Transcript, end: bytes | None) -> Any:
         self._dirty.pop(transcript, None)
         self._failed.pop(transcript, None)
         before = self._written.get(transcript, 0)
@@ -185,10 +193,10 @@ class GenerationLog:
         """
         while True:
             rows = await self.redis.call(
-                "XRANGE", transcript.key, f"({transcript.last}-0", "+", "COUNT", PAGE
+                "XRANGE", transcript.key, f"({transcript.last_position}-0", "+", "COUNT", PAGE_SIZE
             )
             _add(transcript, rows)
-            if len(rows) < PAGE:
+            if len(rows) < PAGE_SIZE:
                 return
 
     async def read_all(self, transcripts: Sequence[Transcript]) -> None:
@@ -201,17 +209,16 @@ class GenerationLog:
             await asyncio.gather(*map(self.read, transcripts))
             return
         by_key = {t.key: t for t in transcripts}
-        places = [f"{t.last}-0" for t in by_key.values()]
-        reply = await self.redis.call("XREAD", "COUNT", PAGE, "STREAMS", *by_key, *places)
-        pairs = reply.items() if isinstance(reply, Mapping) else reply or ()
-        for key, rows in pairs:
-            _add(by_key[key.decode()], _rows(rows))
+        positions = [f"{t.last_position}-0" for t in by_key.values()]
+        reply = await self.redis.call("XREAD", "COUNT", PAGE_SIZE, "STREAMS", *by_key, *positions)
+        for key, rows in by_stream(reply):
+            _add(by_key[key], rows)
 
-    async def attend(self, keys: Iterable[str]) -> None:
+    async def announce_reader(self, keys: Iterable[str]) -> None:
         """This process reads these. Redis away: others do not know it."""
-        await self.redis.run_each([self._reading(key, READING) for key in keys])
+        await self.redis.run_each([self._reading(key, READER_TTL) for key in keys])
 
-    async def others(self, key: str) -> int:
+    async def other_readers(self, key: str) -> int:
         """This process reads it no more; how many others do.
 
         Raises:
@@ -227,22 +234,22 @@ class GenerationLog:
         return bool(await self.redis.call("EXISTS", transcript.key))
 
     # -- leases
-    async def keep(self, keys: Iterable[str]) -> set[str]:
+    async def renew_leases(self, keys: Iterable[str]) -> set[str]:
         """Renew the leases of generations; those of them that are to be cancelled.
 
         Raises:
             DependencyUnavailable: Redis is away.
         """
-        args = [_ms(self._lease), _ms(WISH), *keys]
-        found = await self.redis.run(KEEP, [RUNNING, CANCELLING], args)
+        args = [_ms(self._lease), _ms(CANCEL_REQUEST_TTL), *keys]
+        found = await self.redis.run(RENEW, [RUNNING, CANCELLING], args)
         return {key.decode() for key in found}
 
-    async def leave(self, key: str) -> None:
+    async def release_lease(self, key: str) -> None:
         """The generation has ended. Redis away: its lease lapses."""
         with contextlib.suppress(DependencyUnavailable):
             await self.redis.call("ZREM", RUNNING, key)
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Raises `DependencyUnavailable` where the leases cannot be had."""
         await self.redis.call("EXISTS", RUNNING)
 
@@ -250,26 +257,28 @@ class GenerationLog:
         """Ask the process that runs it to cancel it. Raises `DependencyUnavailable`."""
         await self.redis.run(CANCEL, [CANCELLING], [key])
 
-    async def reap(self, event: Event, left: Left | None = None) -> int:
+    async def reap(self, event: Event, recover: Recover | None = None) -> int:
         """End the generations whose process died, with this event; how many there were.
 
-        `left` tells, by its first event, what one left behind that was stored before the death.
+        `recover` tells, by its first event, what one left behind that was stored before the death.
 
         Raises:
             DependencyUnavailable: Redis is away.
         """
-        found = await self.redis.run(LAPSED, [RUNNING], [REAPED, _ms(self._lease)])
+        found = await self.redis.run(LAPSED, [RUNNING], [MAX_REAPED, _ms(self._lease)])
         ended = 0
         for key in found:
             with contextlib.suppress(DependencyUnavailable):  # its turn comes again after a lease
-                found_left = await left(await self._first(key)) if left is not None else None
+                found_left = (
+                    await recover(await self._first_event(key)) if recover is not None else None
+                )
                 events = map(orjson.dumps, found_left or [event])
-                args = [_ms(self._life), APART, *events]
+                args = [_ms(self._retention), RECOVERY_GAP, *events]
                 ended += await self.redis.run(END, [key.decode()], args)
                 await self.redis.call("ZREM", RUNNING, key)
         return ended
 
-    async def _first(self, key: bytes) -> Event:
+    async def _first_event(self, key: bytes) -> Event:
         """A generation's first event; an empty one where its stream is gone."""
         copy = Transcript(key.decode())
         _add(copy, await self.redis.call("XRANGE", key, "-", "+", "COUNT", 1))
@@ -278,24 +287,15 @@ class GenerationLog:
 
 def _end_with(transcript: Transcript, reply: Sequence[bytes]) -> None:
     """The end that stands in Redis."""
-    place, encoded = reply
-    transcript.append(orjson.loads(encoded), int(place.partition(b"-")[0]), encoded)
+    position, encoded = reply
+    transcript.append(orjson.loads(encoded), int(position.partition(b"-")[0]), encoded)
 
 
 def _parts(call: Call) -> tuple[Script, Sequence[str], Sequence[Any]]:
     return call.script, call.keys, call.args
 
 
-def _rows(rows: Any) -> Any:
-    """RESP3 wraps one stream's rows in a list of its own."""
-    if len(rows) == 1 and rows[0] and isinstance(rows[0][0], tuple | list):
-        return rows[0]
-    return rows
-
-
 def _add(transcript: Transcript, rows: Any) -> None:
     for name, fields in rows:
-        if not isinstance(fields, dict):
-            fields = dict(zip(fields[::2], fields[1::2], strict=True))
-        place = int(name.partition(b"-")[0])
-        transcript.append(orjson.loads(fields[b"e"]), place, fields[b"e"])
+        event = fields_of(fields)[b"e"]
+        transcript.append(orjson.loads(event), int(name.partition(b"-")[0]), event)

@@ -1,7 +1,7 @@
-"""Transcript: what a generation has said so far, each event at its place.
+"""Transcript: what a generation has said so far, each event at its position.
 
 It is the generation itself where this process runs it, and a copy, kept up from Redis, where
-another one does. Readers stand at a place in it; none has a queue.
+another one does. Readers stand at a position in it; none has a queue.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from typing import Any
 
 import orjson
 
-from app.generations import place
+from app.generations import cursor
 
-ENDS = ("completed", "failed", "cancelled")  # types of events behind which nothing comes
-# How far behind the last known place an event stands that the generation did not say itself: a
+FINAL_TYPES = ("completed", "failed", "cancelled")  # types of events behind which nothing comes
+# How far behind the last known position an event stands that the generation did not say itself: a
 # reader may have heard more than was written down when its process died.
-APART = 1_000_000
+RECOVERY_GAP = 1_000_000
 
 Event = dict[str, Any]
 
 
 class Transcript:
-    """The events of one generation. Places begin at 1 and grow."""
+    """The events of one generation. Positions begin at 1 and grow."""
 
-    __slots__ = ("_encoded", "_places", "_waiting", "events", "key", "readers")
+    __slots__ = ("_encoded", "_positions", "events", "key", "readers", "waiting")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.events: list[Event] = []
         self.readers = 0  # who follows it, or waits for its end
-        self._places: list[int] = []
+        self._positions: list[int] = []
         self._encoded: list[bytes] = []
-        self._waiting: set[asyncio.Future[None]] = set()
+        self.waiting: set[asyncio.Future[None]] = set()
 
     @property
     def ended(self) -> bool:
-        return bool(self.events) and self.events[-1]["type"] in ENDS
+        return bool(self.events) and self.events[-1]["type"] in FINAL_TYPES
 
     @property
-    def last(self) -> int:
-        """The last event's place; 0 before the first."""
-        return self._places[-1] if self._places else 0
+    def last_position(self) -> int:
+        """The last event's position; 0 before the first."""
+        return self._positions[-1] if self._positions else 0
 
     def cursor(self, generation_id: str) -> str:
-        """The last event's place, as clients hold it."""
-        return place.encode(generation_id, self.last)
+        """The last event's position, as clients hold it."""
+        return cursor.encode(generation_id, self.last_position)
 
     @property
     def text(self) -> str | None:
@@ -63,53 +63,53 @@ class Transcript:
         return None if found is None else "".join(found)
 
     def append(self, event: Event, at: int | None = None, encoded: bytes | None = None) -> None:
-        """The next event, at its place; behind the last one unless told otherwise.
+        """The next event, at its position; behind the last one unless told otherwise.
 
         What stands there already, and what comes behind the end, changes nothing.
         """
-        if self.ended or (at is not None and at <= self.last):
+        if self.ended or (at is not None and at <= self.last_position):
             return
         self.events.append(event)
-        self._places.append(self.last + 1 if at is None else at)
+        self._positions.append(self.last_position + 1 if at is None else at)
         self._encoded.append(orjson.dumps(event) if encoded is None else encoded)
         self.wake()
 
     def wake(self) -> None:
-        for waiting in self._waiting:
+        for waiting in self.waiting:
             if not waiting.done():
                 waiting.set_result(None)
-        self._waiting.clear()
+        self.waiting.clear()
 
     def encoded(self, after: int) -> list[tuple[int, bytes]]:
-        """The events behind a place, as they are written down."""
-        at = bisect_right(self._places, after)
-        return list(zip(self._places[at:], self._encoded[at:], strict=True))
+        """The events behind a position, as they are written down."""
+        at = bisect_right(self._positions, after)
+        return list(zip(self._positions[at:], self._encoded[at:], strict=True))
 
     async def read(self, after: int = 0) -> AsyncGenerator[tuple[int, Event], None]:
-        """The events behind a place, those that are there and those to come, to the last one."""
+        """The events behind a position, those that are there and those to come, to the last one."""
         while True:
             # Looked up anew for each: events come, the last one too, while a reader takes one.
-            at = bisect_right(self._places, after)
+            at = bisect_right(self._positions, after)
             if at < len(self.events):
-                after = self._places[at]
+                after = self._positions[at]
                 yield after, self.events[at]
             elif self.ended:
                 return
             else:
-                await self.changed()
+                await self.wait_changed()
 
-    async def changed(self) -> None:
+    async def wait_changed(self) -> None:
         """Returns when another event stands there."""
         waiting = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiting)
+        self.waiting.add(waiting)
         try:
             await waiting
         finally:
-            self._waiting.discard(waiting)
+            self.waiting.discard(waiting)
 
-    async def over(self, seconds: float) -> None:
+    async def wait_ended(self, seconds: float) -> None:
         """Returns when it has ended, or when the time is up."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.ended:
-                    await self.changed()
+                    await self.wait_changed()

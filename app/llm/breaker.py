@@ -3,7 +3,7 @@
 It opens after three failures in a row, or when half of at least twenty outcomes in the last 30 s
 failed; at once, and for five minutes, when the provider says what only a person can mend. While it
 is open nobody is let in. The first probe comes within 5 s, the next ones each within 8 s, none
-sooner than the provider asked: a request of the gateway's own, never a caller's (see `probing`),
+sooner than the provider asked: a request of the gateway's own, never a caller's (see `probes`),
 by one process of all. One that succeeds closes the breaker. Half open is one whose probe is due or
 under way.
 
@@ -14,7 +14,8 @@ the others, so a healthy model costs no round trip in a request's way. Times go 
 durations, and the script reads the server's clock: gateways whose clocks differ still agree.
 Without Redis each process goes by the same rules on what it saw itself; when Redis is back, an
 open breaker is everybody's until a probe succeeds. A server that lost its data is taken for
-closed, except by a process whose own breaker is open: that one tells the others.
+closed, except by a process whose own breaker is open: that one tells the others. Why it is our own
+stands in docs/decisions/0010-own-breaker.md.
 """
 
 from __future__ import annotations
@@ -32,14 +33,15 @@ from importlib import resources
 from typing import Any
 
 from app.errors import DependencyUnavailable
-from app.llm.base import Failed, Outcome
-from app.llm.outcomes import SLOTS, Mark, Post, Window
-from app.redis import Redis, Script
+from app.llm.breaker_sync import SLOTS, FailureWindow, SyncMark, UnsentReport
+from app.llm.failure import AttemptFailed
+from app.operations.metadata import AttemptOutcome
+from app.redis.client import Redis, Script
 
-SOON = 0.2  # s between two words with Redis while there is something to tell or to hear
-CALM = 1.0  # s; how late a gateway that calls nothing hears of another's failures
-PROBING = 5.0  # s; the longest that somebody is told to wait for a probe that is under way
-MOMENT = 1.0  # s; waiting for less is not worth telling
+SYNC_INTERVAL = 0.2  # s between two words with Redis while there is something to tell or to hear
+IDLE_SYNC_INTERVAL = 1.0  # s; how late a gateway that calls nothing hears of another's failures
+MAX_PROBE_WAIT = 5.0  # s; the longest that somebody is told to wait for a probe that is under way
+MIN_RETRY_AFTER = 1.0  # s; waiting for less is not worth telling
 
 BREAKER = Script(resources.files("app.llm").joinpath("breaker.lua").read_text())
 
@@ -56,7 +58,7 @@ class BreakerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class BreakerPolicy:
     """Times in seconds. `lease` is longer than any probe: a prober that died is followed after it.
 
     `first` and `next` are the waits for a probe, and `jitter` the share by which each may be
@@ -84,7 +86,7 @@ class Rules:
         return (self.failures, _ms(self.window / SLOTS), self.outcomes, *map(_ms, times))
 
 
-RULES = Rules()
+DEFAULT_POLICY = BreakerPolicy()
 
 
 class Ticket:
@@ -128,19 +130,21 @@ class Ticket:
 class Breaker:
     """One of them, as this process knows it."""
 
-    def __init__(self, name: str, rules: Rules, now: Clock, breakers: Breakers) -> None:
+    def __init__(self, name: str, policy: BreakerPolicy, now: Clock, breakers: Breakers) -> None:
         self.name = name
-        self._rules, self._now, self._breakers = rules, now, breakers
+        self._policy, self._now, self._breakers = policy, now, breakers
         self._failures = 0  # in a row
         self._ends: float | None = None  # when a probe may follow. None: closed
-        self._length = rules.first  # of the whole wait for it
+        self._length = policy.first  # of the whole wait for it
         self._probe: Ticket | None = None
-        self._mine = self._theirs = 0.0  # when the lease of the own, of another's probe ends
+        self._own_lease_end = self._other_lease_end = (
+            0.0  # when the lease of the own, of another's probe ends
+        )
         self._round = 0  # how often it opened and closed: a call of an earlier round has no say
         self._announced = 0  # the last round whose opening a ticket was told of
         self._opening: asyncio.Future[None] | None = None
-        self._window = Window(rules.window, rules.outcomes)
-        self._post = Post()
+        self._window = FailureWindow(policy.window, policy.outcomes)
+        self._report = UnsentReport()
 
     @property
     def state(self) -> BreakerState:
@@ -165,21 +169,23 @@ class Breaker:
         now = self._now()
         if now < self._ends:
             return self._ends - now
-        return min(PROBING, max(0.0, self._mine - now, self._theirs - now))
+        return min(MAX_PROBE_WAIT, max(0.0, self._own_lease_end - now, self._other_lease_end - now))
 
     def admit(self) -> Ticket:
         """Let one call in.
 
         Raises:
-            Failed: OPEN; nothing may be called before `retry_after`.
+            AttemptFailed: OPEN; nothing may be called before `retry_after`.
         """
         if self._ends is not None:
             raise self.refusal()
         return Ticket(self, self._round)
 
-    def refusal(self) -> Failed:
+    def refusal(self) -> AttemptFailed:
         said = "has failed too often and is left alone for a while"
-        return Failed(Outcome.OPEN, said, retry_after=max(MOMENT, self.retry_after))
+        return AttemptFailed(
+            AttemptOutcome.OPEN, said, retry_after=max(MIN_RETRY_AFTER, self.retry_after)
+        )
 
     async def probe(self) -> Ticket | None:
         """Let the one probe in; None when it is not time, or another gateway has it."""
@@ -187,9 +193,9 @@ class Breaker:
             return None
         # The place is taken here before Redis is asked, so that nobody else of ours asks too.
         ticket = self._probe = Ticket(self, self._round, secrets.token_hex(8))
-        self._mine = self._now() + self._rules.lease
+        self._own_lease_end = self._now() + self._policy.lease
         try:
-            granted = await self._breakers.tell([self], "probe")
+            granted = await self._breakers.exchange([self], "probe")
         except BaseException:  # cancelled; Redis may have granted it already
             self.give_back(ticket)
             raise
@@ -203,8 +209,8 @@ class Breaker:
         """The place of a probe that told nothing. Redis hears of it with the next word to it."""
         if ticket is self._probe:
             self._settled(ticket)
-            self._post.returned = ticket.probe
-            self._breakers.hurry()
+            self._report.returned = ticket.probe
+            self._breakers.sync_soon()
 
     async def settle(
         self,
@@ -218,24 +224,24 @@ class Breaker:
             return False
         self._window.count(self._now(), failed=failed)
         if not failed and self._failures == 0 and self._ends is None:
-            self._post.succeeded(self._now())
+            self._report.succeeded(self._now())
         else:
             event = ("lasting" if lasting else "failed") if failed else "ok"
-            await self._tell(ticket, event, self._asked(retry_after, lasting))
-        self._breakers.hurry()
+            await self._share(ticket, event, self._asked(retry_after, lasting))
+        self._breakers.sync_soon()
         news, self._announced = self._announced != self._round, self._round
         return news and self._ends is not None
 
     def _asked(self, retry_after: float | None, lasting: bool) -> float:
         if lasting:
-            return self._rules.lasting
+            return self._policy.lasting
         # It is another's word: what is no number from 0 to the longest is not taken.
-        return min(self._rules.asked, max(0.0, retry_after or 0.0))
+        return min(self._policy.asked, max(0.0, retry_after or 0.0))
 
-    async def _tell(self, ticket: Ticket, event: str, asked: float) -> None:
+    async def _share(self, ticket: Ticket, event: str, asked: float) -> None:
         heard = None
         try:
-            heard = await self._breakers.tell([self], event, asked)
+            heard = await self._breakers.exchange([self], event, asked)
         finally:
             if heard is None:  # Redis is away, or the caller was cancelled while it waited
                 self._decide(ticket, event, asked)
@@ -243,23 +249,23 @@ class Breaker:
 
     def _settled(self, ticket: Ticket) -> None:
         if ticket is self._probe:
-            self._probe, self._mine = None, 0.0
+            self._probe, self._own_lease_end = None, 0.0
 
     # -- the rules, as breaker.lua has them, on what this process saw
     def _decide(self, ticket: Ticket, event: str, asked: float) -> None:
-        self._post.changed()
-        first, following = self._rules.waits()
+        self._report.changed()
+        first, following = self._policy.waits()
         if ticket is self._probe and event == "ok":
             self._close()
         elif ticket is self._probe:
             self._open(max(following, asked))
         elif self._ends is None:
             self._failures = 0 if event == "ok" else self._failures + 1
-            if event == "lasting" or (event == "failed" and self._bad()):
+            if event == "lasting" or (event == "failed" and self._should_open()):
                 self._open(max(first, asked))
 
-    def _bad(self) -> bool:
-        return self._failures >= self._rules.failures or self._window.bad(self._now())
+    def _should_open(self) -> bool:
+        return self._failures >= self._policy.failures or self._window.failing(self._now())
 
     def _open(self, length: float, left: float | None = None) -> None:
         """The next probe comes in `length` seconds; `left` of them are left, or all."""
@@ -268,16 +274,16 @@ class Breaker:
         if changed:
             if self._opening is not None:
                 self._opening.set_result(None)
-            self._turn(logging.WARNING, BreakerState.OPEN)
+            self._changed(logging.WARNING, BreakerState.OPEN)
 
     def _close(self) -> None:
         changed, self._ends = self._ends is not None, None
         if changed:
-            self._probe, self._mine, self._theirs = None, 0.0, 0.0
+            self._probe, self._own_lease_end, self._other_lease_end = None, 0.0, 0.0
             self._opening = None
-            self._turn(logging.INFO, BreakerState.CLOSED)
+            self._changed(logging.INFO, BreakerState.CLOSED)
 
-    def _turn(self, level: int, state: BreakerState) -> None:
+    def _changed(self, level: int, state: BreakerState) -> None:
         self._round, self._failures = self._round + 1, 0
         self._window.clear()
         told = {"breaker": self.name, "state": state.value}
@@ -285,31 +291,31 @@ class Breaker:
 
     # -- the words with Redis
     @property
-    def restless(self) -> bool:
+    def needs_sync(self) -> bool:
         """Whether there is something to tell, or worth hearing soon."""
-        return bool(self._failures or self._ends is not None or self._post.full)
+        return bool(self._failures or self._ends is not None or self._report.pending)
 
-    def say(self, event: str, asked: float) -> tuple[Mark, list[Any]]:
+    def outgoing(self, event: str, asked: float) -> tuple[SyncMark, list[Any]]:
         """Its part of breaker.lua's arguments, and what tells whether its reply is news."""
-        now, post = self._now(), self._post
+        now, report = self._now(), self._report
         left = -1 if self._ends is None else _ms(max(0.0, self._ends - now))
         row = [
-            *(event, self._probe.probe if self._probe else "", post.returned),
-            *(post.successes, _ms(now - post.succeeded_at), _ms(asked)),
-            *(left, _ms(self._length), self._failures, int(post.unsaid)),
+            *(event, self._probe.probe if self._probe else "", report.returned),
+            *(report.successes, _ms(now - report.succeeded_at), _ms(asked)),
+            *(left, _ms(self._length), self._failures, int(report.unsent)),
         ]
-        return post.sent(), row
+        return report.sent(), row
 
-    def hear(self, mark: Mark, stamp: int, reply: Sequence[int]) -> None:
+    def receive(self, mark: SyncMark, stamp: int, reply: Sequence[int]) -> None:
         """Take over what all know, unless something newer is known here."""
-        if not self._post.news(mark, stamp):
+        if not self._report.news(mark, stamp):
             return
         failures, left, length, lease, _ = reply
         if left < 0:
             self._close()
             self._failures = failures
         else:
-            self._theirs = self._now() + lease / 1000
+            self._other_lease_end = self._now() + lease / 1000
             self._open(length / 1000, left / 1000)
 
 
@@ -322,16 +328,16 @@ class Breakers:
         names: Sequence[str],
         *,
         now: Clock | None = None,
-        rules: Rules = RULES,
+        policy: BreakerPolicy = DEFAULT_POLICY,
     ) -> None:
         """`names` are what the breakers belong to: one each, however often a name is given.
 
         `now` sets the time, here and in Redis; without it each side has a clock of its own.
         """
         self._redis, self._now = redis, now
-        self._rules = rules
-        self._breakers = {n: Breaker(n, rules, now or time.monotonic, self) for n in names}
-        self._news = asyncio.Event()
+        self._policy = policy
+        self._breakers = {n: Breaker(n, policy, now or time.monotonic, self) for n in names}
+        self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def __getitem__(self, name: str) -> Breaker:
@@ -350,39 +356,39 @@ class Breakers:
 
     async def _run(self) -> None:
         while True:
-            self._news.clear()
+            self._wanted.clear()
             await self.sync()
-            await asyncio.sleep(SOON)
-            if not any(b.restless for b in self._breakers.values()):
+            await asyncio.sleep(SYNC_INTERVAL)
+            if not any(b.needs_sync for b in self._breakers.values()):
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CALM - SOON):
-                        await self._news.wait()
+                    async with asyncio.timeout(IDLE_SYNC_INTERVAL - SYNC_INTERVAL):
+                        await self._wanted.wait()
 
-    def hurry(self) -> None:
+    def sync_soon(self) -> None:
         """There is something to tell."""
-        self._news.set()
+        self._wanted.set()
 
     async def sync(self) -> None:
         """Tell and hear about all of them, in one round trip. Redis away: nothing happens."""
-        await self.tell(list(self._breakers.values()))
+        await self.exchange(list(self._breakers.values()))
 
-    async def tell(
+    async def exchange(
         self, breakers: Sequence[Breaker], event: str = "", asked: float = 0.0
     ) -> bool | None:
         """Whether the first one was granted the probe; None while Redis is away."""
         if self._redis is None or not self._redis.up or not breakers:
             return None
-        said = [b.say(event, asked) for b in breakers]
+        said = [b.outgoing(event, asked) for b in breakers]
         # One slot for all, so that one script serves them in a cluster too.
         keys = [f"loregate:{{breaker}}:{b.name}" for b in breakers]
         at = "" if self._now is None else _ms(self._now())
-        args = [at, *self._rules.as_args(), *(x for _, row in said for x in row)]
+        args = [at, *self._policy.as_args(), *(x for _, row in said for x in row)]
         try:
             stamp, *replies = await self._redis.run(BREAKER, keys, args)
         except DependencyUnavailable:
             return None
         for breaker, (mark, _), reply in zip(breakers, said, replies, strict=True):
-            breaker.hear(mark, stamp, reply)
+            breaker.receive(mark, stamp, reply)
         return bool(replies[0][-1])
 
 

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
-from app.llm.base import Failed, Outcome
 from app.llm.breaker import Breaker
+from app.llm.failure import AttemptFailed
+from app.operations.metadata import AttemptOutcome
 
-MARGIN = 1.0  # s that must be left for the call itself, or it is not worth a place
-WEIGHT = 1 / 8  # of the newest call in the moving average (RFC 6298 smooths round trips so)
+MIN_CALL_TIME = 1.0  # s that must be left for the call itself, or it is not worth a place
+AVERAGE_WEIGHT = 1 / 8  # of the newest call in the moving average (RFC 6298 smooths round trips so)
 
 
 class Bulkhead:
@@ -42,23 +43,23 @@ class Bulkhead:
             return 0.0
         return (len(self._waiters) + 1) * (self._held or 0.0) / self.concurrency
 
-    def slot(self, until: float, breaker: Breaker | None = None) -> Slot:
-        """`async with bulkhead.slot(until):` holds a place; `until` ends the call, by the clock.
+    def slot(self, deadline: float, breaker: Breaker | None = None) -> Slot:
+        """`async with bulkhead.slot(deadline):` holds a slot; the call ends by then, by the clock.
 
         Raises:
-            Failed: BUSY; the queue is full, or there would not be a second left for the call.
+            AttemptFailed: BUSY; the queue is full, or not a second would be left for the call.
                 OPEN; the breaker opened while it waited.
         """
-        return Slot(self, until, breaker)
+        return Slot(self, deadline, breaker)
 
     def now(self) -> float:
         if self._clock is None:
             self._clock = asyncio.get_running_loop().time
         return self._clock()
 
-    async def queued(self, until: float, breaker: Breaker | None) -> None:
+    async def acquire(self, deadline: float, breaker: Breaker | None) -> None:
         """Wait for a place, and have it."""
-        room = until - self.now() - MARGIN
+        room = deadline - self.now() - MIN_CALL_TIME
         if len(self._waiters) >= self.queue or self.wait > room:
             raise self._busy()
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -74,9 +75,9 @@ class Bulkhead:
             opened = breaker is not None and breaker.opening.done()
             raise breaker.refusal() if breaker is not None and opened else self._busy()
 
-    def _busy(self) -> Failed:
+    def _busy(self) -> AttemptFailed:
         said = "has as many calls running and waiting as it may have"
-        return Failed(Outcome.BUSY, said, retry_after=max(1.0, self.wait))
+        return AttemptFailed(AttemptOutcome.BUSY, said, retry_after=max(1.0, self.wait))
 
     def _leave(self, waiter: asyncio.Future[None]) -> None:
         """A waiter was cancelled; the place may have been given to it in the same turn."""
@@ -85,10 +86,10 @@ class Bulkhead:
         else:
             self._waiters.remove(waiter)
 
-    def left(self, held: float) -> None:
+    def release(self, held: float) -> None:
         """A call ended after `held` seconds: the next one has its place."""
         before = held if self._held is None else self._held
-        self._held = before + WEIGHT * (held - before)
+        self._held = before + AVERAGE_WEIGHT * (held - before)
         self._pass_on()
 
     def _pass_on(self) -> None:
@@ -101,17 +102,17 @@ class Bulkhead:
 class Slot:
     """One call's place."""
 
-    __slots__ = ("_began", "_breaker", "_bulkhead", "_until")
+    __slots__ = ("_began", "_breaker", "_bulkhead", "_deadline")
 
-    def __init__(self, bulkhead: Bulkhead, until: float, breaker: Breaker | None) -> None:
-        self._bulkhead, self._until, self._breaker = bulkhead, until, breaker
+    def __init__(self, bulkhead: Bulkhead, deadline: float, breaker: Breaker | None) -> None:
+        self._bulkhead, self._deadline, self._breaker = bulkhead, deadline, breaker
 
     async def __aenter__(self) -> None:
         bulkhead = self._bulkhead
         if bulkhead.running < bulkhead.concurrency:
             bulkhead.running += 1
         else:
-            await bulkhead.queued(self._until, self._breaker)
+            await bulkhead.acquire(self._deadline, self._breaker)
         self._began = bulkhead.now()
 
     async def __aexit__(
@@ -120,4 +121,4 @@ class Slot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bulkhead.left(self._bulkhead.now() - self._began)
+        self._bulkhead.release(self._bulkhead.now() - self._began)

@@ -24,9 +24,9 @@ from aiohttp.streams import StreamReader
 # s that an idle connection is kept. Load balancers and nginx close at 60 s or later, and a half of
 # that leaves no race with them. Servers that close sooner (uvicorn and vLLM at 5 s, Node at 5)
 # are seen to have closed when the connection is taken out; what crosses on the way is repeated.
-KEEP_ALIVE = 30.0
-CONNECTIONS = 1000  # at once, by one account of one process; further calls wait
-INFORMATION = 8  # answers of status 1xx before the real one
+KEEP_ALIVE_TIMEOUT = 30.0
+MAX_CONNECTIONS = 1000  # at once, by one account of one process; further calls wait
+MAX_INFORMATIONAL = 8  # answers of status 1xx before the real one
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class MalformedAnswer(Exception):
     """What came is no HTTP answer, or not in a form that was asked for."""
 
 
-class KeptConnection(ResponseHandler):
+class PooledConnection(ResponseHandler):
     """One connection, as aiohttp's protocol, which knows whether it may be asked again.
 
     reused: whether it had answered another request before this one. heard: whether anything came
@@ -77,7 +77,7 @@ class KeptConnection(ResponseHandler):
         elif message.code >= 200:
             self._answer = body
             super().feed_data(data, size)
-        elif message.code == 101 or self._informed >= INFORMATION:
+        elif message.code == 101 or self._informed >= MAX_INFORMATIONAL:
             self._spoil()
             self.set_exception(HttpProcessingError(message="no answer, but status 1xx"))
         else:
@@ -119,7 +119,7 @@ class KeptConnection(ResponseHandler):
 
 
 # The connection of this task's last request, None before it has one.
-USED: ContextVar[KeptConnection | None] = ContextVar("used", default=None)
+USED: ContextVar[PooledConnection | None] = ContextVar("used", default=None)
 
 
 class Pool(aiohttp.TCPConnector):
@@ -130,17 +130,17 @@ class Pool(aiohttp.TCPConnector):
     """
 
     def __init__(self, *, connect_timeout: float, reuse: bool, **options: Any) -> None:
-        options |= {"keepalive_timeout": KEEP_ALIVE} if reuse else {"force_close": True}
-        super().__init__(limit=CONNECTIONS, **options)
+        options |= {"keepalive_timeout": KEEP_ALIVE_TIMEOUT} if reuse else {"force_close": True}
+        super().__init__(limit=MAX_CONNECTIONS, **options)
         self._connect_timeout = connect_timeout
-        made: type[ResponseHandler] = KeptConnection
+        made: type[ResponseHandler] = PooledConnection
         self._factory = functools.partial(made, loop=self._loop)
 
     async def connect(self, *args: Any, **options: Any) -> Any:
         while True:
             connection = await super().connect(*args, **options)
             used = connection.protocol
-            if not isinstance(used, KeptConnection):
+            if not isinstance(used, PooledConnection):
                 return connection  # aiohttp has changed; the transport sees that none was noted
             if used.take():
                 USED.set(used)
@@ -199,9 +199,9 @@ def guarded(pool: Pool) -> bool:
     return found
 
 
-def _fed(pool: Pool, sock: socket.socket, segments: list[bytes]) -> KeptConnection:
+def _fed(pool: Pool, sock: socket.socket, segments: list[bytes]) -> PooledConnection:
     made = pool._factory()
-    if not isinstance(made, KeptConnection):
+    if not isinstance(made, PooledConnection):
         raise TypeError
     made.connection_made(_Stub(sock))
     made.take()
@@ -209,7 +209,7 @@ def _fed(pool: Pool, sock: socket.socket, segments: list[bytes]) -> KeptConnecti
     return made
 
 
-def _answered(connection: KeptConnection, segments: list[bytes]) -> None:
+def _answered(connection: PooledConnection, segments: list[bytes]) -> None:
     """One exchange: the answer's head is taken as a response takes it."""
     connection.set_response_params()
     for segment in segments:

@@ -11,12 +11,12 @@ from typing import Any
 import aiohttp
 import httpx2
 
-from app.llm.body import SLICE
 from app.llm.connections import MalformedAnswer
+from app.llm.response_body import READ_BYTES
 
-MAX_ERROR = 64 * 1024  # bytes, decoded, of an error's body that are read
-ERROR_BODY = 2.0  # s that they may take
-MAX_DECODED = 8_000_000  # bytes of an answer that came compressed without being asked to
+MAX_ERROR_BYTES = 64 * 1024  # bytes, decoded, of an error's body that are read
+ERROR_BODY_TIMEOUT = 2.0  # s that they may take
+MAX_DECODED_BYTES = 8_000_000  # bytes of an answer that came compressed without being asked to
 # What zlib can read a little at a time. The window's size names the wrapping, see `zlib`.
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 ENCODINGS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
@@ -30,7 +30,7 @@ class Plain(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._answer.content.iter_chunked(SLICE):
+            async for chunk in self._answer.content.iter_chunked(READ_BYTES):
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
             raise httpx2.ReadError(str(error)) from error
@@ -39,12 +39,12 @@ class Plain(httpx2.AsyncByteStream):
         self._answer.close()
 
 
-class Inflated(Plain):
-    """A body that was compressed, though `identity` was asked for: at most `SLICE` at a time.
+class Decompressed(Plain):
+    """A body that was compressed, though `identity` was asked for: at most `READ_BYTES` at a time.
 
     Raises:
         MalformedAnswer: it is compressed in a way that nobody asked for and that cannot be read
-            bit by bit, it is no archive, or it is more than `MAX_DECODED`.
+            bit by bit, it is no archive, or it is more than `MAX_DECODED_BYTES`.
     """
 
     def __init__(self, answer: aiohttp.ClientResponse, coding: str) -> None:
@@ -61,7 +61,7 @@ class Inflated(Plain):
                 inflater = inflater or zlib.decompressobj(_window(window, chunk))
                 for piece in _inflated(inflater, chunk):
                     size += len(piece)
-                    if size > MAX_DECODED:
+                    if size > MAX_DECODED_BYTES:
                         raise MalformedAnswer("it decodes to more than was asked for")
                     yield piece
         if inflater is not None and not inflater.eof:
@@ -77,7 +77,7 @@ def _inflated(inflater: Any, chunk: bytes) -> Iterator[bytes]:
     more = True
     while more:
         try:
-            piece = inflater.decompress(chunk, SLICE)
+            piece = inflater.decompress(chunk, READ_BYTES)
         except zlib.error as error:
             raise MalformedAnswer("it is no archive") from error
         if inflater.unused_data:
@@ -85,7 +85,7 @@ def _inflated(inflater: Any, chunk: bytes) -> Iterator[bytes]:
         if piece:
             yield piece
         chunk = inflater.unconsumed_tail
-        more = bool(chunk) or len(piece) == SLICE
+        more = bool(chunk) or len(piece) == READ_BYTES
 
 
 class ErrorBody(httpx2.AsyncByteStream):
@@ -98,10 +98,10 @@ class ErrorBody(httpx2.AsyncByteStream):
         kept = bytearray()
         with contextlib.suppress(TimeoutError, httpx2.HTTPError, MalformedAnswer):
             chunks: Any = aiter(self._stream)  # a generator, which httpx2 types as an iterator
-            async with asyncio.timeout(ERROR_BODY), contextlib.aclosing(chunks):
+            async with asyncio.timeout(ERROR_BODY_TIMEOUT), contextlib.aclosing(chunks):
                 async for chunk in chunks:
                     kept += chunk
-                    if len(kept) > MAX_ERROR:
+                    if len(kept) > MAX_ERROR_BYTES:
                         break
         yield bytes(kept)
 

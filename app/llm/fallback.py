@@ -15,44 +15,41 @@ from app.errors import (
     ModelUnavailable,
     RateLimited,
 )
-from app.llm.base import (
-    BROKEN,
-    UNCALLED,
-    Completion,
-    Failed,
-    Finish,
-    Listener,
-    Outcome,
-    Usage,
-    Work,
-)
 from app.llm.breaker import BreakerState
-from app.llm.calling import Attempt, Calling, Policy, Watcher
+from app.llm.completion import Completion, CompletionRequest, Listener, Usage
+from app.llm.failure import BREAKER_FAILURES, NOT_CALLED, AttemptFailed
 from app.llm.model import STORYTELLER, Model
+from app.llm.retry import Attempt, ModelCalls, ModelMetrics, RetryPolicy
 from app.operations import ModelChoice, Operation
 from app.operations.fields import Request
+from app.operations.metadata import AttemptOutcome, FinishReason
 
-__all__ = ["DEFAULT", "STORYTELLER", "Drafted", "Model", "Models"]
+__all__ = ["DEFAULT_MODEL", "STORYTELLER", "CheckedCompletion", "Model", "Models"]
 
-DEFAULT = "gpt-4-turbo"
-SOON = 5.0  # s until another try makes sense, where nobody said when
-CONFIGURATION = 60.0  # s, where a person must mend something first
+DEFAULT_MODEL = "gpt-4-turbo"
+DEFAULT_RETRY_AFTER = 5.0  # s until another try makes sense, where nobody said when
+UNCONFIGURED_RETRY_AFTER = 60.0  # s, where a person must mend something first
 
-LATE = frozenset({Outcome.SILENT, Outcome.STALLED, Outcome.TIMEOUT})
-AWAY = UNCALLED | {Outcome.UNREACHABLE, Outcome.OVERLOADED, Outcome.FAILED, Outcome.FORBIDDEN}
+TIMED_OUT = frozenset({AttemptOutcome.SILENT, AttemptOutcome.STALLED, AttemptOutcome.TIMEOUT})
+UNAVAILABLE = NOT_CALLED | {
+    AttemptOutcome.UNREACHABLE,
+    AttemptOutcome.OVERLOADED,
+    AttemptOutcome.FAILED,
+    AttemptOutcome.FORBIDDEN,
+}
 
 Charge = Callable[[Model], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Drafted:
+class CheckedCompletion:
     """A checked draft, who wrote it, the tokens that the answer took, and how it came."""
 
     draft: Any
     model: Model
     usage: Usage
     degraded: bool
-    finish: Finish
+    finish: FinishReason
     attempts: tuple[Attempt, ...]
     completion: Completion
 
@@ -70,17 +67,19 @@ class Models:
         models: Sequence[Model],
         chain: Sequence[str],
         *,
-        needed: Collection[str] = (),
-        policy: Policy | None = None,
-        watcher: Watcher | None = None,
+        required: Collection[str] = (),
+        policy: RetryPolicy | None = None,
+        metrics: ModelMetrics | None = None,
     ) -> None:
-        """needed: the models whose end is the gateway's trouble; nobody may use the others."""
+        """required: the models whose end is the gateway's trouble; nobody may use the others."""
         self._models: Mapping[str, Model] = {m.name: m for m in models}
         self._chain = tuple(name for name in chain if name in self._models)
-        first = DEFAULT if DEFAULT in self._chain else ""  # an operator's own chain has its own
-        named = (first, *(n for n in chain if n != STORYTELLER), DEFAULT, models[0].name)
+        first = (
+            DEFAULT_MODEL if DEFAULT_MODEL in self._chain else ""
+        )  # an operator's own chain has its own
+        named = (first, *(n for n in chain if n != STORYTELLER), DEFAULT_MODEL, models[0].name)
         self._default = next(self._models[n] for n in named if n in self._models)
-        self._needed, self._policy, self._watcher = needed, policy or Policy(), watcher
+        self._required, self.policy, self._metrics = required, policy or RetryPolicy(), metrics
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
@@ -116,7 +115,7 @@ class Models:
         return self._models[name]
 
     # -- the chain
-    def links(self, asked: Model, fallback: str | None, *, degrade: bool) -> tuple[Model, ...]:
+    def candidates(self, asked: Model, fallback: str | None, *, degrade: bool) -> tuple[Model, ...]:
         """Who is asked, in order: the model, the request's own fallback, then the chain behind.
 
         A model that is not named in the chain has none behind it, and one whose caller takes no
@@ -134,9 +133,9 @@ class Models:
         return tuple(self._models[n] for n in dict.fromkeys(names))
 
     @staticmethod
-    def first(links: Sequence[Model]) -> Model:
+    def first(candidates: Sequence[Model]) -> Model:
         """Who is really called first: the first that has a key here, or nobody but the asked."""
-        return next((m for m in links if m.writer is not None), links[0])
+        return next((m for m in candidates if m.writer is not None), candidates[0])
 
     def _larger(self, size: int, behind: Sequence[Model]) -> list[Model]:
         """Who may take a prompt that is too long for `size` tokens.
@@ -150,17 +149,17 @@ class Models:
         found.sort(key=lambda m: (m.context_size is None, m.context_size or 0))
         return [*found, *(m for m in behind if m.name == STORYTELLER)]
 
-    async def draft(
+    async def complete(
         self,
-        links: Sequence[Model],
-        work: Work,
+        candidates: Sequence[Model],
+        work: CompletionRequest,
         *,
         charge: Charge,
         degrade: bool = True,
         listener: Listener | None = None,
         called: dict[str, int] | None = None,
         request_id: str = "",
-    ) -> Drafted:
+    ) -> CheckedCompletion:
         """A checked draft from the first link that gives one.
 
         `charge` spends the limit of a later link's model and raises `RateLimited` when it is
@@ -172,51 +171,54 @@ class Models:
                 always the last of them where a simpler answer was at hand and is not wanted.
         """
         called = {} if called is None else called
-        calling = Calling(self._policy, listener, self._watcher, called, request_id)
-        failures: list[tuple[Model, Failed]] = []
-        first, left, size = self.first(links), list(links), 0
+        calls = ModelCalls(self.policy, listener, self._metrics, called, request_id)
+        failures: list[tuple[Model, AttemptFailed]] = []
+        first, left, size = self.first(candidates), list(candidates), 0
         while left:
             model = left.pop(0)
             try:
                 if model is not first and model.writer is not None:
                     await charge(model)
-                draft, completion = await calling.draft(model, _fitting(work, model), left)
+                draft, completion = await calls.complete(model, _fitting(work, model), left)
             except RateLimited as full:
-                late = Failed(Outcome.LIMITED, "has no room left", retry_after=full.retry_after)
-                calling.note(model, late)
+                late = AttemptFailed(
+                    AttemptOutcome.LIMITED, "has no room left", retry_after=full.retry_after
+                )
+                calls.note(model, late)
                 failures.append((model, late))
-            except Failed as failure:
-                if failure.outcome is Outcome.REJECTED:
-                    raise _rejection(model, failure, calling) from None
+            except AttemptFailed as failure:
+                if failure.outcome is AttemptOutcome.REJECTED:
+                    raise _rejection(model, failure, calls) from None
                 failures.append((model, failure))
-                if failure.outcome is Outcome.TOO_LONG and degrade:
-                    tried = {a.model for a in calling.attempts}
+                if failure.outcome is AttemptOutcome.TOO_LONG and degrade:
+                    tried = {a.model for a in calls.attempts}
                     size = max(size, model.context_size or 0)
                     left = [m for m in self._larger(size, left) if m.name not in tried]
             else:
-                found = Drafted(
+                found = CheckedCompletion(
                     draft,
                     model,
                     completion.usage,
-                    degraded=model is not links[0],
+                    degraded=model is not candidates[0],
                     finish=completion.finish,
-                    attempts=tuple(calling.attempts),
+                    attempts=tuple(calls.attempts),
                     completion=completion,
                 )
                 self._count(found)
                 return found
-        raise _refusal(failures, calling, strict=not degrade)
+        raise _refusal(failures, calls, strict=not degrade)
 
-    def _count(self, drafted: Drafted) -> None:
-        if self._watcher is not None:
-            usage = drafted.usage
-            self._watcher.answered(
-                drafted.model.name,
+    def _count(self, completed: CheckedCompletion) -> None:
+        if self._metrics is not None:
+            usage = completed.usage
+            self._metrics.answered(
+                completed.model.name,
                 prompt=usage.prompt_tokens,
                 completion=usage.completion_tokens,
                 cached=usage.cached,
                 reasoning=usage.reasoning,
-                cost=drafted.cost,
+                cost=completed.cost,
+                first_token_seconds=completed.completion.first_token,
             )
 
     # -- how they are
@@ -227,7 +229,7 @@ class Models:
         One that only a caller may name can make it no worse than degraded.
         """
         asked = [m for m in self if m.writer is not None and m.name != STORYTELLER]
-        states = {m.state for m in asked if not self._needed or m.name in self._needed}
+        states = {m.state for m in asked if not self._required or m.name in self._required}
         if states == {"unhealthy"}:
             return "unhealthy"
         spare = {m.breaker_state for m in asked} - {BreakerState.CLOSED}
@@ -239,7 +241,7 @@ class Models:
                 await model.writer.close()
 
 
-def _fitting(work: Work, model: Model) -> Work:
+def _fitting(work: CompletionRequest, model: Model) -> CompletionRequest:
     """The work within what this model gives."""
     choice = work.prompt.choice
     if choice.max_tokens <= model.max_tokens:
@@ -248,35 +250,39 @@ def _fitting(work: Work, model: Model) -> Work:
     return replace(work, prompt=replace(work.prompt, choice=choice))
 
 
-def _rejection(model: Model, failure: Failed, calling: Calling) -> ContentRejected:
+def _rejection(model: Model, failure: AttemptFailed, calls: ModelCalls) -> ContentRejected:
     found = ContentRejected(model.name, failure.reason)
-    found.details["tried"] = [a.as_dict() for a in calling.attempts]
+    found.details["tried"] = [a.as_dict() for a in calls.attempts]
     return found
 
 
 def _refusal(
-    failures: Sequence[tuple[Model, Failed]], calling: Calling, *, strict: bool
+    failures: Sequence[tuple[Model, AttemptFailed]], calls: ModelCalls, *, strict: bool
 ) -> GatewayError:
     """What became of the model that was asked for; how the others failed stands in `tried`."""
     model, failure = failures[0]
-    told = {"attempts": calling.count}
+    told = {"attempts": calls.count}
     said = f"{model.name} {failure.said}"
     found: GatewayError
-    if strict and failure.outcome in BROKEN:
+    if strict and failure.outcome in BREAKER_FAILURES:
         found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(model, failure))
-    elif failure.outcome in LATE:
+    elif failure.outcome in TIMED_OUT:
         found = ModelTimeout(said, model.name, **told)
-    elif failure.outcome in AWAY:
+    elif failure.outcome in UNAVAILABLE:
         found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(model, failure))
     else:
         found = ModelError(said, model.name, **told)
-    found.details["tried"] = [a.as_dict() for a in calling.attempts]
+    found.details["tried"] = [a.as_dict() for a in calls.attempts]
     return found
 
 
-def _retry_after(model: Model, failure: Failed) -> float:
+def _retry_after(model: Model, failure: AttemptFailed) -> float:
     """Seconds; at least until the next probe, as before it nobody is let in."""
     known = failure.retry_after
     if known is None:
-        known = CONFIGURATION if failure.outcome is Outcome.UNCONFIGURED else SOON
+        known = (
+            UNCONFIGURED_RETRY_AFTER
+            if failure.outcome is AttemptOutcome.UNCONFIGURED
+            else DEFAULT_RETRY_AFTER
+        )
     return known if model.breaker is None else max(known, model.breaker.retry_after)

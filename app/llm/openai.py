@@ -21,37 +21,41 @@ import httpx2
 import openai
 import orjson
 
-from app.llm.base import Completion, Failed, Listener, Outcome, Work
-from app.llm.body import GATHER, SLICE, Body, Pace
+from app.llm.completion import Completion, CompletionRequest, Listener
 from app.llm.connections import MalformedAnswer
+from app.llm.deadline import CallDeadline
+from app.llm.failure import AttemptFailed
 from app.llm.profiles import Profile
 from app.llm.providers import Account
-from app.llm.refusals import Refusals
-from app.llm.request import body, ignored, refused
+from app.llm.request_body import ignored, request_body, unsupported_parameter
+from app.llm.response_body import GATHER_INTERVAL, READ_BYTES, ArrivalRate, ResponseBody
 from app.llm.sse import (
     BROKE_OFF,
     NO_COMPLETION,
     REJECTED,
     TOO_LONG,
-    Answer,
-    Events,
+    EventParser,
     EventTooLong,
+    StreamedCompletion,
     exhausted,
+    loggable_code,
     rejected,
-    told,
 )
 from app.llm.transport import http_client
-from app.llm.watchdog import Watchdog
+from app.llm.unsupported import UnsupportedParameters
 from app.operations import ModelChoice, Prompt
+from app.operations.metadata import AttemptOutcome
 
-TIMEOUT = httpx2.Timeout(None)  # connecting is the transport's to time, the rest the watchdog's
+TIMEOUT = httpx2.Timeout(None)  # connecting is the transport's to time, the rest the deadline's
 # Uncompressed: a proxy that compresses an event stream holds its pieces back.
 HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 
-AFTER_FINISH = 2.0  # s in which the usage may follow the finish reason
-UNREAD = 0.05  # s to read what was gathered, however busy the loop was
-DRAIN = 0.1  # s in which a stream may end after its last event, and its connection be used again
-MAX_BODY = 8_000_000  # bytes of an answer that is not streamed
+USAGE_TIMEOUT = 2.0  # s in which the usage may follow the finish reason
+UNREAD_TIMEOUT = 0.05  # s to read what was gathered, however busy the loop was
+DRAIN_TIMEOUT = (
+    0.1  # s in which a stream may end after its last event, and its connection be used again
+)
+MAX_BODY_BYTES = 8_000_000  # bytes of an answer that is not streamed
 # What no waiting helps.
 NO_CREDIT = ("insufficient_quota", "credit_balance_exhausted")
 OVERSPENT = "_spend_limit_exceeded"  # an organization's, a project's
@@ -64,8 +68,8 @@ TOO_LONG_WORDS = re.compile(
     "maximum context length|Input tokens exceed|exceeds the available context size"
 )
 UNFINISHED = "Could not finish the message"  # 400: thinking took all tokens
-LISTING = 10.0  # s for the list of models
-LONGEST_WAIT = 3600.0  # s that a provider may ask for
+LIST_TIMEOUT = 10.0  # s for the list of models
+MAX_RETRY_AFTER = 3600.0  # s that a provider may ask for
 PROBE = Prompt(({"role": "user", "content": "Say OK."},), ModelChoice(max_tokens=16))
 NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 
@@ -88,14 +92,16 @@ class OpenAIProvider:
     def __init__(self, account: Account) -> None:
         self._client = connect(account)
 
-    def writer(self, upstream: str, profile: Profile, refusals: Refusals) -> OpenAIWriter:
-        return OpenAIWriter(self._client, upstream, profile, refusals)
+    def writer(
+        self, upstream: str, profile: Profile, unsupported: UnsupportedParameters
+    ) -> OpenAIWriter:
+        return OpenAIWriter(self._client, upstream, profile, unsupported)
 
-    async def listed(self, *, seconds: float = LISTING) -> dict[str, str | None]:
+    async def listed(self, *, seconds: float = LIST_TIMEOUT) -> dict[str, str | None]:
         """The models that `/models` names, each with the date of its shutdown or None.
 
         Raises:
-            Failed: it could not be had, or is no such list.
+            AttemptFailed: it could not be had, or is no such list.
         """
         said = "tells no list of its models"
         try:
@@ -107,11 +113,11 @@ class OpenAIProvider:
                     stream=True,
                     stream_cls=openai.AsyncStream[Any],
                 )
-                return _listing(await _whole(response))
-        except Failed:
+                return _listing(await _read_whole(response))
+        except AttemptFailed:
             raise
         except Exception:  # the SDK's errors, the transport's, or too much of it
-            raise Failed(Outcome.UNREACHABLE, said) from None
+            raise AttemptFailed(AttemptOutcome.UNREACHABLE, said) from None
 
     async def close(self) -> None:
         await self._client.close()
@@ -125,56 +131,57 @@ class OpenAIWriter:
         client: openai.AsyncOpenAI,
         upstream: str,
         profile: Profile,
-        refusals: Refusals,
+        unsupported: UnsupportedParameters,
     ) -> None:
         self._client = client
-        self._upstream, self._profile, self._refusals = upstream, profile, refusals
+        self._upstream, self._profile, self._unsupported = upstream, profile, unsupported
 
     async def write(
-        self, work: Work, *, until: float, listener: Listener | None = None
+        self, work: CompletionRequest, *, deadline: float, listener: Listener | None = None
     ) -> Completion:
         """As `Writer.write` promises. A parameter that the model refuses costs one more call."""
-        answer = Answer(work.prompt.choice.max_tokens, listener)
-        watch = Watchdog(until, self._profile.first_token)
+        answer = StreamedCompletion(work.prompt.choice.max_tokens, listener)
+        watch, began = CallDeadline(deadline, self._profile.first_token), time.perf_counter()
         try:
-            if asyncio.get_running_loop().time() >= until:
-                raise self._late(answer, until)
+            if asyncio.get_running_loop().time() >= deadline:
+                raise self._timed_out(answer, deadline)
             try:
                 async with watch:
                     sent, response = await self._ask(work.prompt, self._profile, work.user)
-                    await self._hear(response, answer, watch)
+                    await self._read_response(response, answer, watch)
             except TimeoutError:
                 if answer.finish is None:
-                    raise self._late(answer, until) from None
+                    raise self._timed_out(answer, deadline) from None
             found = answer.completion(work.prompt)
-        except Failed as failure:
+        except AttemptFailed as failure:
             failure.partial = answer.begun
             raise
         left_out = ignored(work.prompt, sent) if work.operation.caller_chooses else ()
         seed = None if "seed" in left_out else work.prompt.choice.seed
-        return replace(found, ignored=left_out, seed=seed)
+        first_token = None if answer.first_text_at is None else answer.first_text_at - began
+        return replace(found, ignored=left_out, seed=seed, first_token=first_token)
 
-    async def probe(self, *, until: float) -> None:
+    async def probe(self, *, deadline: float) -> None:
         """As `Writer.probe` promises. Also thoughts that used up the tokens are an answer."""
-        answer = Answer(PROBE.choice.max_tokens, None)
-        watch = Watchdog(until, self._profile.first_token)
+        answer = StreamedCompletion(PROBE.choice.max_tokens, None)
+        watch = CallDeadline(deadline, self._profile.first_token)
         try:
             async with watch:
                 _, response = await self._ask(PROBE, replace(self._profile, headroom=0))
-                await self._hear(response, answer, watch)
+                await self._read_response(response, answer, watch)
         except TimeoutError:
             if answer.finish is None:
-                raise self._late(answer, until) from None
+                raise self._timed_out(answer, deadline) from None
         if answer.finish is None:
-            raise Failed(Outcome.CUT, BROKE_OFF)
+            raise AttemptFailed(AttemptOutcome.CUT, BROKE_OFF)
 
     async def _ask(
         self, prompt: Prompt, profile: Profile, user: str = ""
     ) -> tuple[dict[str, Any], httpx2.Response]:
         """What was sent, and the answer to it."""
         while True:  # each time with one parameter less
-            known = self._refusals.names
-            sent = body(prompt, self._upstream, profile, self._refusals, user=user)
+            known = self._unsupported.names
+            sent = request_body(prompt, self._upstream, profile, self._unsupported, user=user)
             try:
                 return sent, await self._post(sent)
             except openai.APIStatusError as error:
@@ -183,11 +190,13 @@ class OpenAIWriter:
             except openai.OpenAIError as error:
                 # Who waited for a connection in vain does not wait a second time.
                 again = False if isinstance(error, openai.APITimeoutError) else None
-                raise Failed(Outcome.UNREACHABLE, "cannot be reached", again=again) from None
+                raise AttemptFailed(
+                    AttemptOutcome.UNREACHABLE, "cannot be reached", again=again
+                ) from None
             except Exception as error:
                 # The transport lets its own errors through when an answer is no HTTP.
                 kind = type(error).__name__
-                raise Failed(Outcome.MALFORMED, NO_COMPLETION, kind=kind) from None
+                raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION, kind=kind) from None
 
     async def _learned(
         self, error: openai.APIStatusError, sent: dict[str, Any], known: Collection[str]
@@ -195,11 +204,11 @@ class OpenAIWriter:
         """Whether the model refused what it will not be sent again. `known` was known before."""
         if error.code in (*REJECTED, TOO_LONG):
             return False
-        name = refused(error, sent)
+        name = unsupported_parameter(error, sent)
         if name is None or name in known:
             return False
-        if name not in self._refusals:  # unless a call beside this one has learned it
-            await self._refusals.add(name)
+        if name not in self._unsupported:  # unless a call beside this one has learned it
+            await self._unsupported.add(name)
         return True
 
     async def _post(self, body: dict[str, Any]) -> httpx2.Response:
@@ -214,82 +223,100 @@ class OpenAIWriter:
         found: httpx2.Response = response
         return found
 
-    async def _hear(self, response: httpx2.Response, answer: Answer, watch: Watchdog) -> None:
+    async def _read_response(
+        self, response: httpx2.Response, answer: StreamedCompletion, watch: CallDeadline
+    ) -> None:
         """Reads to the answer's end; a stream that is read whole frees its connection."""
         kind = response.headers.get("content-type", "")
         try:
             if "json" in kind:
                 watch.expect(math.inf)  # one piece, which has the whole call's time
-                answer.take([await _whole(response)])
+                answer.take([await _read_whole(response)])
             else:
-                await self._follow(response, answer, watch, "event-stream" in kind)
+                await self._read_stream(response, answer, watch, "event-stream" in kind)
         except EventTooLong:
-            raise Failed(Outcome.MALFORMED, "sent far more than was asked for") from None
-        except Failed:
+            raise AttemptFailed(
+                AttemptOutcome.MALFORMED, "sent far more than was asked for"
+            ) from None
+        except AttemptFailed:
             raise
         except Exception as error:
             # A connection that ends early is httpx2's error, aiohttp's or the system's.
             if answer.finish is None:
                 kind = type(error).__name__
                 if isinstance(error, MalformedAnswer):
-                    raise Failed(Outcome.MALFORMED, NO_COMPLETION, kind=kind) from None
-                raise Failed(Outcome.CUT, BROKE_OFF, kind=kind) from None
+                    raise AttemptFailed(
+                        AttemptOutcome.MALFORMED, NO_COMPLETION, kind=kind
+                    ) from None
+                raise AttemptFailed(AttemptOutcome.CUT, BROKE_OFF, kind=kind) from None
 
-    async def _follow(
-        self, response: httpx2.Response, answer: Answer, watch: Watchdog, streamed: bool
+    async def _read_stream(
+        self,
+        response: httpx2.Response,
+        answer: StreamedCompletion,
+        watch: CallDeadline,
+        streamed: bool,
     ) -> None:
-        events, pace = Events(), Pace(asyncio.get_running_loop().time)
-        async with Body(response) as body:
+        events, rate = EventParser(), ArrivalRate(asyncio.get_running_loop().time)
+        async with ResponseBody(response) as body:
             while chunk := await body.read():
                 if answer.finish is None:
                     watch.grant(self._profile.stall)  # whatever it is, somebody is there
                 if not answer.done and (found := events.feed(chunk)):
                     streamed = True
-                    had_text = self._take(found, answer, watch)
+                    had_text = self._take_events(found, answer, watch)
                     if answer.broken_off:
                         return
-                    quick = pace.is_quick(len(found), had_text)
-                    if quick and answer.finish is None and watch.leaves(GATHER):
+                    quick = rate.is_quick(len(found), had_text)
+                    if quick and answer.finish is None and watch.leaves(GATHER_INTERVAL):
                         await body.gather()
-                        watch.grant(UNREAD)
-                if len(chunk) >= SLICE:
+                        watch.grant(UNREAD_TIMEOUT)
+                if len(chunk) >= READ_BYTES:
                     await asyncio.sleep(0)  # what waits comes without a turn of the loop
         if not streamed:
-            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+            raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
 
-    def _take(self, found: list[bytes], answer: Answer, watch: Watchdog) -> bool:
+    def _take_events(
+        self, found: list[bytes], answer: StreamedCompletion, watch: CallDeadline
+    ) -> bool:
         """Whether these events had text. They may move the deadline."""
         ended = answer.finish is not None
         had_text = answer.take(found)
-        if (wait := self._wait(answer, had_text, ended)) is not None:
+        if (wait := self._next_timeout(answer, had_text, ended)) is not None:
             watch.expect(wait)
         return had_text
 
-    def _wait(self, answer: Answer, had_text: bool, ended: bool) -> float | None:
+    def _next_timeout(
+        self, answer: StreamedCompletion, had_text: bool, ended: bool
+    ) -> float | None:
         """Seconds that the next of a stream may take; None when nothing has changed."""
         if answer.done:
-            return DRAIN
+            return DRAIN_TIMEOUT
         if answer.finish is not None:
-            return None if ended else AFTER_FINISH
+            return None if ended else USAGE_TIMEOUT
         return self._profile.stall if had_text else None
 
-    def _late(self, answer: Answer, until: float) -> Failed:
-        if asyncio.get_running_loop().time() >= until:
-            return Failed(Outcome.TIMEOUT, "gave no whole answer in time")
+    def _timed_out(self, answer: StreamedCompletion, deadline: float) -> AttemptFailed:
+        if asyncio.get_running_loop().time() >= deadline:
+            return AttemptFailed(AttemptOutcome.TIMEOUT, "gave no whole answer in time")
         if answer.begun:
-            return Failed(Outcome.STALLED, f"fell silent for {self._profile.stall:g} seconds")
-        return Failed(Outcome.SILENT, f"said nothing within {self._profile.first_token:g} seconds")
+            return AttemptFailed(
+                AttemptOutcome.STALLED, f"fell silent for {self._profile.stall:g} seconds"
+            )
+        return AttemptFailed(
+            AttemptOutcome.SILENT, f"said nothing within {self._profile.first_token:g} seconds"
+        )
 
     async def close(self) -> None:
         await self._client.close()
 
 
-async def _whole(response: httpx2.Response) -> bytes:
+async def _read_whole(response: httpx2.Response) -> bytes:
     found = bytearray()
-    async with Body(response) as body:
+    async with ResponseBody(response) as body:
         while chunk := await body.read():
             found += chunk
-            if len(found) > MAX_BODY:
+            if len(found) > MAX_BODY_BYTES:
                 raise EventTooLong
     return bytes(found)
 
@@ -299,33 +326,35 @@ def _listing(content: bytes) -> dict[str, str | None]:
         rows = orjson.loads(content)["data"]
         return {row["id"]: row.get("shutdown_date") for row in rows}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Failed(Outcome.MALFORMED, "tells no list of its models") from None
+        raise AttemptFailed(AttemptOutcome.MALFORMED, "tells no list of its models") from None
 
 
-def _refused(error: openai.APIStatusError) -> Failed:
+def _refused(error: openai.APIStatusError) -> AttemptFailed:
     """An error's status as an outcome. What the provider says of its own inside is left out."""
-    failed = _meant(error.status_code, error.code, error.message)
-    failed.status, failed.code = error.status_code, told(error.code)
+    failed = _classified(error.status_code, error.code, error.message)
+    failed.status, failed.code = error.status_code, loggable_code(error.code)
     failed.retry_after = _retry_after(error.response.headers)
     return failed
 
 
-def _meant(status: int, code: str | None, message: str) -> Failed:
+def _classified(status: int, code: str | None, message: str) -> AttemptFailed:
     if status == 400 and UNFINISHED in message:
         return exhausted()
     if status == 400 and code in REJECTED:
         return rejected(str(code))
     if status == 400 and (code == TOO_LONG or TOO_LONG_WORDS.search(message)):
-        return Failed(Outcome.TOO_LONG, "cannot take so long a request")
+        return AttemptFailed(AttemptOutcome.TOO_LONG, "cannot take so long a request")
     if remedy := _remedy(status, str(code)):
-        return Failed(Outcome.FORBIDDEN, "is not available to this gateway", remedy=remedy)
+        return AttemptFailed(
+            AttemptOutcome.FORBIDDEN, "is not available to this gateway", remedy=remedy
+        )
     if status == 429:
-        return Failed(Outcome.OVERLOADED, "is overloaded")
+        return AttemptFailed(AttemptOutcome.OVERLOADED, "is overloaded")
     if status in (408, 409) or status >= 500:
-        return Failed(Outcome.FAILED, "failed")
+        return AttemptFailed(AttemptOutcome.FAILED, "failed")
     if status < 400:  # a redirection to nowhere
-        return Failed(Outcome.MALFORMED, NO_COMPLETION)
-    return Failed(Outcome.REFUSED, "did not accept the request")
+        return AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
+    return AttemptFailed(AttemptOutcome.REFUSED, "did not accept the request")
 
 
 def _remedy(status: int, code: str) -> str:
@@ -338,7 +367,7 @@ def _remedy(status: int, code: str) -> str:
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:
-    """Seconds that the provider asks for (RFC 9110, section 10.2.3), up to `LONGEST_WAIT`.
+    """Seconds that the provider asks for (RFC 9110, section 10.2.3), up to `MAX_RETRY_AFTER`.
 
     None where it asks for nothing, or for a time that is over.
     """
@@ -346,7 +375,7 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
     then = _date(named, headers.get("date", ""))
     for found in (_number(headers.get("retry-after-ms", ""), 1000), _number(named), then):
         if found is not None and found > 0:
-            return min(LONGEST_WAIT, found)
+            return min(MAX_RETRY_AFTER, found)
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 OPENAI_HOST = "api.openai.com"
-STALL = 10.0  # s between two signs of life
+STALL_TIMEOUT = 10.0  # s between two signs of life
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def profile(url: str | None, upstream: str, *, provider: str | None = None, **ov
         raise ValueError(f"effort: {upstream} takes {', '.join(efforts)}")
     thinking = over.pop("thinking", effort or found["thinking"])
     found |= {"provider": place["name"], "effort": effort, "thinking": thinking}
-    found |= {**rules["thinking"][thinking], "stall": STALL, **over}
+    found |= {**rules["thinking"][thinking], "stall": STALL_TIMEOUT, **over}
     return Profile(**{f.name: found[f.name] for f in fields(Profile)})
 
 

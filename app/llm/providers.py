@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
-from app.llm.base import Writer
+from app.llm.completion import Writer
 from app.llm.profiles import Profile
-from app.llm.refusals import Refusals
+from app.llm.unsupported import UnsupportedParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,15 @@ class Account:
 class Provider(Protocol):
     """The models of one account."""
 
-    def writer(self, upstream: str, profile: Profile, refusals: Refusals) -> Writer: ...
+    def writer(
+        self, upstream: str, profile: Profile, unsupported: UnsupportedParameters
+    ) -> Writer: ...
 
     async def listed(self) -> dict[str, str | None]:
         """The models that it has, each with the date (YYYY-MM-DD) of its shutdown or None.
 
         Raises:
-            Failed: it tells none.
+            AttemptFailed: it tells none.
         """
 
     async def close(self) -> None: ...

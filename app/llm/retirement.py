@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from app.llm.base import Failed
+from app.llm.failure import AttemptFailed
 from app.llm.model import Model
 from app.llm.providers import Provider
 
-EVERY = 86_400.0  # s
-SOON = timedelta(days=60)
+CHECK_INTERVAL = 86_400.0  # s
+WARN_BEFORE = timedelta(days=60)
 
 GONE = "a model is gone at its provider: name another `upstream` for it in [[models]]"
 RETIRING = "a model will be shut down: name another `upstream` for it in [[models]]"
@@ -30,7 +30,7 @@ def today() -> date:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedModels:
     """A provider, and the models that may stand in its list; each with whether it else is gone."""
 
     provider: Provider
@@ -40,19 +40,19 @@ class Listed:
 class Retirement:
     """Keeps each model's `retires_at` and `gone`, from `start()` to `stop()`.
 
-    needed: the names whose end is told in the log; nobody may use the others.
+    required: the names whose end is told in the log; nobody may use the others.
     """
 
     def __init__(
         self,
-        lists: Sequence[Listed],
-        needed: frozenset[str],
+        lists: Sequence[ListedModels],
+        required: frozenset[str],
         *,
         today: Callable[[], date] = today,
-        every: float = EVERY,
+        interval: float = CHECK_INTERVAL,
     ) -> None:
-        self._lists, self._needed = lists, needed
-        self._today, self._every = today, every
+        self._lists, self._required = lists, required
+        self._today, self._interval = today, interval
         self._said: dict[str, tuple[str, date | None]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -68,18 +68,18 @@ class Retirement:
     async def _run(self) -> None:
         while True:
             await self.look()
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(self._interval)
 
     async def look(self) -> None:
         """Ask all of them, beside each other; never raises for one of them."""
         await asyncio.gather(*map(self._ask, self._lists))
 
-    async def _ask(self, listed: Listed) -> None:
+    async def _ask(self, listed: ListedModels) -> None:
         if not listed.models:
             return
         try:
             dates = await listed.provider.listed()
-        except Failed:
+        except AttemptFailed:
             log.debug("a provider tells no list of its models")
             return
         if not dates:
@@ -94,13 +94,13 @@ class Retirement:
         model.gone = over or (whole and name not in dates)
         if model.gone:
             self._say(GONE, model)
-        elif model.retires_at is not None and model.retires_at - self._today() <= SOON:
+        elif model.retires_at is not None and model.retires_at - self._today() <= WARN_BEFORE:
             self._say(RETIRING, model)
 
     def _say(self, what: str, model: Model) -> None:
         """Once, until there is something else to say."""
         said = (what, model.retires_at)
-        if model.name not in self._needed or self._said.get(model.name) == said:
+        if model.name not in self._required or self._said.get(model.name) == said:
             return
         self._said[model.name] = said
         told = {"model": model.name, "upstream": model.upstream, "provider": model.provider}

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from app.llm import tokens
-from app.llm.base import Completion, Failed, Finish, Listener, Outcome, Usage
+from app.llm.completion import Completion, Listener, Usage
+from app.llm.failure import AttemptFailed
 from app.operations import Prompt
+from app.operations.metadata import AttemptOutcome, FinishReason
 
-MAX_EVENT = 1_000_000  # bytes; a chunk of a chat completion has about 250
+MAX_EVENT_BYTES = 1_000_000  # bytes; a chunk of a chat completion has about 250
 BOM = b"\xef\xbb\xbf"
 PLAIN = b"data: "
 BETWEEN = b"\n\ndata: "
-LOOKS = 4  # events of a stream that are looked at for a form that the others share
-LONGEST_NAME = 200  # characters of a model's name that are kept
-CHARACTERS_A_TOKEN = 32  # no tokenizer has longer ones but for runs of spaces
-SPARE = 4096  # characters
+MAX_TEMPLATE_TRIES = 4  # events of a stream that are looked at for a form that the others share
+MAX_MODEL_NAME = 200  # characters of a model's name that are kept
+MAX_CHARACTERS_PER_TOKEN = 32  # no tokenizer has longer ones but for runs of spaces
+SPARE_CHARACTERS = 4096  # characters
 
 # OpenAI's and Azure's codes
 REJECTED = ("content_filter", "content_policy_violation", "invalid_prompt", "cyber_policy")
@@ -30,10 +33,10 @@ BROKE_OFF = "broke off in its answer"
 
 
 class EventTooLong(Exception):
-    """An event over `MAX_EVENT` bytes, whole or not."""
+    """An event over `MAX_EVENT_BYTES` bytes, whole or not."""
 
 
-class Events:
+class EventParser:
     """Reads a stream's bytes, cut anywhere, and gives the data of each event that is whole.
 
     WHATWG HTML, section 9.2: lines end with LF, CR or CRLF; names, ids, retry times and comments
@@ -73,7 +76,7 @@ class Events:
         if (found := self._split_plain(whole)) is not None:
             return found
         events = whole.split(b"\n\n")
-        if len(whole) > MAX_EVENT and any(len(e) > MAX_EVENT for e in events):
+        if len(whole) > MAX_EVENT_BYTES and any(len(e) > MAX_EVENT_BYTES for e in events):
             raise EventTooLong
         self._kept, self._size = [], 0
         if rest := events.pop():
@@ -91,7 +94,7 @@ class Events:
         time; None where one may be another.
         """
         end = whole.rfind(b"\n\n")
-        if end < 0 or len(whole) > MAX_EVENT or not whole.startswith(PLAIN):
+        if end < 0 or len(whole) > MAX_EVENT_BYTES or not whole.startswith(PLAIN):
             return None
         found = whole[len(PLAIN) : end].split(BETWEEN)
         # No other line may stand among them, nor a third line feed at the end.
@@ -105,7 +108,7 @@ class Events:
     def _keep(self, rest: bytes) -> None:
         self._kept.append(rest)
         self._size += len(rest)
-        if self._size > MAX_EVENT:
+        if self._size > MAX_EVENT_BYTES:
             raise EventTooLong
 
     def _with_line_feeds(self, chunk: bytes) -> bytes:
@@ -126,7 +129,7 @@ def _data(event: bytes) -> bytes | None:
     return b"\n".join(lines) if lines else None
 
 
-class Form:
+class ChunkTemplate:
     """The bytes around the text of an event, which those of one stream mostly share.
 
     An event in the form says nothing but its text: taking it out costs half of reading JSON.
@@ -139,7 +142,7 @@ class Form:
         self._begin, self._end = len(before), -len(behind)
 
     @classmethod
-    def of(cls, event: bytes, chunk: dict[str, Any], content: str) -> Form | None:
+    def of(cls, event: bytes, chunk: dict[str, Any], content: str) -> ChunkTemplate | None:
         """The form of an event that says nothing but `content`; None where that is not sure.
 
         `chunk` is the event as it was read, and is changed.
@@ -168,30 +171,32 @@ class Form:
         return text if text.isprintable() else None  # control characters are no JSON
 
 
-class Answer:
+class StreamedCompletion:
     """The model's first choice as it comes, chunk by chunk or whole."""
 
     __slots__ = (
         "_bound",
-        "_form",
         "_listener",
-        "_looks",
         "_pieces",
         "_size",
+        "_template",
+        "_template_tries",
         "done",
         "finish",
+        "first_text_at",
         "upstream_model",
         "usage",
     )
 
     def __init__(self, max_tokens: int, listener: Listener | None) -> None:
         self._listener = listener
-        self._bound = CHARACTERS_A_TOKEN * max_tokens + SPARE
+        self._bound = MAX_CHARACTERS_PER_TOKEN * max_tokens + SPARE_CHARACTERS
         self._pieces: list[str] = []
         self._size = 0
-        self._form: Form | None = None
-        self._looks = LOOKS
-        self.finish: Finish | None = None
+        self._template: ChunkTemplate | None = None
+        self._template_tries = MAX_TEMPLATE_TRIES
+        self.finish: FinishReason | None = None
+        self.first_text_at: float | None = None  # as `time.perf_counter` has it
         self.usage: Usage | None = None
         self.upstream_model: str | None = None  # its name in the provider's own words
         self.done = False  # nothing that is of use can follow
@@ -209,12 +214,12 @@ class Answer:
         """Whether these events of the stream, or this one body, had text.
 
         Raises:
-            Failed: they end the answer badly. What was before the fault has been heard.
+            AttemptFailed: they end the answer badly. What was before the fault has been heard.
         """
         before, first = self._size, len(self._pieces)
         try:
             for event in events:
-                if self._form is not None and (text := self._form.text(event)):
+                if self._template is not None and (text := self._template.text(event)):
                     self._write(text)
                 elif event.startswith(b"[DONE]"):
                     self.done = True
@@ -222,37 +227,39 @@ class Answer:
                 elif event:
                     self._read(event)
         finally:
-            if self._listener is not None and self._size > before:
-                self._listener.heard("".join(self._pieces[first:]))
+            if self._size > before:
+                self.first_text_at = self.first_text_at or time.perf_counter()
+                if self._listener is not None:
+                    self._listener.on_text("".join(self._pieces[first:]))
         return self._size > before
 
     def _read(self, event: bytes) -> None:
         try:
             chunk = orjson.loads(event)
         except orjson.JSONDecodeError:
-            raise Failed(Outcome.MALFORMED, NO_COMPLETION) from None
+            raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION) from None
         if not isinstance(chunk, dict):
-            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+            raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
         if error := chunk.get("error"):
             raise _complaint(error)
         if self.upstream_model is None and isinstance(named := chunk.get("model"), str):
-            self.upstream_model = named[:LONGEST_NAME] or None
+            self.upstream_model = named[:MAX_MODEL_NAME] or None
         usage, choices = chunk.get("usage"), chunk.get("choices")
         if choices:
             if not isinstance(choices, list):
-                raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+                raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
             for choice in choices:
-                self._choose(choice)
+                self._read_choice(choice)
         elif usage is None and not _is_chunk(chunk):
-            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+            raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
         if usage is not None:
-            self.usage = tokens.said(usage) or self.usage
+            self.usage = tokens.reported_usage(usage) or self.usage
             # Some servers tell it with every chunk: the last of them is the whole.
             self.done = self.finish is not None and self.usage is not None
-        elif self._form is None and self._looks and choices:
-            self._look(event, chunk)
+        elif self._template is None and self._template_tries and choices:
+            self._learn_template(event, chunk)
 
-    def _look(self, event: bytes, chunk: dict[str, Any]) -> None:
+    def _learn_template(self, event: bytes, chunk: dict[str, Any]) -> None:
         """Learn the form of an event that was read, and said nothing but a text."""
         choice, *others = chunk["choices"]
         content = (choice.get("delta") or {}).get("content")
@@ -264,17 +271,17 @@ class Answer:
             or choice.get("index")
         ):
             return
-        self._looks -= 1
-        self._form = Form.of(event, chunk, content)
+        self._template_tries -= 1
+        self._template = ChunkTemplate.of(event, chunk, content)
 
-    def _choose(self, choice: Any) -> None:
+    def _read_choice(self, choice: Any) -> None:
         if not isinstance(choice, dict):
-            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+            raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
         if choice.get("index"):
             return  # another answer, which nobody asked for
         delta = choice.get("delta") or choice.get("message") or {}
         if not isinstance(delta, dict):
-            raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+            raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
         if delta.get("refusal"):
             raise rejected("refusal")
         if content := delta.get("content"):
@@ -286,7 +293,7 @@ class Answer:
         if not content:
             return
         if self._size + len(content) > self._bound:
-            raise Failed(Outcome.MALFORMED, "sent far more than was asked for")
+            raise AttemptFailed(AttemptOutcome.MALFORMED, "sent far more than was asked for")
         self._pieces.append(content)
         self._size += len(content)
 
@@ -294,24 +301,24 @@ class Answer:
         if reason == "content_filter":
             raise rejected("content_filter")
         if reason == "error":  # OpenRouter's word where its own upstream failed
-            raise Failed(Outcome.FAILED, "failed in its answer")
+            raise AttemptFailed(AttemptOutcome.FAILED, "failed in its answer")
         if reason not in ("stop", "length"):
-            raise Failed(Outcome.MALFORMED, "ended in a way that was not asked for")
-        self.finish = Finish(reason)
+            raise AttemptFailed(AttemptOutcome.MALFORMED, "ended in a way that was not asked for")
+        self.finish = FinishReason(reason)
 
     def completion(self, prompt: Prompt) -> Completion:
         """The answer, with the usage counted where the provider did not say it.
 
         Raises:
-            Failed: it has no end, or no text.
+            AttemptFailed: it has no end, or no text.
         """
         if self.finish is None:
-            raise Failed(Outcome.CUT, BROKE_OFF)
+            raise AttemptFailed(AttemptOutcome.CUT, BROKE_OFF)
         text = "".join(self._pieces)
         if not text or text.isspace():
-            if self.finish is Finish.LENGTH:
+            if self.finish is FinishReason.LENGTH:
                 raise exhausted()
-            raise Failed(Outcome.EMPTY, "gave an empty answer")
+            raise AttemptFailed(AttemptOutcome.EMPTY, "gave an empty answer")
         usage = self.usage or _counted(prompt, text)
         return Completion(text, usage, self.finish, self.upstream_model)
 
@@ -329,34 +336,34 @@ def _is_chunk(chunk: dict[str, Any]) -> bool:
 def _joined(parts: Any) -> str:
     """A content that is a list of parts, as Mistral's; what it thinks is no text."""
     if not isinstance(parts, list) or not all(isinstance(p, dict) for p in parts):
-        raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+        raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
     found = [p.get("text") for p in parts if p.get("type") == "text"]
     if not all(isinstance(text, str) for text in found):
-        raise Failed(Outcome.MALFORMED, NO_COMPLETION)
+        raise AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
     return "".join(map(str, found))
 
 
-def exhausted() -> Failed:
-    return Failed(Outcome.EXHAUSTED, "used up its tokens before the first word")
+def exhausted() -> AttemptFailed:
+    return AttemptFailed(AttemptOutcome.EXHAUSTED, "used up its tokens before the first word")
 
 
-def rejected(reason: str) -> Failed:
-    return Failed(Outcome.REJECTED, "refused this content", reason=reason)
+def rejected(reason: str) -> AttemptFailed:
+    return AttemptFailed(AttemptOutcome.REJECTED, "refused this content", reason=reason)
 
 
-def told(code: object) -> str | None:
+def loggable_code(code: object) -> str | None:
     """A provider's code as the log may have it; None for what may be somebody's words."""
     return str(code) if code is not None and CODE.fullmatch(str(code)) else None
 
 
-def _complaint(error: Any) -> Failed:
+def _complaint(error: Any) -> AttemptFailed:
     """An error in place of the next piece."""
     code = error.get("code") if isinstance(error, dict) else None
     if code in REJECTED:
         found = rejected(code)
     elif code == TOO_LONG:
-        found = Failed(Outcome.TOO_LONG, "cannot take so long a request")
+        found = AttemptFailed(AttemptOutcome.TOO_LONG, "cannot take so long a request")
     else:
-        found = Failed(Outcome.FAILED, "failed in its answer")
-    found.code = told(code)
+        found = AttemptFailed(AttemptOutcome.FAILED, "failed in its answer")
+    found.code = loggable_code(code)
     return found

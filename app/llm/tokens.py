@@ -5,10 +5,9 @@ from __future__ import annotations
 import string
 from typing import Any
 
-from app.llm.base import Usage
+from app.llm.completion import Usage
 
-MOST = 2**31 - 1  # tokens; what GraphQL's Int holds, and more than any context
-A_MILLION = 1_000_000  # prices are for as many tokens
+MAX_TOKENS = 2**31 - 1  # tokens; what GraphQL's Int holds, and more than any context
 ASCII = bytes(range(128))
 
 
@@ -41,12 +40,12 @@ def count(text: str) -> int:
     return max(1, found)
 
 
-def said(usage: Any) -> Usage | None:
+def reported_usage(usage: Any) -> Usage | None:
     """A provider's usage object; None when it says nothing that can be believed.
 
-    A part that is missing or null counts as 0; one that is no number, or none from 0 to `MOST`,
-    makes the whole unbelievable. `total_tokens` is not read: some providers add to it what is in
-    neither part. Details never exceed the parts that they belong to.
+    A part that is missing or null counts as 0; one that is no number, or none from 0 to
+    `MAX_TOKENS`, makes the whole unbelievable. `total_tokens` is not read: some providers add to
+    it what is in neither part. Details never exceed the parts that they belong to.
     """
     if not isinstance(usage, dict):
         return None
@@ -75,27 +74,6 @@ def _detail(usage: dict[str, Any], part: str, name: str) -> int:
 
 def _is_count(value: Any) -> bool:
     # The comparison also refuses the infinity that 1e999 is read as.
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST
-
-
-def cost(
-    usage: Usage,
-    input_price: float | None,
-    output_price: float | None,
-    cached_price: float | None = None,
-    cache_write_price: float | None = None,
-) -> float | None:
-    """US dollars, from prices per million tokens; None when a price of input or output is unknown.
-
-    Cached tokens cost `cached_price`, and those that are kept in the cache `cache_write_price`; or
-    as much as others where it is None. Reasoning tokens are among the completion's, and are paid
-    for there.
-    """
-    if input_price is None or output_price is None:
-        return None
-    cached_price = input_price if cached_price is None else cached_price
-    cache_write_price = input_price if cache_write_price is None else cache_write_price
-    fresh = usage.prompt_tokens - usage.cached - usage.cache_write
-    paid = fresh * input_price + usage.cached * cached_price
-    paid += usage.cache_write * cache_write_price + usage.completion_tokens * output_price
-    return paid / A_MILLION
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS
+    )

@@ -19,10 +19,10 @@ import aiohttp
 import httpx2
 
 from app.llm.connections import CHANGED, USED, MalformedAnswer, Pool, guarded
-from app.llm.decoding import ErrorBody, Inflated, Plain
+from app.llm.decoding import Decompressed, ErrorBody, Plain
 
 CONNECT_TIMEOUT = 3.0  # s; a SYN that was lost once is sent again after 1 s
-MAX_LINE = 8190  # bytes of a status line, or of one header
+MAX_LINE_BYTES = 8190  # bytes of a status line, or of one header
 MAX_HEADERS = 100  # OpenAI sends about 30
 # The authorities that this machine trusts. To read them takes 50 ms, and is done where this module
 # is imported: in a thread beside the loop.
@@ -112,8 +112,8 @@ class Transport(httpx2.AsyncBaseTransport):
                 connector=pool,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                max_line_size=MAX_LINE,
-                max_field_size=MAX_LINE,
+                max_line_size=MAX_LINE_BYTES,
+                max_field_size=MAX_LINE_BYTES,
                 max_headers=MAX_HEADERS,
             )
             if reuse and not guarded(pool):
@@ -171,7 +171,7 @@ def _response(answer: aiohttp.ClientResponse) -> httpx2.Response:
     extensions: dict[str, Any] = {"reason_phrase": (answer.reason or "").encode("utf-8", "replace")}
     stream: httpx2.AsyncByteStream = Plain(answer)
     if coding != "identity":
-        stream = Inflated(answer, coding)
+        stream = Decompressed(answer, coding)
         headers = [(k, v) for k, v in headers if k.lower() != b"content-encoding"]
     elif answer.status < 300:
         extensions["answer"] = answer

@@ -9,9 +9,9 @@ from typing import Any
 
 from app.observe.traffic import Traffic
 
-EVERY = 1.0  # s between looks; /health never waits for one
-PATIENCE = 2.0  # s for a dependency to answer a look
-SAID = {"healthy": "back", "degraded": "serving in part", "unhealthy": "away"}
+CHECK_INTERVAL = 1.0  # s between looks; /health never waits for one
+CHECK_TIMEOUT = 2.0  # s for a dependency to answer a look
+STATE_WORDS = {"healthy": "back", "degraded": "serving in part", "unhealthy": "away"}
 
 log = logging.getLogger(__name__)
 
@@ -29,23 +29,23 @@ class Health:
         models: Callable[[], str],
         traffic: Traffic,
         stopping: Callable[[], bool] = lambda: False,
-        every: float = EVERY,
-        patience: float = PATIENCE,
+        interval: float = CHECK_INTERVAL,
+        timeout: float = CHECK_TIMEOUT,
     ) -> None:
         """A look raises when the dependency does not serve, and returns False when it does so in
-        part, as a database that takes no writes. `every` and `patience` in seconds.
+        part, as a database that takes no writes. `interval` and `timeout` in seconds.
         """
-        self._looks = {"db": database, "redis": redis}
+        self._checks = {"db": database, "redis": redis}
         self._models, self._traffic, self._stopping = models, traffic, stopping
-        self._every, self._patience = every, patience
+        self._interval, self._timeout = interval, timeout
         self._state: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Look once, then keep looking."""
-        await asyncio.gather(*(self._look(name) for name in self._looks))
+        await asyncio.gather(*(self._check(name) for name in self._checks))
         self._tasks = [
-            asyncio.create_task(self._watch(name), name=f"health-{name}") for name in self._looks
+            asyncio.create_task(self._watch(name), name=f"health-{name}") for name in self._checks
         ]
 
     async def stop(self) -> None:
@@ -55,22 +55,22 @@ class Health:
 
     async def _watch(self, name: str) -> None:
         while True:
-            await asyncio.sleep(self._every)
-            await self._look(name)
+            await asyncio.sleep(self._interval)
+            await self._check(name)
 
-    async def _look(self, name: str) -> None:
+    async def _check(self, name: str) -> None:
         try:
-            async with asyncio.timeout(self._patience):
-                whole = await self._looks[name]()
+            async with asyncio.timeout(self._timeout):
+                whole = await self._checks[name]()
         except Exception as error:
             # Whatever it was, the dependency does not serve; the look itself must go on.
-            self._tell(name, "unhealthy", kind=type(error).__name__)
+            self._set_state(name, "unhealthy", kind=type(error).__name__)
         else:
-            self._tell(name, "degraded" if whole is False else "healthy")
+            self._set_state(name, "degraded" if whole is False else "healthy")
 
-    def _tell(self, name: str, state: str, *, kind: str = "") -> None:
+    def _set_state(self, name: str, state: str, *, kind: str = "") -> None:
         if self._state.get(name, "healthy") != state:
-            log.warning("%s is %s", name, SAID[state], extra={"kind": kind})
+            log.warning("%s is %s", name, STATE_WORDS[state], extra={"kind": kind})
         self._state[name] = state
 
     @property

@@ -26,7 +26,7 @@ QUIET = (
     "openai",
     "sqlalchemy",
 )
-LINKS = 10  # exceptions of a chain that are told
+MAX_CHAIN = 10  # exceptions of a chain that are told
 
 Line = dict[str, Any]
 
@@ -85,10 +85,10 @@ class _Exceptions:
         given = line.pop("exc_info", None)
         error = given[1] if isinstance(given, tuple) else given
         if isinstance(error, BaseException):
-            line["exception"] = "\n".join(self._tell(e) for e in _chain(error))
+            line["exception"] = "\n".join(self._described(e) for e in _chain(error))
         return line
 
-    def _tell(self, error: BaseException) -> str:
+    def _described(self, error: BaseException) -> str:
         frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
         kind = f"{type(error).__module__}.{type(error).__qualname__}"
         return "".join(frames) + (f"{kind}: {error}" if self._messages else kind)
@@ -96,7 +96,7 @@ class _Exceptions:
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """The exception, what caused it, and so on."""
-    for _ in range(LINKS):
+    for _ in range(MAX_CHAIN):
         if error is None:
             return
         yield error

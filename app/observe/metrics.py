@@ -26,16 +26,34 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app.errors import SettingsError
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-EVERY = 5.0  # s between looks at what only a worker itself knows; scrapes come each 15 to 60
+REFRESH_INTERVAL = (
+    5.0  # s between looks at what only a worker itself knows; scrapes come each 15 to 60
+)
 OTHER = "other"
 EDGES = ("rest", "graphql", "websocket", OTHER)
 STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", OTHER)
 CACHES = ("hit", "miss", "coalesced", "bypass", OTHER)
 KINDS = ("prompt", "completion", "cached", "reasoning")
 STATES = ("closed", "open", "half_open")
-REQUEST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # s
-MODEL = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 120)  # s
-FIRST_TOKEN = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 20)  # s
+REQUEST_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+)  # s
+MODEL_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 120)  # s
+FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 20)  # s
 
 M = TypeVar("M", bound=MetricWrapperBase)
 
@@ -104,17 +122,20 @@ class Metrics:
         return _Children(metric, labels.values())
 
     def _make_counters(self, models: Collection[str], outcomes: Collection[str]) -> None:
-        make, timed = self._make, partial(Histogram, buckets=MODEL)
+        make, timed = self._make, partial(Histogram, buckets=MODEL_BUCKETS)
         tries, tokens = {"model": models, "outcome": outcomes}, {"model": models, "kind": KINDS}
         self._attempts = make(Counter, "model_attempts_total", "Attempts on a model", **tries)
         self._tries = make(timed, "model_seconds", "Time of an attempt on a model", model=models)
         self._tokens = make(Counter, "model_tokens_total", "Tokens of answers", **tokens)
         self._cost = make(Counter, "model_cost_usd_total", "US dollars for answers", model=models)
-        timed, said = partial(Histogram, buckets=FIRST_TOKEN), "Time to a model's first token"
+        timed, said = (
+            partial(Histogram, buckets=FIRST_TOKEN_BUCKETS),
+            "Time to a model's first token",
+        )
         self._began = make(timed, "model_first_token_seconds", said, model=models)
 
     def _make_others(self, operations: Collection[str], scopes: Collection[str]) -> None:
-        make, timed = self._make, partial(Histogram, buckets=REQUEST)
+        make, timed = self._make, partial(Histogram, buckets=REQUEST_BUCKETS)
         asked = {"edge": EDGES, "status": STATUSES}
         done = {"operation": operations, "cache": CACHES}
         self._requests = make(Counter, "requests_total", "Requests answered", **asked)
@@ -225,7 +246,7 @@ class Metrics:
         try:
             while True:
                 self.refresh()
-                await asyncio.sleep(EVERY)
+                await asyncio.sleep(REFRESH_INTERVAL)
         finally:
             _forget_gauges(self._directory, lambda pid: pid == os.getpid())
 

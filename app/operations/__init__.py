@@ -1,37 +1,28 @@
-"""What can be asked for. Adding an operation is its file, and a name in `OPERATIONS`."""
+"""What can be asked for. Adding an operation is its file, and its name in `OPERATIONS`."""
 
-from app.operations.base import DraftRejected, Fact, Operation, Prompt
+from typing import Any
+
 from app.operations.campaign import Campaign
 from app.operations.character import Character
 from app.operations.fields import ModelChoice
 from app.operations.location import Location
 from app.operations.npc import Npc
+from app.operations.operation import DraftRejected, Fact, Operation
+from app.operations.prompt import Prompt
 from app.operations.story import Story
 from app.operations.theme import ThemeAnalysis
 from app.operations.validation import ContentValidation
 
-CHARACTER = Character()
-CAMPAIGN = Campaign()
-STORY = Story()
-NPC = Npc()
-LOCATION = Location()
-THEME = ThemeAnalysis()
-VALIDATION = ContentValidation()
+KINDS: tuple[type[Operation[Any, Any]], ...] = (
+    Character,
+    Campaign,
+    Story,
+    Npc,
+    Location,
+    ThemeAnalysis,
+    ContentValidation,
+)
 
-OPERATIONS = {o.name: o for o in (CHARACTER, CAMPAIGN, STORY, NPC, LOCATION, THEME, VALIDATION)}
+OPERATIONS = {kind.name: kind() for kind in KINDS}
 
-__all__ = [
-    "CAMPAIGN",
-    "CHARACTER",
-    "LOCATION",
-    "NPC",
-    "OPERATIONS",
-    "STORY",
-    "THEME",
-    "VALIDATION",
-    "DraftRejected",
-    "Fact",
-    "ModelChoice",
-    "Operation",
-    "Prompt",
-]
+__all__ = ["OPERATIONS", "DraftRejected", "Fact", "ModelChoice", "Operation", "Prompt"]

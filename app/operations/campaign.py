@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any
-from uuid import UUID
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, model_validator
+from typing_extensions import Doc
 
+from app.operations.descriptions import Described, Mutation, graphql
 from app.operations.fields import (
+    ContentType,
     Level,
     ModelField,
     OpenObject,
+    ParentContent,
     PartySize,
     Request,
     Text,
@@ -20,33 +22,34 @@ from app.operations.fields import (
 from app.operations.prose import ProseOperation, TextAnswer
 
 
-class CampaignContentType(StrEnum):
+class CampaignContentType(Described):
     """What to write for a campaign."""
 
-    PLOT = "plot"
-    LOCATION = "location"
-    QUEST = "quest"
-    DIALOGUE = "dialogue"
-    EVENT = "event"
+    PLOT = "plot", "The wrong that is done, the acts, and what changes."
+    LOCATION = "location", "A place for an evening of play."
+    QUEST = "quest", "An asker, a task, a choice that costs, and the reward."
+    DIALOGUE = "dialogue", "A conversation to overhear or to join."
+    EVENT = "event", "Something that moves the campaign."
 
 
+@graphql("CampaignContext", "What campaign a text is for.")
 class CampaignFrame(OpenObject):
     """What campaign it is for; further keys are passed on."""
 
-    campaign_theme: Text | None = None
-    party_level: Level | None = None
-    party_size: PartySize | None = None
-    duration: Text | None = None
+    campaign_theme: Annotated[Text | None, Doc("Such as `a haunted coast`.")] = None
+    party_level: Annotated[Level | None, Doc("1 to 20.")] = None
+    party_size: Annotated[PartySize | None, Doc("At least 1.")] = None
+    duration: Annotated[Text | None, Doc("Such as `six sessions`.")] = None
 
 
 class CampaignRequest(Request):
-    type: CampaignContentType
-    campaign_context: CampaignFrame = Field(
+    type: Annotated[CampaignContentType, Doc("What to write.")]
+    campaign_context: Annotated[CampaignFrame, Doc("What campaign it is for.")] = Field(
         validation_alias=AliasChoices("campaign_context", "parameters"),
     )
     theme: ThemeField
     model: ModelField
-    parent_content_id: UUID | None = None
+    parent_content_id: ParentContent = None
 
     @model_validator(mode="before")
     @classmethod
@@ -87,7 +90,15 @@ class Campaign(ProseOperation[CampaignRequest]):
     path = "/api/v2/text/campaign"
     permission = "text:generate"
     limit = "text_generation"
-    content_type = "campaign"
+    content_type = ContentType.CAMPAIGN
+    mutation = Mutation(
+        "generate_campaign_content",
+        "Write a plot, a location, a quest, a dialogue or an event for a campaign.",
+        input="Campaign content to generate.",
+        payload="Generated campaign content.",
+        result=("content", "The content."),
+        member=("campaign_content", "Campaign content."),
+    )
     request_type = CampaignRequest
     answer_type = TextAnswer
 

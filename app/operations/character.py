@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any
-from uuid import UUID
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, model_validator
+from typing_extensions import Doc
 
+from app.operations.descriptions import Described, Mutation, graphql
 from app.operations.fields import (
+    ContentType,
     Level,
     ModelField,
     OpenObject,
+    ParentContent,
     Request,
     Text,
     ThemeField,
@@ -19,33 +21,34 @@ from app.operations.fields import (
 from app.operations.prose import ProseOperation, TextAnswer
 
 
-class CharacterContentType(StrEnum):
+class CharacterContentType(Described):
     """What to write about a character."""
 
-    BACKSTORY = "backstory"
-    PERSONALITY = "personality"
-    COMBAT = "combat"
-    EQUIPMENT = "equipment"
+    BACKSTORY = "backstory", "Where they come from and what they still want."
+    PERSONALITY = "personality", "Traits, ideal, bond, flaw, and how they speak."
+    COMBAT = "combat", "How they fight."
+    EQUIPMENT = "equipment", "What they carry."
 
 
+@graphql(doc="Who the character is.")
 class CharacterContext(OpenObject):
     """Who the character is; further keys are passed on."""
 
-    character_class: Text | None = None
-    character_race: Text | None = None
-    character_level: Level | None = None
-    alignment: Text | None = None
-    background: Text | None = None
+    character_class: Annotated[Text | None, Doc("Such as `warlock`.")] = None
+    character_race: Annotated[Text | None, Doc("Such as `tiefling`.")] = None
+    character_level: Annotated[Level | None, Doc("1 to 20.")] = None
+    alignment: Annotated[Text | None, Doc("Such as `chaotic good`.")] = None
+    background: Annotated[Text | None, Doc("Such as `sage`.")] = None
 
 
 class CharacterRequest(Request):
-    type: CharacterContentType
-    character_context: CharacterContext = Field(
+    type: Annotated[CharacterContentType, Doc("What to write.")]
+    character_context: Annotated[CharacterContext, Doc("Who the character is.")] = Field(
         validation_alias=AliasChoices("character_context", "parameters"),
     )
     theme: ThemeField
     model: ModelField
-    parent_content_id: UUID | None = None
+    parent_content_id: ParentContent = None
 
     @model_validator(mode="before")
     @classmethod
@@ -86,7 +89,15 @@ class Character(ProseOperation[CharacterRequest]):
     path = "/api/v2/text/character"
     permission = "text:generate"
     limit = "text_generation"
-    content_type = "character"
+    content_type = ContentType.CHARACTER
+    mutation = Mutation(
+        "generate_character_content",
+        "Write a backstory, a personality, a fighting style or an equipment list.",
+        input="Character content to generate.",
+        payload="Generated character content.",
+        result=("content", "The content."),
+        member=("character_content", "Character content."),
+    )
     request_type = CharacterRequest
     answer_type = TextAnswer
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from enum import StrEnum
+import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,6 +17,10 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from typing_extensions import Doc
+
+from app.errors import InvalidRequest
+from app.operations.descriptions import Described, graphql
 
 MAX_VALUE = 4_000  # characters in one value
 MAX_EXTRA_KEYS = 64
@@ -26,7 +30,12 @@ MAX_INTEGER = 2**63  # what every JSON reader behind us can hold
 Text = Annotated[str, StringConstraints(max_length=MAX_VALUE)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Strings = Annotated[dict[Key, Text], Field(max_length=MAX_EXTRA_KEYS)]
-Content = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT)]
+Content = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_CONTENT),
+    Doc("The text; 1 to 50,000 characters."),
+]
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def _not_boolean(value: Any) -> Any:
@@ -97,37 +106,65 @@ class OpenObject(Request):
         return self.model_dump(mode="json", exclude_none=True)
 
 
+@graphql(doc="How it should feel.")
 class Theme(OpenObject):
     """How it should feel: `genre`, `tone`, `style`, and further strings."""
 
     __pydantic_extra__: dict[str, Text]
-    genre: Text | None = None
-    tone: Text | None = None
-    style: Text | None = None
+    genre: Annotated[Text | None, Doc("Such as `dark fantasy`.")] = None
+    tone: Annotated[Text | None, Doc("Such as `ominous` or `light-hearted`.")] = None
+    style: Annotated[Text | None, Doc("Such as `spare` or `ornate`.")] = None
 
 
+@graphql("Model", "Which model writes, and how freely.")
 class ModelChoice(Request):
     """Which model writes, and how freely. Without a name it is the gateway's default model.
 
     max_tokens is visible text; what a model thinks comes on top. Unset it is the operation's own.
     """
 
-    name: Text | None = None
-    temperature: Annotated[float, Field(ge=0, le=2), NotBoolean] = 0.7
-    max_tokens: Annotated[int, Field(ge=1), NotBoolean] = 1000
-    seed: Annotated[int, Field(ge=-MAX_INTEGER, lt=MAX_INTEGER), NotBoolean] | None = None
-    fallback_model: Text | None = None
+    name: Annotated[
+        Text | None, Doc("A configured model, see `Query.models`; default `gpt-4-turbo`.")
+    ] = None
+    temperature: Annotated[
+        float,
+        Field(ge=0, le=2),
+        NotBoolean,
+        Doc(
+            "0 to 2; default 0.7. Where the model takes none, `metadata.ignoredParameters` says so."
+        ),
+    ] = 0.7
+    max_tokens: Annotated[
+        int,
+        Field(ge=1),
+        NotBoolean,
+        Doc(
+            "Tokens of visible text, at least 1; what the model thinks comes on top. "
+            "Default 1000, or 1500 to 1900 for what has several fields."
+        ),
+    ] = 1000
+    seed: Annotated[
+        Annotated[int, Field(ge=-MAX_INTEGER, lt=MAX_INTEGER), NotBoolean] | None,
+        Doc(
+            "For the same words again, where the model can; "
+            "`metadata.seed` tells which one was used."
+        ),
+    ] = None
+    fallback_model: Annotated[Text | None, Doc("The model to ask when this one cannot answer.")] = (
+        None
+    )
 
 
+@graphql("StoryContext", "Where a story stands.")
 class CampaignContext(OpenObject):
     """Where a story, a character or a place stands."""
 
-    campaign_theme: Text | None = None
-    party_level: Level | None = None
-    party_size: PartySize | None = None
-    campaign_type: Text | None = None
-    setting: Text | None = None
-    length: Text | None = None
+    campaign_theme: Annotated[Text | None, Doc("Such as `a haunted coast`.")] = None
+    party_level: Annotated[Level | None, Doc("1 to 20.")] = None
+    party_size: Annotated[PartySize | None, Doc("At least 1.")] = None
+    campaign_type: Annotated[Text | None, Doc("Such as `sandbox`.")] = None
+    setting: Annotated[Text | None, Doc("Such as `the harbour of Saltmere`.")] = None
+    length: Annotated[Text | None, Doc("Such as `short`.")] = None
 
 
 class TokenUsage(BaseModel):
@@ -213,18 +250,29 @@ Passage = Annotated[str, _up_to(900)]
 Chapter = Annotated[str, _up_to(4000)]
 
 
-class Category(StrEnum):
+class ContentType(Described):
+    """What kind of content a result is."""
+
+    CHARACTER = "character", "Text about a character."
+    CAMPAIGN = "campaign", "Text about a campaign."
+    STORY = "story", "A story element."
+    THEME = "theme", "An analysis of a text's theme."
+    VALIDATION = "validation", "A text held against rules."
+
+
+@graphql("ThemeCategory", "What kind of tale a text is.")
+class Category(Described):
     """What kind of tale it is."""
 
-    FANTASY = "fantasy"
-    HORROR = "horror"
-    MYSTERY = "mystery"
-    ADVENTURE = "adventure"
-    DRAMA = "drama"
-    COMEDY = "comedy"
-    HEROIC = "heroic"
-    DARK = "dark"
-    EPIC = "epic"
+    FANTASY = "fantasy", "Magic and wonder."
+    HORROR = "horror", "Dread and revulsion."
+    MYSTERY = "mystery", "Something to find out."
+    ADVENTURE = "adventure", "Journeys and risks."
+    DRAMA = "drama", "Feelings and their price."
+    COMEDY = "comedy", "Made to laugh."
+    HEROIC = "heroic", "Courage and sacrifice."
+    DARK = "dark", "Bleak and cruel."
+    EPIC = "epic", "Great powers and long wars."
 
 
 def absent_when_null(value: Any) -> Any:
@@ -232,8 +280,24 @@ def absent_when_null(value: Any) -> Any:
     return {} if value is None else value
 
 
-ThemeField = Annotated[Theme, BeforeValidator(absent_when_null), Field(default_factory=Theme)]
-ModelField = Annotated[
-    ModelChoice, BeforeValidator(absent_when_null), Field(default_factory=ModelChoice)
+ThemeField = Annotated[
+    Theme,
+    BeforeValidator(absent_when_null),
+    Field(default_factory=Theme),
+    Doc("How it should feel."),
 ]
+ModelField = Annotated[
+    ModelChoice,
+    BeforeValidator(absent_when_null),
+    Field(default_factory=ModelChoice),
+    Doc("Which model writes, and how freely."),
+]
+ParentContent = Annotated[UUID | None, Doc("The content that this one continues.")]
 StringsField = Annotated[Strings, BeforeValidator(absent_when_null), Field(default_factory=dict)]
+
+
+def idempotency_key(given: str | None, name: str) -> str | None:
+    """The key that a request was given, if any. Raises `InvalidRequest` for the field `name`."""
+    if given is not None and not IDEMPOTENCY_KEY.fullmatch(given):
+        raise InvalidRequest.at((name,), "1 to 255 visible ASCII characters are wanted")
+    return given

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
+from typing_extensions import Doc
 
-from app.operations.base import DraftRejected, Operation, schema_of
+from app.operations.descriptions import Described, Mutation, graphql
 from app.operations.fields import (
     MAX_EXTRA_KEYS,
     Answer,
     CampaignContext,
+    ContentType,
     Line,
     ModelField,
     Named,
@@ -23,18 +24,19 @@ from app.operations.fields import (
     at_least_one,
     at_most,
 )
+from app.operations.operation import DraftRejected, Operation, schema_of
 
 
-class LocationType(StrEnum):
+class LocationType(Described):
     """What kind of place it is."""
 
-    TOWN = "town"
-    DUNGEON = "dungeon"
-    WILDERNESS = "wilderness"
-    LANDMARK = "landmark"
-    BUILDING = "building"
-    SHOP = "shop"
-    TAVERN = "tavern"
+    TOWN = "town", "Where many live."
+    DUNGEON = "dungeon", "Vaults, cells and what lives in them."
+    WILDERNESS = "wilderness", "Land that nobody tends."
+    LANDMARK = "landmark", "A thing to steer by."
+    BUILDING = "building", "A house of some purpose."
+    SHOP = "shop", "Where things are sold."
+    TAVERN = "tavern", "Where people drink and talk."
 
 
 def _empty_when_null(value: Any) -> Any:
@@ -50,12 +52,12 @@ Texts = Annotated[
 
 
 class LocationRequest(Request):
-    location_type: LocationType
-    context: CampaignContext
-    size: Text
-    purpose: Text
-    occupants: Texts
-    features: Texts
+    location_type: Annotated[LocationType, Doc("What kind of place it is.")]
+    context: Annotated[CampaignContext, Doc("Where the place stands.")]
+    size: Annotated[Text, Doc("Such as `small` or `three rooms and a yard`.")]
+    purpose: Annotated[Text, Doc("What it is for, such as `a smugglers' market`.")]
+    occupants: Annotated[Texts, Doc("Who must be there.")]
+    features: Annotated[Texts, Doc("What must be there.")]
     theme: ThemeField
     model: ModelField
 
@@ -69,14 +71,15 @@ class LocationDraft(Written):
     hooks: Annotated[list[Line], at_most(4)]
 
 
+@graphql(doc="A place for a campaign.")
 class LocationAnswer(Answer):
-    name: str
-    location_type: LocationType
-    description: str
-    points_of_interest: list[str]
-    occupants: list[str]
-    secrets: list[str]
-    hooks: list[str]
+    name: Annotated[str, Doc("What the place is called.")]
+    location_type: Annotated[LocationType, Doc("What kind of place it is.")]
+    description: Annotated[str, Doc("To read aloud on arrival.")]
+    points_of_interest: Annotated[list[str], Doc("What the party may look into.")]
+    occupants: Annotated[list[str], Doc("Who is there.")]
+    secrets: Annotated[list[str], Doc("What a search may find.")]
+    hooks: Annotated[list[str], Doc("Reasons to come, or to come back.")]
 
 
 class Location(Operation[LocationRequest, LocationDraft]):
@@ -85,8 +88,17 @@ class Location(Operation[LocationRequest, LocationDraft]):
     path = "/api/v2/campaign/location"
     permission = "campaign:generate"
     limit = "text_generation"
-    content_type = "campaign"
+    content_type = ContentType.CAMPAIGN
     max_tokens = 1900
+    mutation = Mutation(
+        "generate_location",
+        "Invent a place of a type, a size and a purpose.",
+        argument="What place to invent.",
+        input="A location to generate.",
+        payload="A generated location.",
+        result=("location", "The place."),
+        member=("location", "A location."),
+    )
     request_type = LocationRequest
     draft_type = LocationDraft
     answer_type = LocationAnswer

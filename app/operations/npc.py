@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 
-from app.operations.base import DraftRejected, Operation, schema_of
+from typing_extensions import Doc
+
+from app.operations.descriptions import Described, Listed, Mutation, graphql
 from app.operations.fields import (
     MAX_EXTRA_KEYS,
     Answer,
     CampaignContext,
+    ContentType,
     Line,
     ModelField,
     Named,
@@ -21,32 +23,35 @@ from app.operations.fields import (
     at_least_one,
     at_most,
 )
+from app.operations.operation import DraftRejected, Operation, schema_of
 
 
-class NpcRole(StrEnum):
+@graphql(doc="What a person is to the party.")
+class NpcRole(Described):
     """What the person is to the party."""
 
-    ALLY = "ally"
-    ANTAGONIST = "antagonist"
-    MERCHANT = "merchant"
-    QUEST_GIVER = "quest_giver"
-    LORE_KEEPER = "lore_keeper"
-    MENTOR = "mentor"
-    NEUTRAL = "neutral"
+    ALLY = "ally", "Stands by them."
+    ANTAGONIST = "antagonist", "Stands against them."
+    MERCHANT = "merchant", "Deals with them."
+    QUEST_GIVER = "quest_giver", "Asks something of them."
+    LORE_KEEPER = "lore_keeper", "Knows what they need to know."
+    MENTOR = "mentor", "Teaches them."
+    NEUTRAL = "neutral", "Takes no side."
 
 
 class NpcRequest(Request):
-    role: NpcRole
-    context: CampaignContext
-    traits: StringsField
-    relationships: StringsField
+    role: Annotated[NpcRole, Doc("What the person is to the party.")]
+    context: Annotated[CampaignContext, Doc("Where the person stands.")]
+    traits: Annotated[StringsField, Doc("Traits to keep, such as `temper` and `short`.")]
+    relationships: Annotated[StringsField, Doc("To whom they stand how: a name and a nature.")]
     theme: ThemeField
     model: ModelField
 
 
+@graphql(doc="How a person stands to somebody.")
 class Relationship(Written):
-    to: Named
-    nature: Line
+    to: Annotated[Named, Doc("To whom.")]
+    nature: Annotated[Line, Doc("How.")]
 
 
 class NpcDraft(Written):
@@ -58,14 +63,15 @@ class NpcDraft(Written):
     relationships: Annotated[list[Relationship], at_most(MAX_EXTRA_KEYS)]
 
 
+@graphql(doc="A non-player character.")
 class NpcAnswer(Answer):
-    name: str
-    role: NpcRole
-    description: str
-    personality: str
-    motivations: list[str]
-    secrets: list[str]
-    relationships: dict[str, str]
+    name: Annotated[str, Doc("What the person is called.")]
+    role: Annotated[NpcRole, Doc("What the person is to the party.")]
+    description: Annotated[str, Doc("What is seen and heard first.")]
+    personality: Annotated[str, Doc("How they treat others, and how they speak.")]
+    motivations: Annotated[list[str], Doc("What they want.")]
+    secrets: Annotated[list[str], Doc("What they would not want known.")]
+    relationships: Annotated[dict[str, str], Doc("To whom they stand how."), Listed(Relationship)]
 
 
 class Npc(Operation[NpcRequest, NpcDraft]):
@@ -74,8 +80,17 @@ class Npc(Operation[NpcRequest, NpcDraft]):
     path = "/api/v2/campaign/npc"
     permission = "campaign:generate"
     limit = "text_generation"
-    content_type = "campaign"
+    content_type = ContentType.CAMPAIGN
     max_tokens = 1600
+    mutation = Mutation(
+        "generate_npc",
+        "Invent a person who stands to the party in a role.",
+        argument="Whom to invent.",
+        input="A non-player character to generate.",
+        payload="A generated non-player character.",
+        result=("npc", "The person."),
+        member=("npc", "A non-player character."),
+    )
     request_type = NpcRequest
     draft_type = NpcDraft
     answer_type = NpcAnswer

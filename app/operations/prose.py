@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel
+from typing_extensions import Doc
 
-from app.operations.base import DraftRejected, Operation, R
+from app.operations.descriptions import graphql
 from app.operations.fields import Answer
+from app.operations.operation import DraftRejected, Operation, R
 
 
 class Prose(BaseModel):
@@ -34,6 +36,7 @@ class ProseOperation(Operation[R, Prose]):
         return {"content": draft.text, "parent_content_id": str(parent) if parent else None}
 
 
+@graphql("GeneratedContent", "Generated prose about a character or a campaign.")
 class TextAnswer(Answer):
-    content: str
-    parent_content_id: UUID | None
+    content: Annotated[str, Doc("The prose.")]
+    parent_content_id: Annotated[UUID | None, Doc("The content that this one continues.")]

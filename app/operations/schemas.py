@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from app.operations.base import Operation
+from app.operations.operation import Operation
 
 TEMPLATE = "#/components/schemas/{model}"
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from app.operations.base import DraftRejected, Fact, Operation
+from typing_extensions import Doc
+
+from app.operations.descriptions import Children, Described, Mutation, graphql
 from app.operations.fields import (
     Answer,
     CampaignContext,
     Chapter,
+    ContentType,
     Line,
     ModelField,
     Request,
@@ -18,26 +20,27 @@ from app.operations.fields import (
     ThemeField,
     Written,
 )
+from app.operations.operation import DraftRejected, Fact, Operation
 
 
-class StoryElementType(StrEnum):
+class StoryElementType(Described):
     """What part of a story to write."""
 
-    PLOT = "plot"
-    QUEST = "quest"
-    SCENE = "scene"
-    DIALOGUE = "dialogue"
-    DESCRIPTION = "description"
-    EVENT = "event"
+    PLOT = "plot", "Who wants what, and its turns."
+    QUEST = "quest", "An objective with obstacles and a reward."
+    SCENE = "scene", "A moment to play, to read aloud."
+    DIALOGUE = "dialogue", "Two persons who want different things."
+    DESCRIPTION = "description", "A place or a thing, to read aloud."
+    EVENT = "event", "Something that befalls the campaign."
 
 
 class StoryRequest(Request):
-    element_type: StoryElementType
-    context: CampaignContext
-    parameters: StringsField
+    element_type: Annotated[StoryElementType, Doc("What part of a story to write.")]
+    context: Annotated[CampaignContext, Doc("Where the story stands.")]
+    parameters: Annotated[StringsField, Doc("Further wishes.")]
     theme: ThemeField
     model: ModelField
-    parent_element_id: UUID | None = None
+    parent_element_id: Annotated[UUID | None, Doc("The element that this one continues.")] = None
 
 
 class StoryDraft(Written):
@@ -45,12 +48,15 @@ class StoryDraft(Written):
     summary: Line
 
 
+@graphql(doc="A story element for a campaign.")
 class StoryAnswer(Answer):
-    element_type: StoryElementType
-    content: str
-    summary: str
-    parent_element_id: UUID | None
-    child_elements: list[UUID]
+    element_type: Annotated[StoryElementType, Doc("What part of a story it is.")]
+    content: Annotated[str, Doc("The prose.")]
+    summary: Annotated[str, Doc("The prose told in one or two sentences.")]
+    parent_element_id: Annotated[UUID | None, Doc("The element that this one continues.")]
+    child_elements: Annotated[
+        list[UUID], Doc("The elements that continue this one, the oldest first."), Children()
+    ]
 
 
 TASKS = {
@@ -87,11 +93,19 @@ class Story(Operation[StoryRequest, StoryDraft]):
     path = "/api/v2/campaign/story"
     permission = "campaign:generate"
     limit = "text_generation"
-    content_type = "story"
+    content_type = ContentType.STORY
     parent_field = "parent_element_id"
     streams = True
     prose_field = "content"
     max_tokens = 1500
+    mutation = Mutation(
+        "generate_story",
+        "Write a part of a campaign's story, with a summary.",
+        input="A story element to generate.",
+        payload="A generated story element.",
+        result=("story", "The story element."),
+        member=("story", "A story element."),
+    )
     request_type = StoryRequest
     draft_type = StoryDraft
     answer_type = StoryAnswer

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, field_validator
+from typing_extensions import Doc
 
-from app.operations.base import SCHEMAS, DraftRejected, Fact, Operation, listed, schema_of
+from app.operations.descriptions import Described, Mutation, graphql
 from app.operations.fields import (
     Answer,
     Category,
     Content,
+    ContentType,
     Line,
     ModelChoice,
     Request,
@@ -20,19 +21,20 @@ from app.operations.fields import (
     Written,
     at_most,
 )
+from app.operations.operation import SCHEMAS, DraftRejected, Fact, Operation, listed, schema_of
 
 
-class ThemeElement(StrEnum):
+class ThemeElement(Described):
     """A side of a text that is looked at by itself."""
 
-    TONE = "tone"
-    MOOD = "mood"
-    SETTING = "setting"
-    CONFLICT = "conflict"
-    SYMBOLISM = "symbolism"
-    CHARACTER_FOCUS = "character_focus"
-    STORY_STRUCTURE = "story_structure"
-    WORLD_BUILDING = "world_building"
+    TONE = "tone", "The attitude of the telling."
+    MOOD = "mood", "The feeling that it leaves."
+    SETTING = "setting", "Where and when it is."
+    CONFLICT = "conflict", "What stands against whom."
+    SYMBOLISM = "symbolism", "What stands for something else."
+    CHARACTER_FOCUS = "character_focus", "How much it is about its persons."
+    STORY_STRUCTURE = "story_structure", "How it is built."
+    WORLD_BUILDING = "world_building", "How much of a world it shows."
 
 
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -40,12 +42,14 @@ Score = Annotated[float, Field(ge=0, le=1)]
 
 class ThemeRequest(Request):
     content: Content
-    current_theme: Theme | None = None
-    target_theme: Theme | None = None
-    elements: Annotated[list[ThemeElement], Field(max_length=64)] = Field(
-        default_factory=lambda: list(ThemeElement)
-    )
-    category_filter: Annotated[list[Category], Field(max_length=64)] = Field(default_factory=list)
+    current_theme: Annotated[Theme | None, Doc("What its theme is meant to be.")] = None
+    target_theme: Annotated[Theme | None, Doc("The theme to compare it with.")] = None
+    elements: Annotated[
+        list[ThemeElement], Field(max_length=64), Doc("The sides to look at; default all.")
+    ] = Field(default_factory=lambda: list(ThemeElement))
+    category_filter: Annotated[
+        list[Category], Field(max_length=64), Doc("The only categories that may be answered.")
+    ] = Field(default_factory=list)
 
     @field_validator("elements", mode="before")
     @classmethod
@@ -74,20 +78,22 @@ Lines = Annotated[list[Line], at_most(2)]
 class Judgement(Written):
     """What is said of one element."""
 
-    score: Score
-    description: Line
-    suggestions: Lines
+    score: Annotated[Score, Doc("How strongly and how well it is worked out, 0 to 1.")]
+    description: Annotated[Line, Doc("What the text does.")]
+    suggestions: Annotated[Lines, Doc("What would strengthen it.")]
 
 
+@graphql(doc="What one side of a text does for its theme.", first=("element",))
 class ElementAnalysis(Judgement):
-    element: ThemeElement
+    element: Annotated[ThemeElement, Doc("The side that was looked at.")]
 
 
+@graphql("ThemeCompatibility", "How well a text would fit another theme.")
 class Compatibility(Written):
-    score: Score
-    conflicts: Lines
-    enhancements: Lines
-    transition_steps: Annotated[list[Line], at_most(5)]
+    score: Annotated[Score, Doc("0: not at all, 1: as it is.")]
+    conflicts: Annotated[Lines, Doc("What stands against it.")]
+    enhancements: Annotated[Lines, Doc("What would strengthen it.")]
+    transition_steps: Annotated[list[Line], at_most(5), Doc("How to get there, step by step.")]
 
 
 class ThemeDraft(Written):
@@ -125,14 +131,18 @@ def draft_for(
     )
 
 
+@graphql("ThemeAnalysis", "What kind of tale a text is, and how well that is worked out.")
 class ThemeAnswer(Answer):
-    primary_category: Category
-    secondary_categories: list[Category]
-    category_confidence: Score
-    elements: list[ElementAnalysis]
-    compatibility: Compatibility | None
-    overall_score: Score
-    summary: str
+    primary_category: Annotated[Category, Doc("What it is most of all.")]
+    secondary_categories: Annotated[list[Category], Doc("What it is besides.")]
+    category_confidence: Annotated[Score, Doc("How sure the category is, 0 to 1.")]
+    elements: Annotated[list[ElementAnalysis], Doc("The asked elements, in the asked order.")]
+    compatibility: Annotated[
+        Compatibility | None,
+        Doc("How well it would fit the target theme; null where none was given."),
+    ]
+    overall_score: Annotated[Score, Doc("How well the theme is worked out, 0 to 1.")]
+    summary: Annotated[str, Doc("The analysis in one or two sentences.")]
 
 
 class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
@@ -141,10 +151,19 @@ class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
     path = "/api/v2/theme/analyze"
     permission = "theme:analyze"
     limit = "theme_analysis"
-    content_type = "theme"
+    content_type = ContentType.THEME
     version = 2
     cached = True
     caller_chooses = False
+    mutation = Mutation(
+        "analyze_theme",
+        "Tell what kind of tale a text is, and whether it would fit another theme.",
+        argument="What to analyse.",
+        input="A text whose theme is to be analysed.",
+        payload="An analysed theme.",
+        result=("analysis", "The analysis."),
+        member=("theme_analysis", "A theme analysis."),
+    )
     request_type = ThemeRequest
     draft_type = ThemeDraft
     answer_type = ThemeAnswer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -17,12 +16,14 @@ from pydantic import (
     create_model,
     field_validator,
 )
+from typing_extensions import Doc
 
-from app.operations.base import SCHEMAS, DraftRejected, Fact, Operation, listed, schema_of
+from app.operations.descriptions import Described, Mutation, graphql
 from app.operations.fields import (
     MAX_EXTRA_KEYS,
     Answer,
     Content,
+    ContentType,
     Key,
     Line,
     ModelChoice,
@@ -35,6 +36,7 @@ from app.operations.fields import (
     at_most,
     plain,
 )
+from app.operations.operation import SCHEMAS, DraftRejected, Fact, Operation, listed, schema_of
 
 RULES = uuid5(NAMESPACE_URL, "urn:loregate:rule")  # namespace of derived rule ids
 
@@ -47,31 +49,35 @@ JsonObject = Annotated[
 ]
 
 
-class RuleCategory(StrEnum):
+@graphql(doc="What a validation rule looks at.")
+class RuleCategory(Described):
     """What a rule looks at."""
 
-    THEME = "theme"
-    QUALITY = "quality"
-    CONSISTENCY = "consistency"
-    RULES = "rules"
-    CUSTOM = "custom"
+    THEME = "theme", "Whether the text keeps its theme."
+    QUALITY = "quality", "How well it is written."
+    CONSISTENCY = "consistency", "Whether it agrees with itself and its context."
+    RULES = "rules", "Whether it agrees with the game's rules."
+    CUSTOM = "custom", "What its description and parameters say."
 
 
-class Severity(StrEnum):
+class Severity(Described):
     """How bad an issue is."""
 
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
+    ERROR = "error", "It must be mended."
+    WARNING = "warning", "It should be looked at."
+    INFO = "info", "It is good to know."
 
 
+@graphql(doc="A rule to hold a text against.")
 class Rule(Request):
-    id: UUID | None = None
-    category: RuleCategory
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    description: Text | None = None
-    parameters: JsonObject
-    is_required: bool = True
+    id: Annotated[UUID | None, Doc("A UUID; without it one is made from category and name.")] = None
+    category: Annotated[RuleCategory, Doc("What the rule looks at.")]
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=200), Doc("Its name; 1 to 200 characters.")
+    ]
+    description: Annotated[Text | None, Doc("What it demands.")] = None
+    parameters: Annotated[JsonObject, Doc("Its parameters, such as `min_words`.")]
+    is_required: Annotated[bool, Doc("Whether the text fails when this rule does.")] = True
 
     @property
     def rule_id(self) -> UUID:
@@ -81,10 +87,14 @@ class Rule(Request):
 
 class ValidationRequest(Request):
     content: Content
-    content_type: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    rules: Annotated[list[Rule], Field(min_length=1, max_length=20)]
-    theme: ThemeField
-    context: JsonObject
+    content_type: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=100),
+        Doc("What it is, such as `character`."),
+    ]
+    rules: Annotated[list[Rule], Field(min_length=1, max_length=20), Doc("1 to 20 rules.")]
+    theme: Annotated[ThemeField, Doc("The theme that it should keep.")]
+    context: Annotated[JsonObject, Doc("What is known beside the text.")]
 
 
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -133,25 +143,32 @@ def draft_for(rules: int) -> type[Written]:
     )
 
 
+@graphql("ValidationIssue", "One thing that a rule found in a text.")
 class Issue(BaseModel):
-    severity: Severity
-    message: str
-    location: str | None
-    suggestions: list[str]
+    severity: Annotated[Severity, Doc("How bad it is.")]
+    message: Annotated[str, Doc("What is wrong.")]
+    location: Annotated[str | None, Doc("The words of the text where it is, if it has a place.")]
+    suggestions: Annotated[list[str], Doc("How to mend it.")]
 
 
+@graphql(doc="How a text stands against one rule.")
 class RuleResult(BaseModel):
-    rule_id: UUID
-    passed: bool
-    score: Score
-    issues: list[Issue]
+    rule_id: Annotated[UUID, Doc("The rule's given id, else one made from its category and name.")]
+    passed: Annotated[bool, Doc("Whether the text keeps the rule.")]
+    score: Annotated[Score, Doc("How well, 0 to 1.")]
+    issues: Annotated[list[Issue], Doc("What the rule found.")]
 
 
+@graphql("ContentValidation", "A text held against rules.")
 class ValidationAnswer(Answer):
-    overall_score: Score = Field(description="The mean of the rules' scores.")
-    passed: bool = Field(description="Every required rule passed.")
-    results: list[RuleResult]
-    summary: str
+    overall_score: Annotated[Score, Doc("The mean of the rules' scores, 0 to 1.")] = Field(
+        description="The mean of the rules' scores."
+    )
+    passed: Annotated[bool, Doc("Whether every required rule passed.")] = Field(
+        description="Every required rule passed."
+    )
+    results: Annotated[list[RuleResult], Doc("A result for each rule, in the rules' order.")]
+    summary: Annotated[str, Doc("The verdict in one or two sentences.")]
 
 
 class ContentValidation(Operation[ValidationRequest, ValidationDraft]):
@@ -160,10 +177,19 @@ class ContentValidation(Operation[ValidationRequest, ValidationDraft]):
     path = "/api/v2/validation/content"
     permission = "content:validate"
     limit = "content_validation"
-    content_type = "validation"
+    content_type = ContentType.VALIDATION
     version = 2
     cached = True
     caller_chooses = False
+    mutation = Mutation(
+        "validate_content",
+        "Hold a text against rules.",
+        argument="What to hold against which rules.",
+        input="A text to hold against rules.",
+        payload="A validated text.",
+        result=("validation", "The validation."),
+        member=("content_validation", "A content validation."),
+    )
     request_type = ValidationRequest
     draft_type = ValidationDraft
     answer_type = ValidationAnswer

@@ -29,8 +29,8 @@ from app.policies.keys import (
     load_secrets,
 )
 
-TOKEN = 16 * 1024  # characters; nothing longer is read
-REMEMBERED = 10_000  # tokens, about 10 MB
+MAX_TOKEN_LENGTH = 16 * 1024  # characters; nothing longer is read
+MAX_CACHED_TOKENS = 10_000  # tokens, about 10 MB
 
 SIGNATURES = jwt.PyJWS(algorithms=list(ALGORITHMS))
 
@@ -50,7 +50,7 @@ class Authenticator:
         audience: str | None = None,
         leeway: float = LEEWAY,
         now: Callable[[], float] = time.time,
-        remembered: int = REMEMBERED,
+        remembered: int = MAX_CACHED_TOKENS,
     ) -> None:
         self._source, self._now, self._most = source, now, remembered
         self._claims = Claims(issuer, audience, leeway)
@@ -60,7 +60,7 @@ class Authenticator:
         """The token's bearer. Raises `Unauthenticated` with the reason, or
         `DependencyUnavailable("keys")` when the keys to judge it by cannot be had now.
         """
-        if len(token) > TOKEN or not token.isascii():
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             raise Unauthenticated("malformed")
         digest = hashlib.sha256(token.encode()).digest()
         caller = self._recall(digest)

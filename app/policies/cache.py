@@ -1,58 +1,27 @@
-"""The response cache: keys that always contain the user, values that say what they are."""
+"""The response cache: keys that always contain the user, values that say what they are.
+
+A key holds the answer and when it was stored; beside it a set of all keys that lead to the answer.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import random
 import zlib
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from importlib import resources
 from typing import Any
 
 import orjson
 
-from app.redis import user_slot
+from app.redis.client import Call, Script, user_slot
 
 VERSION = b"1"  # of the values; another version's are a miss
 SQUEEZE = 1_024  # bytes from which compressing pays: below it the value grows or stays
 LARGEST = 256 * 1024  # bytes of a value; a longer answer is not kept
 STAMP = 13  # digits of the milliseconds at which a value was stored; Lua reads them
+FORGET = Script(resources.files("app.policies").joinpath("forget.lua").read_text())
 _random = random.Random()
-
-
-class CacheUse(StrEnum):
-    """What a request wants of the cache."""
-
-    USE = "use"
-    REFRESH = "refresh"
-    BYPASS = "bypass"
-
-
-class CacheStatus(StrEnum):
-    """What the cache did for a request."""
-
-    HIT = "hit"
-    MISS = "miss"
-    COALESCED = "coalesced"
-    BYPASS = "bypass"
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """How a request wants to be answered; None leaves it to the operation.
-
-    max_age: seconds that a cached answer may be old. similar: from which likeness (0 to 1) an
-    earlier answer to another request will do; None: never. degrade: whether a simpler model than
-    the one asked for will do. stay: whether the answer is made to its end when its caller leaves.
-    """
-
-    cache: CacheUse | None = None
-    max_age: float | None = None
-    similar: float | None = None
-    idempotency_key: str | None = None
-    degrade: bool = True
-    stay: bool = True
 
 
 def fingerprint(*parts: Any) -> str:
@@ -66,9 +35,23 @@ def cache_key(user_id: str, found: str) -> str:
     return f"{user_slot(user_id)}:cache:{found}"
 
 
-def lifetime(ttl: float) -> int:
-    """Milliseconds, up to a tenth less than asked: what was stored together ends apart."""
-    return max(1, round(ttl * 1000 * _random.uniform(0.9, 1.0)))
+def leads_to(slot: str, body: dict[str, Any]) -> str:
+    """The set of the keys that lead to an answer, for when it is deleted."""
+    return _leads_to(slot, body["content_id"])
+
+
+def _leads_to(slot: str, content_id: str) -> str:
+    return f"{slot}:made:{content_id}"
+
+
+def forgetting(user_id: str, content_id: str, *indexes: str) -> Call:
+    """What takes an answer out of the cache, the idempotency keys and these indexes, at once."""
+    return Call(FORGET, [_leads_to(user_slot(user_id), content_id), *indexes], [content_id])
+
+
+def lifetime(ttl: float) -> float:
+    """Seconds, up to a tenth less than asked: what was stored together ends apart."""
+    return ttl * _random.uniform(0.9, 1.0)
 
 
 def pack(body: dict[str, Any], at: float) -> bytes | None:

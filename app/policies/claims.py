@@ -10,8 +10,8 @@ from app.caller import Caller, granted
 from app.errors import Unauthenticated
 
 LEEWAY = 10.0  # s that clocks may differ
-LATEST = 253_402_300_799  # the last second of year 9999; later dates cannot be written
-NAME = 255  # characters of `sub` and `jti`
+MAX_DATE = 253_402_300_799  # the last second of year 9999; later dates cannot be written
+MAX_NAME_LENGTH = 255  # characters of `sub` and `jti`
 TYPES = ("access", "api_key")
 
 
@@ -71,7 +71,7 @@ def _date(claims: Mapping[str, Any], name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unauthenticated("invalid")
-    if not -LATEST <= value <= LATEST:
+    if not -MAX_DATE <= value <= MAX_DATE:
         raise Unauthenticated("invalid")
     return float(value)
 
@@ -81,7 +81,7 @@ def _name(claims: Mapping[str, Any], name: str) -> str | None:
     value = claims.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not value.strip() or len(value) > NAME:
+    if not isinstance(value, str) or not value.strip() or len(value) > MAX_NAME_LENGTH:
         raise Unauthenticated("invalid")
     if not value.isprintable():  # NUL breaks rows, a lone surrogate cannot be encoded
         raise Unauthenticated("invalid")

@@ -1,4 +1,7 @@
-"""PublishedKeys: verification keys read from a JWKS URL (RFC 7517), kept, and renewed in time."""
+"""PublishedKeys: verification keys read from a JWKS URL (RFC 7517), kept, and renewed in time.
+
+Why it is our own stands in docs/decisions/0011-published-keys.md.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from app.errors import DependencyUnavailable, SettingsError
 from app.policies.keys import ALGORITHMS, ALLOWED, Key, bind
 
 URL = "LOREGATE_JWT_JWKS_URL"
-FRESH = 300.0  # s; older keys still serve while they are fetched anew
-PAUSE = 30.0  # s at least between two fetches, whatever tokens say
-TIMEOUT = 3.0  # s for the whole fetch
-BODY = 256 * 1024  # bytes
-PUBLISHED = 32  # keys taken from one document: about 2 ms
-TRIED = 8  # keys tried for a token that names none: about 1 ms of RS256
+FRESH_TTL = 300.0  # s; older keys still serve while they are fetched anew
+MIN_FETCH_INTERVAL = 30.0  # s at least between two fetches, whatever tokens say
+FETCH_TIMEOUT = 3.0  # s for the whole fetch
+MAX_BODY_BYTES = 256 * 1024  # bytes
+MAX_KEYS = 32  # keys taken from one document: about 2 ms
+MAX_KEYS_TRIED = 8  # keys tried for a token that names none: about 1 ms of RS256
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +62,9 @@ class PublishedKeys:
         self._renew_in_background()
         if not self._knows(algorithm, kid):
             await self._renew()
-        return [k for k in self._keys if k.algorithm == algorithm and kid in (None, k.id)][:TRIED]
+        return [k for k in self._keys if k.algorithm == algorithm and kid in (None, k.id)][
+            :MAX_KEYS_TRIED
+        ]
 
     def holds(self, key: Key) -> bool:
         self._renew_in_background()  # a gateway that only meets remembered tokens must renew too
@@ -78,7 +83,7 @@ class PublishedKeys:
         return any(key.id == kid for key in self._keys)
 
     def _renew_in_background(self) -> None:
-        if self._keys and self._clock() - self._fetched_at >= FRESH and self._pause() <= 0:
+        if self._keys and self._clock() - self._fetched_at >= FRESH_TTL and self._pause() <= 0:
             self._begin()
 
     async def _renew(self) -> None:
@@ -93,7 +98,7 @@ class PublishedKeys:
             raise DependencyUnavailable("keys", retry_after=max(1.0, self._pause()))
 
     def _pause(self) -> float:
-        return self._begun_at + PAUSE - self._clock()
+        return self._begun_at + MIN_FETCH_INTERVAL - self._clock()
 
     def _begin(self) -> None:
         self._begun_at, self._failed = self._clock(), True
@@ -109,12 +114,15 @@ class PublishedKeys:
 
     async def _document(self) -> Any:
         body = bytearray()
-        async with asyncio.timeout(TIMEOUT), self._client.stream("GET", self._url) as response:
+        async with (
+            asyncio.timeout(FETCH_TIMEOUT),
+            self._client.stream("GET", self._url) as response,
+        ):
             if response.status_code != httpx2.codes.OK:
                 raise ValueError("not 200")
             async for chunk in response.aiter_raw():
                 body += chunk
-                if len(body) > BODY:
+                if len(body) > MAX_BODY_BYTES:
                     raise ValueError("too long")
         return json.loads(body)
 
@@ -125,7 +133,7 @@ def usable(document: Any, algorithms: Collection[str]) -> tuple[Key, ...]:
     A key's kind decides its algorithm; its own `alg` can only take it out of use. Secret (`oct`),
     private and encryption keys are passed over.
     """
-    entries = document["keys"][:PUBLISHED]
+    entries = document["keys"][:MAX_KEYS]
     keys = tuple(key for entry in entries if (key := _read_entry(entry)) is not None)
     found = tuple(key for key in keys if key.algorithm in algorithms)
     if not found:

@@ -31,9 +31,9 @@ SECRET, PUBLIC, PRIVATE = (
 ALLOWED = "LOREGATE_JWT_ALGORITHMS"
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 KINDS = "RSA of 2048 bits or more, EC P-256, or Ed25519"
-SECRET_BYTES = 32  # RFC 7518, section 3.2: as long as the hash
-RSA_BITS = 2048  # RFC 7518, section 3.3
-PEM_BYTES = 64 * 1024
+MIN_SECRET_BYTES = 32  # RFC 7518, section 3.2: as long as the hash
+MIN_RSA_BITS = 2048  # RFC 7518, section 3.3
+MAX_PEM_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def bind(public_key: object, kid: str | None = None) -> Key | None:
 
 def _algorithm(key: RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey) -> str | None:
     if isinstance(key, RSAPublicKey):
-        return "RS256" if key.key_size >= RSA_BITS else None
+        return "RS256" if key.key_size >= MIN_RSA_BITS else None
     if isinstance(key, EllipticCurvePublicKey):
         return "ES256" if isinstance(key.curve, SECP256R1) else None
     return "EdDSA"
@@ -145,9 +145,9 @@ def _algorithm(key: RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey) ->
 
 def _secret(value: str) -> Key:
     material = value.encode()
-    if len(material) < SECRET_BYTES:
+    if len(material) < MIN_SECRET_BYTES:
         raise SettingsError(
-            f"{SECRET} has {len(material)} bytes; each secret needs {SECRET_BYTES} or more"
+            f"{SECRET} has {len(material)} bytes; each secret needs {MIN_SECRET_BYTES} or more"
         )
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(material)
@@ -195,7 +195,7 @@ def _pem(value: str, variable: str, *, shown: str) -> bytes:
         return value.replace("\\n", "\n").encode()  # how one-line settings write line ends
     try:
         with Path(value).open("rb") as file:
-            return file.read(PEM_BYTES)
+            return file.read(MAX_PEM_BYTES)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a path"
         raise SettingsError(

@@ -13,11 +13,11 @@ import secrets
 from functools import lru_cache
 
 from app.errors import DependencyUnavailable
-from app.redis import Redis
+from app.redis.client import Redis
 
 KEY = "loregate:key"
-AGAIN = 5.0  # s until Redis is asked once more
-REMEMBERED = 10_000  # users
+RETRY_INTERVAL = 5.0  # s until Redis is asked once more
+MAX_CACHED = 10_000  # users
 
 
 class Pseudonyms:
@@ -26,7 +26,7 @@ class Pseudonyms:
     def __init__(self, redis: Redis | None, key: str | None = None) -> None:
         self._redis, self._key = redis, key.encode() if key else None
         self._task: asyncio.Task[None] | None = None
-        self._of = lru_cache(REMEMBERED)(self._hashed)
+        self._of = lru_cache(MAX_CACHED)(self._hashed)
 
     def of(self, user_id: str) -> str:
         """64 hexadecimal digits; empty while there is no key, so that nothing else is sent."""
@@ -41,7 +41,7 @@ class Pseudonyms:
 
     async def _look(self) -> None:
         while True:
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RETRY_INTERVAL)
             if await self._shared():
                 return
 

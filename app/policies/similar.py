@@ -23,11 +23,11 @@ from typing import Any
 
 from app.errors import DependencyUnavailable
 from app.policies.cache import fingerprint
-from app.redis import Call, Redis, Script, user_slot
+from app.redis.client import Call, Redis, Script, user_slot
 
 MINIMA = 64
-KEPT = 200  # requests of a user and operation; the oldest go first
-MOST_WORDS = 400  # of a request; of a longer one those of the least checksums, the same in each
+MAX_ENTRIES = 200  # requests of a user and operation; the oldest go first
+MAX_WORDS = 400  # of a request; of a longer one those of the least checksums, the same in each
 SIGNATURE = struct.Struct(f">{MINIMA}I")
 ID, FRAME = 36, 32  # bytes of an entry; the signature follows
 KEEP = Script(resources.files("app.policies").joinpath("similar.lua").read_text())
@@ -44,8 +44,8 @@ def signature(request: dict[str, Any]) -> bytes:
     Of long texts of unlike length the likeness is told too small rather than too large.
     """
     words = {word.encode() for word in _words("", request)} or {b""}
-    if len(words) > MOST_WORDS:
-        words = set(heapq.nsmallest(MOST_WORDS, words, key=zlib.crc32))
+    if len(words) > MAX_WORDS:
+        words = set(heapq.nsmallest(MAX_WORDS, words, key=zlib.crc32))
     columns = [SIGNATURE.unpack(hashlib.shake_128(w).digest(SIGNATURE.size)) for w in words]
     return SIGNATURE.pack(*map(min, zip(*columns, strict=True)))
 
@@ -61,7 +61,7 @@ def frame(request: dict[str, Any], *others: Any) -> str:
     return fingerprint(present, list(_closed("", request)), others)
 
 
-def likeness(one: bytes, other: bytes) -> float:
+def similarity(one: bytes, other: bytes) -> float:
     """The share of words that two requests have in common, estimated: 0 to 1."""
     pairs = zip(SIGNATURE.unpack(one), SIGNATURE.unpack(other), strict=True)
     equal: int = sum(a == b for a, b in pairs)
@@ -79,16 +79,18 @@ def ranked(entries: Iterable[bytes], framed: str, wanted: bytes) -> list[tuple[f
     for item in entries:
         content_id, kept = item[:ID], item[ID + FRAME :]
         if item[ID : ID + FRAME] == framed.encode() and len(kept) == SIGNATURE.size:
-            found.append((likeness(kept, wanted), content_id.decode()))
+            found.append((similarity(kept, wanted), content_id.decode()))
     return sorted(found, reverse=True)
 
 
-def keeping(user_id: str, operation: str, kept: bytes, ttl: float) -> Call:
+def index_call(user_id: str, operation: str, kept: bytes, ttl: float) -> Call:
     """What puts an entry into the user's index, to run beside other scripts."""
-    return Call(KEEP, [index_key(user_id, operation)], [kept, KEPT, max(1, round(ttl * 1000))])
+    return Call(
+        KEEP, [index_key(user_id, operation)], [kept, MAX_ENTRIES, max(1, round(ttl * 1000))]
+    )
 
 
-class Similar:
+class SimilarityIndex:
     """The users' indexes."""
 
     def __init__(self, redis: Redis) -> None:

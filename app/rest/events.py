@@ -10,44 +10,44 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import CursorExpired, GatewayError, InvalidRequest
-from app.gateway import Follower, Gateway, Visit
+from app.events.reader import EventReader
 from app.http import limit_headers
+from app.pipeline.context import RequestContext
+from app.pipeline.gateway import Gateway
 from app.rest.responses import error_body
-from app.sse import HEARTBEAT, Frame, HeldStream
+from app.sse import HEARTBEAT_INTERVAL, Frame, HeldStream
 
 PATH = "/api/v2/events"
 
 
 def handler(
-    gateway: Gateway, *, heartbeat: float = HEARTBEAT
-) -> Callable[[Visit, Request], Awaitable[Response]]:
+    gateway: Gateway, *, heartbeat: float = HEARTBEAT_INTERVAL
+) -> Callable[[RequestContext, Request], Awaitable[Response]]:
     """`event:` is the type, `id:` the cursor, `data:` the event; from behind `Last-Event-ID`."""
 
-    async def events(visit: Visit, request: Request) -> Response:
-        await gateway.allow(visit, "events:subscribe")
+    async def events(context: RequestContext, request: Request) -> Response:
         query = request.query_params
         after = request.headers.get("last-event-id") or query.get("after")
         types = [t.strip() for t in query.get("types", "").split(",") if t.strip()]
         everybody = _switch(query.get("all", "false"))
-        follower = gateway.watch(visit.caller, types or None, after, everybody=everybody)
-        await gateway.count(visit, 0 if after else 1)
+        reader = await gateway.events.watch(context, types or None, after, everybody=everybody)
         return HeldStream(
-            _frames(follower, visit.request_id),
-            visit.caller,
-            gateway.leases,
-            lambda reason: error_frame(reason, visit.request_id, follower.cursor),
-            headers=limit_headers(visit.standing),
-            position=lambda: follower.cursor,
+            _frames(reader, context.request_id),
+            context.caller,
+            gateway.open_streams,
+            lambda reason: error_frame(reason, context.request_id, reader.cursor),
+            headers=limit_headers(context.standing),
+            cursor=lambda: reader.cursor,
             heartbeat=heartbeat,
         )
 
     return events
 
 
-async def _frames(follower: Follower, request_id: str) -> AsyncGenerator[Frame, None]:
+async def _frames(reader: EventReader, request_id: str) -> AsyncGenerator[Frame, None]:
     try:
-        async with aclosing(follower.events()) as events:
-            async for cursor, event in events:
+        async with aclosing(reader):
+            async for cursor, event in reader:
                 yield Frame(event.encode(), event.type, cursor)
     except CursorExpired as error:
         # A client that comes back by itself goes on where something is left to read.

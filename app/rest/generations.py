@@ -9,8 +9,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.gateway import Following, Gateway, Transcript, Visit
+from app.generations.generation import Generation
+from app.generations.reader import GenerationReader
+from app.generations.transcript import Transcript
 from app.http import limit_headers
+from app.pipeline.context import RequestContext
+from app.pipeline.gateway import Gateway
 from app.rest.events import error_frame
 from app.rest.responses import JSON
 from app.sse import Frame, HeldStream
@@ -18,60 +22,57 @@ from app.sse import Frame, HeldStream
 PATH = "/api/v2/generations/{generation_id}"
 
 
-class Frames:
-    """A generation's events as frames: `event:` is the type, `id:` the cursor, `data:` the JSON."""
-
-    def __init__(self, events: Following) -> None:
-        self._events = events
-        self.position: str | None = None
-
-    def __aiter__(self) -> Frames:
-        return self
-
-    async def __anext__(self) -> Frame:
-        self.position, event = await anext(self._events)
-        return Frame(orjson.dumps(event), event["type"], self.position)
-
-    async def aclose(self) -> None:
-        await self._events.aclose()
-
-
 def wants_stream(request: Request) -> bool:
     """Whether the client asks for server-sent events."""
     return "text/event-stream" in request.headers.get("accept", "").lower()
 
 
-def stream(gateway: Gateway, visit: Visit, generation_id: str, events: Following) -> HeldStream:
-    frames = Frames(events)
+def stream(
+    gateway: Gateway,
+    context: RequestContext,
+    generation: Generation | str,
+    reader: GenerationReader,
+) -> HeldStream:
+    generation_id = generation if isinstance(generation, str) else generation.id
     return HeldStream(
-        frames,
-        visit.caller,
-        gateway.leases,
-        lambda reason: error_frame(reason, visit.request_id, frames.position),
-        headers={**limit_headers(visit.standing), "X-Generation-ID": generation_id},
-        position=lambda: frames.position,
+        reader,
+        context.caller,
+        gateway.open_streams,
+        lambda reason: error_frame(reason, context.request_id, reader.cursor),
+        frame=_frame,
+        headers={**limit_headers(context.standing), "X-Generation-ID": generation_id},
+        cursor=lambda: reader.cursor,
     )
 
 
-def handler(gateway: Gateway) -> Callable[[Visit, Request], Awaitable[Response]]:
+def _frame(given: tuple[str, dict[str, Any]]) -> Frame:
+    """`event:` is the event's type, `id:` its cursor, `data:` the JSON."""
+    cursor, event = given
+    return Frame(orjson.dumps(event), event["type"], cursor)
+
+
+def handler(gateway: Gateway) -> Callable[[RequestContext, Request], Awaitable[Response]]:
     """GET reads a generation, or follows it; DELETE cancels it."""
 
-    async def generation(visit: Visit, request: Request) -> Response:
+    async def generation(context: RequestContext, request: Request) -> Response:
         generation_id = request.path_params["generation_id"]
         if request.method == "DELETE":
-            return JSON(told(generation_id, await gateway.cancel(visit, generation_id)))
-        after = request.headers.get("last-event-id") or request.query_params.get("after")
-        resumed = after is not None and wants_stream(request)
-        await gateway.count(visit, 0 if resumed else 1)
+            return JSON(
+                generation_body(generation_id, await gateway.cancel(context, generation_id))
+            )
         if wants_stream(request):
-            followed = await gateway.follow(visit.caller, generation_id, after)
-            return stream(gateway, visit, generation_id, followed)
-        return JSON(told(generation_id, await gateway.transcript(visit.caller, generation_id)))
+            after = request.headers.get("last-event-id") or request.query_params.get("after")
+            reader = await gateway.follow(context, generation_id, after)
+            return stream(gateway, context, generation_id, reader)
+        await context.authorize()
+        return JSON(
+            generation_body(generation_id, await gateway.transcript(context.caller, generation_id))
+        )
 
     return generation
 
 
-def told(generation_id: str, transcript: Transcript) -> dict[str, Any]:
+def generation_body(generation_id: str, transcript: Transcript) -> dict[str, Any]:
     """A generation as it is now."""
     last = transcript.events[-1]
     return {

@@ -1,4 +1,7 @@
-"""The OpenAPI 3.1 document, made from the operations' own models, and a page to read it."""
+"""The OpenAPI 3.1 document, made from the operations' own models, and a page to read it.
+
+Why no library writes it stands in docs/decisions/0012-own-openapi.md.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ from app.errors import (
 )
 from app.operations import OPERATIONS, Operation
 from app.operations.schemas import component_schemas
-from app.rest.batch import BATCH, LONGEST_ID, MOST
+from app.pipeline.gateway import MAX_BATCH
+from app.rest.batch import BATCH, MAX_ID_CHARACTERS
 from app.rest.openapi_live import live_paths
 
 DOCS_PAGE = resources.files("app.rest").joinpath("docs.html").read_text()
@@ -100,7 +104,7 @@ BATCH_REQUEST = {
         "id": {
             "type": "string",
             "minLength": 1,
-            "maxLength": LONGEST_ID,
+            "maxLength": MAX_ID_CHARACTERS,
             "description": "The caller's name for it, another for each request.",
         },
         "path": {
@@ -234,7 +238,7 @@ def _batch() -> dict[str, Any]:
     requests = {
         "type": "array",
         "minItems": 1,
-        "maxItems": MOST,
+        "maxItems": MAX_BATCH,
         "items": {"$ref": "#/components/schemas/BatchRequest"},
     }
     named = {"type": "object", "required": ["requests"], "properties": {"requests": requests}}

@@ -8,7 +8,8 @@ import orjson
 from starlette.responses import Response
 
 from app.errors import GatewayError
-from app.http import Standing, error_headers
+from app.http import error_headers
+from app.limit_standing import Standing
 
 
 class JSON(Response):

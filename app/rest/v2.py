@@ -19,16 +19,17 @@ from app.errors import (
     MethodNotAllowed,
     NotFound,
 )
-from app.gateway import Gateway, Visit
 from app.http import disconnected, limit_headers, read_json
 from app.operations import OPERATIONS, Operation
+from app.pipeline.context import RequestContext
+from app.pipeline.gateway import Asked, Gateway
 from app.rest import batch, events, generations
+from app.rest.directives import answer_headers, directives
 from app.rest.openapi import DOCS_PAGE, openapi_document
 from app.rest.responses import JSON, error_response
-from app.rest.wishes import told, wish
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-Handler = Callable[[Visit, Request], Awaitable[Response]]
+Handler = Callable[[RequestContext, Request], Awaitable[Response]]
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
@@ -36,67 +37,55 @@ log = logging.getLogger(__name__)
 
 
 def authenticated(gateway: Gateway, handler: Handler) -> Endpoint:
-    """The handler behind the token; its errors as the table says; every request counted."""
+    """The handler behind the token; its errors as the table says."""
 
     async def endpoint(request: Request) -> Response:
         request_id: str = request.state.request_id
-        visit = None
+        context = None
         try:
-            visit = await gateway.visit(request.headers.get("authorization"), request_id)
-            response = await handler(visit, request)
+            caller = await gateway.authenticate(request.headers.get("authorization"))
+            async with gateway.request(caller, request_id) as context:
+                response = await handler(context, request)
         except GatewayError as error:
-            error = await _counted(gateway, visit, error)
-            return error_response(error, request_id, visit.standing if visit else None)
+            return error_response(error, request_id, context.standing if context else None)
         except Exception:
             log.exception("unexpected error", extra={"request_id": request_id})
-            return error_response(InternalError(), request_id, visit.standing if visit else None)
-        response.headers.update(limit_headers(visit.standing))
+            standing = context.standing if context else None
+            return error_response(InternalError(), request_id, standing)
+        response.headers.update(limit_headers(context.standing))
         return response
 
     return endpoint
 
 
-async def _counted(gateway: Gateway, visit: Visit | None, error: GatewayError) -> GatewayError:
-    """The error to show: one that came before anything was counted is counted now."""
-    if visit is None or visit.counted or error.status == 429 or error.status == 401:
-        return error
-    try:
-        await gateway.count(visit)
-    except GatewayError as refusal:
-        return refusal
-    return error
-
-
 def _operation(gateway: Gateway, operation: Operation[Any, Any]) -> Handler:
-    async def run(visit: Visit, request: Request) -> Response:
+    async def run(context: RequestContext, request: Request) -> Response:
         body = await read_json(request)
-        admission = await gateway.admit(visit, operation)
+        asked = Asked(operation, body, lambda: directives(request))
         if generations.wants_stream(request):
-            started = await gateway.start(body, admission, lambda: wish(request))
-            told_live = await gateway.follow(visit.caller, started.id)
-            return generations.stream(gateway, visit, started.id, told_live)
-        visit.left = lambda: disconnected(request)
-        answer = await gateway.run(body, admission, lambda: wish(request))
-        return JSON(answer.body, headers=told(answer))
+            return generations.stream(gateway, context, *await gateway.stream(context, asked))
+        context.disconnected = lambda: disconnected(request.receive)
+        answer = await gateway.run(context, asked)
+        return JSON(answer.body, headers=answer_headers(answer))
 
     return run
 
 
 def _batch(gateway: Gateway) -> Handler:
-    async def run(visit: Visit, request: Request) -> Response:
-        asked = wish(request)
-        return JSON(await batch.run(gateway, visit, await read_json(request), asked))
+    async def run(context: RequestContext, request: Request) -> Response:
+        given = directives(request)
+        return JSON(await batch.run(gateway, context, await read_json(request), given))
 
     return run
 
 
 def _content(gateway: Gateway) -> Handler:
-    async def content(visit: Visit, request: Request) -> Response:
+    async def content(context: RequestContext, request: Request) -> Response:
         content_id = request.path_params["content_id"]
         if request.method == "DELETE":
-            await gateway.delete(visit, content_id)
+            await gateway.contents.delete(context, content_id)
             return Response(status_code=204)
-        return JSON(await gateway.content(visit, content_id))
+        return JSON(await gateway.contents.answer(context, content_id))
 
     return content
 
@@ -144,9 +133,9 @@ def _health(gateway: Gateway) -> list[Route]:
 
 
 def _unrouted(routed: Sequence[Route]) -> Handler:
-    """Behind the token too, so that what leads nowhere is counted as any other request."""
+    """Behind the token too: what leads nowhere is a request as any other."""
 
-    async def refuse(_: Visit, request: Request) -> Response:
+    async def refuse(_: RequestContext, request: Request) -> Response:
         for route in routed:
             if route.matches(request.scope)[0] is Match.PARTIAL:
                 raise MethodNotAllowed(", ".join(sorted(route.methods or ())))

@@ -1,9 +1,9 @@
 """Database: runs SQL work within a bound of time, and says in our words how it failed.
 
 DependencyUnavailable
-├── Stale       the connection was dead before COMMIT: nothing is written, another try is safe
-└── Doubtful    COMMIT was sent and its answer never came: only reading can tell
-Refused         the database will not take these values, however often it is asked
+├── ConnectionLost   the connection was dead before COMMIT: nothing is written, another try is safe
+└── CommitUncertain  COMMIT was sent and its answer never came: only reading can tell
+Refused              the database will not take these values, however often it is asked
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ UNBOUND = (UnicodeEncodeError, OverflowError)  # sqlite3 raises them bare for a 
 DUPLICATES = ("23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 
 
-class Stale(DependencyUnavailable):
+class ConnectionLost(DependencyUnavailable):
     """The connection was dead before COMMIT was sent."""
 
 
-class Doubtful(DependencyUnavailable):
+class CommitUncertain(DependencyUnavailable):
     """COMMIT was sent, and what became of it is unknown."""
 
 
@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 @dataclass(slots=True)
-class Progress:
+class CommitProgress:
     """How far a transaction came. One side writes each flag before it reads the other's, so a
     thread that commits and a loop that gives up can never both think they were first."""
 
@@ -64,8 +64,8 @@ class Progress:
 class Database(ABC):
     """One database: a writer, and readers beside it."""
 
-    def __init__(self, bound: float) -> None:
-        self.bound = bound  # s, for each piece of work
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout  # s, for each piece of work
         self._closed = False
         self._leaving: set[asyncio.Future[Any]] = set()
 
@@ -73,7 +73,7 @@ class Database(ABC):
     def _reading(self, work: Work[T]) -> asyncio.Future[T]: ...
 
     @abstractmethod
-    def _writing(self, work: Work[None], progress: Progress) -> asyncio.Future[None]: ...
+    def _writing(self, work: Work[None], progress: CommitProgress) -> asyncio.Future[None]: ...
 
     @abstractmethod
     def _disposing(self) -> asyncio.Future[None]: ...
@@ -81,11 +81,11 @@ class Database(ABC):
     async def read(self, work: Work[T], within: float | None = None) -> T:
         """What `work` returns. Raises `DependencyUnavailable` after `within` seconds at most."""
         now = asyncio.get_running_loop().time
-        end = now() + (self.bound if within is None else within)
+        end = now() + (self.timeout if within is None else within)
         self._check_open()
         try:
             return await self._bounded(self._reading(work), end - now())
-        except Stale:
+        except ConnectionLost:
             return await self._bounded(self._reading(work), end - now())
 
     async def write(self, work: Work[None]) -> None:
@@ -99,19 +99,19 @@ class Database(ABC):
         self._check_open()
         try:
             await self._transaction(work)
-        except Stale:
+        except ConnectionLost:
             await self._transaction(work)
 
     async def _transaction(self, work: Work[None]) -> None:
-        progress = Progress()
+        progress = CommitProgress()
         try:
-            await self._bounded(self._writing(work, progress), self.bound)
-        except (Refused, Stale, Doubtful):
+            await self._bounded(self._writing(work, progress), self.timeout)
+        except (Refused, ConnectionLost, CommitUncertain):
             raise
         except DependencyUnavailable as error:
             progress.given_up = True
             if progress.committing:
-                raise Doubtful("database") from error
+                raise CommitUncertain("database") from error
             raise
         except asyncio.CancelledError:
             progress.given_up = True
@@ -123,9 +123,9 @@ class Database(ABC):
             return
         self._closed = True
         if self._leaving:
-            await asyncio.wait(self._leaving, timeout=self.bound)
+            await asyncio.wait(self._leaving, timeout=self.timeout)
         with suppress(DependencyUnavailable):  # a silent server need not hear that we leave
-            await self._bounded(self._disposing(), self.bound)
+            await self._bounded(self._disposing(), self.timeout)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -155,7 +155,7 @@ class Database(ABC):
 
 
 @contextmanager
-def translated(*drivers: type[Exception], progress: Progress | None = None) -> Iterator[None]:
+def translated(*drivers: type[Exception], progress: CommitProgress | None = None) -> Iterator[None]:
     """Raises what SQLAlchemy and these drivers' errors say as our own errors. (A driver's own
     error comes bare from where SQLAlchemy does not wrap it, as in setting a connection up.)"""
     known: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *UNBOUND, *drivers)
@@ -190,9 +190,9 @@ def _state(error: DBAPIError) -> str:
     return str(found or "")
 
 
-def _failure(error: Exception, progress: Progress | None) -> type[DependencyUnavailable]:
+def _failure(error: Exception, progress: CommitProgress | None) -> type[DependencyUnavailable]:
     if progress is not None and progress.committing:
-        return Doubtful
+        return CommitUncertain
     if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return Stale
+        return ConnectionLost
     return DependencyUnavailable

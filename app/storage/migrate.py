@@ -22,7 +22,7 @@ from app.storage.tables import REVISION
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 0x6C6F7265_67617465  # "loregate", so that no other program's advisory lock is ours
-WAIT = 30.0  # s for another replica that is migrating
+LOCK_TIMEOUT = 30.0  # s for another replica that is migrating
 CONNECT_TIMEOUT = 10.0  # s
 AWAY = (
     CommandError,
@@ -69,7 +69,7 @@ def configuration(connection: Connection | None = None) -> Config:
 
 def _migrate_sqlite(url: URL) -> None:
     engine = create_engine(
-        url.set(drivername="sqlite"), poolclass=NullPool, connect_args={"timeout": WAIT}
+        url.set(drivername="sqlite"), poolclass=NullPool, connect_args={"timeout": LOCK_TIMEOUT}
     )
 
     @event.listens_for(engine, "connect")
@@ -86,7 +86,7 @@ async def _migrate_postgres(url: URL) -> None:
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_TIMEOUT})
     try:
         async with engine.begin() as connection:
-            await connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT:g}s'"))
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT:g}s'"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             await connection.run_sync(_upgrade)
     finally:

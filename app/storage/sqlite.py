@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
-from app.storage.database import Database, Progress, T, Work, translated
+from app.storage.database import CommitProgress, Database, T, Work, translated
 
 READERS = 4  # threads; a read of a warm page takes well under a millisecond
 BUSY_SHARE = 0.6  # of the bound, waited for other processes' locks before giving up
@@ -33,9 +33,9 @@ READER_PRAGMAS = ("PRAGMA query_only = ON",)
 class SQLite(Database):
     """A file that several processes may share."""
 
-    def __init__(self, url: URL, bound: float) -> None:
-        super().__init__(bound)
-        busy = bound * BUSY_SHARE
+    def __init__(self, url: URL, timeout: float) -> None:
+        super().__init__(timeout)
+        busy = timeout * BUSY_SHARE
         self._writer = _engine(url, 1, busy, WRITER_PRAGMAS)
         self._reader = _engine(url, READERS, busy, READER_PRAGMAS)
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
@@ -45,7 +45,7 @@ class SQLite(Database):
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._reader_threads, _read, self._reader, work)
 
-    def _writing(self, work: Work[None], progress: Progress) -> asyncio.Future[None]:
+    def _writing(self, work: Work[None], progress: CommitProgress) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._writer_thread, _write, self._writer, work, progress)
 
@@ -66,7 +66,7 @@ def _read(engine: Engine, work: Work[T]) -> T:
         return work(connection)
 
 
-def _write(engine: Engine, work: Work[None], progress: Progress) -> None:
+def _write(engine: Engine, work: Work[None], progress: CommitProgress) -> None:
     with translated(sqlite3.Error, progress=progress), engine.connect() as connection:
         begin(connection)
         work(connection)

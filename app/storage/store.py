@@ -32,18 +32,18 @@ from sqlalchemy.exc import ArgumentError
 
 from app.errors import InvalidRequest, SettingsError
 from app.events.types import Event
-from app.storage.batch import Entry
-from app.storage.commit import GroupCommit
 from app.storage.database import Database, Refused, Work
+from app.storage.group_commit import GroupCommit
 from app.storage.tables import REVISION, UNPUBLISHED, contents, events, idempotency
+from app.storage.write_batch import Entry
 
-BOUND = 5.0  # s; every call ends within it
-PING_BOUND = 1.0  # s; /health tells the last ping's outcome and never waits for one
+QUERY_TIMEOUT = 5.0  # s; every call ends within it
+PING_TIMEOUT = 1.0  # s; /health tells the last ping's outcome and never waits for one
 MAX_IDS = 500  # in one statement
 MAX_PAGE = 1_000  # rows
 MAX_CHILDREN = 100  # of one parent
 MAX_PRUNED = 5_000  # events, and keys, in one transaction, about 50 ms
-KEY_AGE = timedelta(hours=24)  # for which an idempotency key is good
+IDEMPOTENCY_TTL = 86_400.0  # s for which an idempotency key is good
 DECODED_AT_ONCE = 50  # answers; of 16 KB each they hold the loop for about 2 ms
 
 SQLITE, POSTGRES = "sqlite+aiosqlite", "postgresql+asyncpg"
@@ -101,21 +101,21 @@ class Record:
 
 
 class Store:
-    """Every call ends within `bound` seconds, with its result or `DependencyUnavailable`."""
+    """Every call ends within `timeout` seconds, with its result or `DependencyUnavailable`."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._commits = GroupCommit(database)
 
     @classmethod
-    def open(cls, url: str, *, bound: float = BOUND) -> Store:
+    def open(cls, url: str, *, timeout: float = QUERY_TIMEOUT) -> Store:
         """A store on this database, which need not be up. Raises `SettingsError` for a bad URL."""
         parsed = database_url(url)
-        return cls(_database(parsed, bound))
+        return cls(_database(parsed, timeout))
 
     async def check(self) -> None:
         """Raises `DependencyUnavailable`, or `SettingsError` unless the database is at REVISION."""
-        found = await self._database.read(_revision)
+        found = await self.database.read(_revision)
         if found != REVISION:
             raise SettingsError(
                 f"DATABASE_URL: the database is at revision {found or 'none'} and this version "
@@ -159,7 +159,7 @@ class Store:
         records: dict[str, Record] = {}
         for start in range(0, len(wanted), MAX_IDS):
             chunk = _padded(wanted[start : start + MAX_IDS])
-            rows = await self._database.read(_rows(BY_IDS, user_id=user_id, ids=chunk))
+            rows = await self.database.read(_rows(BY_IDS, user_id=user_id, ids=chunk))
             records |= {record.content_id: record for record in await _records(rows)}
         return {key: records[found] for key, found in asked.items() if found in records}
 
@@ -182,7 +182,7 @@ class Store:
         if content_types is not None:
             query = query.where(contents.c.content_type.in_(content_types))
         query = query.order_by(contents.c.content_id.desc()).limit(min(first, MAX_PAGE))
-        return await _records(await self._database.read(_rows(query)))
+        return await _records(await self.database.read(_rows(query)))
 
     async def unpublished(self, *, older_than: datetime, limit: int) -> list[Event]:
         """Events stored before `older_than` and not known to be published, in stored order."""
@@ -192,7 +192,7 @@ class Store:
             .order_by(events.c.seq)
             .limit(limit)
         )
-        payloads = await self._database.read(lambda c: c.scalars(query).all())
+        payloads = await self.database.read(lambda c: c.scalars(query).all())
         found = map(Event.decode, payloads)
         return [event for event in found if not self._commits.marked(event.id)]
 
@@ -203,7 +203,7 @@ class Store:
             idempotency.c.key == key,
             idempotency.c.created_at > _horizon(),
         )
-        rows = await self._database.read(_rows(query))
+        rows = await self.database.read(_rows(query))
         return (rows[0].fingerprint, _record(rows[0])) if rows else None
 
     async def remember(self, user_id: str, key: str, fingerprint: str, content_id: str) -> None:
@@ -217,19 +217,19 @@ class Store:
             "created_at": datetime.now(UTC),
         }
         with suppress(Refused):
-            await self._database.write(lambda c: _done(c.execute(insert(idempotency), row)))
+            await self.database.write(lambda c: _done(c.execute(insert(idempotency), row)))
 
     async def _free_expired(self, user_id: str, key: str) -> None:
         mine = (idempotency.c.user_id == user_id, idempotency.c.key == key)
         old = delete(idempotency).where(*mine, idempotency.c.created_at <= _horizon())
-        await self._database.write(lambda c: _done(c.execute(old)))
+        await self.database.write(lambda c: _done(c.execute(old)))
 
     async def children(self, user_id: str, parents: Sequence[str]) -> dict[str, list[Record]]:
         """The user's records that continue each of `parents`, the oldest first, 100 at most."""
         wanted = list(dict.fromkeys(uuid for p in parents if (uuid := _uuid(p))))
         of_parent: dict[str, list[Record]] = {parent: [] for parent in wanted}
         if wanted:
-            rows = await self._database.read(_rows(CHILDREN, user_id=user_id, parents=wanted))
+            rows = await self.database.read(_rows(CHILDREN, user_id=user_id, parents=wanted))
             for record in await _records(rows):
                 of_parent[record.parent_id or ""].append(record)
         return of_parent
@@ -247,7 +247,7 @@ class Store:
                 connection.execute(delete(idempotency).where(idempotency.c.content_id == found))
 
         if found is not None:
-            await self._database.write(work)
+            await self.database.write(work)
         return gone > 0
 
     async def prune(self, *, published_before: datetime) -> None:
@@ -260,17 +260,17 @@ class Store:
             keys = select(*names).where(idempotency.c.created_at <= _horizon()).limit(MAX_PRUNED)
             connection.execute(delete(idempotency).where(tuple_(*names).in_(keys)))
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def ping(self) -> bool:
         """Whether it takes writes, too; raises `DependencyUnavailable` after a second's silence."""
-        await self._database.read(lambda c: c.execute(text("SELECT 1")), within=PING_BOUND)
-        return await self._commits.works(within=PING_BOUND)
+        await self.database.read(lambda c: c.execute(text("SELECT 1")), within=PING_TIMEOUT)
+        return await self._commits.works(within=PING_TIMEOUT)
 
     async def close(self) -> None:
         """Writes what is queued and ends every connection, each within the time-out."""
         await self._commits.close()
-        await self._database.close()
+        await self.database.close()
 
 
 def database_url(url: str) -> URL:
@@ -287,14 +287,14 @@ def database_url(url: str) -> URL:
     return parsed
 
 
-def _database(url: URL, bound: float) -> Database:
+def _database(url: URL, timeout: float) -> Database:
     if url.drivername == SQLITE:
         from app.storage.sqlite import SQLite
 
-        return SQLite(url, bound)
+        return SQLite(url, timeout)
     from app.storage.postgres import Postgres  # here: SQLite alone saves asyncpg's 90 ms of import
 
-    return Postgres(url, bound)
+    return Postgres(url, timeout)
 
 
 def _entry(record: Record, events: Sequence[Event]) -> Entry:
@@ -339,7 +339,7 @@ def _key(record: Record, now: datetime) -> dict[str, Any] | None:
 
 def _horizon() -> datetime:
     """Idempotency keys from before it are free again."""
-    return datetime.now(UTC) - KEY_AGE
+    return datetime.now(UTC) - timedelta(seconds=IDEMPOTENCY_TTL)
 
 
 def _done(_: object) -> None:

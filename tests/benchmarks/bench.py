@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from app.embedded.valkey import start_valkey  # noqa: E402  # after the path
-from tests.service import CHARACTER, CHARACTER_INPUT, GENERATE, SECRET, token  # noqa: E402
+from tests.support.service import CHARACTER, CHARACTER_INPUT, GENERATE, SECRET, token  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")

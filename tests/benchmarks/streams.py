@@ -37,7 +37,7 @@ from app.embedded.valkey import start_valkey
 from tests.benchmarks import bench
 from tests.benchmarks.bare import MESSAGES
 from tests.benchmarks.provider import TOKENS
-from tests.service import CHARACTER, CHARACTER_INPUT, PROTOCOL, SECRET, token
+from tests.support.service import CHARACTER, CHARACTER_INPUT, PROTOCOL, SECRET, token
 
 BEFORE, PACE = 20, 5  # ms: before the first token, and between two
 UPSTREAM = f"mock-d{BEFORE}-i{PACE}"  # how `provider.py` is told

@@ -33,9 +33,9 @@ sys.path.insert(0, str(ROOT))
 from app.embedded.valkey import start_valkey  # noqa: E402  # after the path
 from app.events.log import EventLog  # noqa: E402
 from app.events.types import Event  # noqa: E402
-from app.redis import Redis  # noqa: E402
+from app.redis.client import Redis  # noqa: E402
 from tests.benchmarks.bench import LOAD_CORE, SERVER, model, server, used  # noqa: E402
-from tests.service import token  # noqa: E402
+from tests.support.service import token  # noqa: E402
 
 USER = "crowd"
 QUERY = (

@@ -20,7 +20,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests import postgres
 from tests.chaos import checks, fleet, report, truth
 from tests.chaos.crowd import Crowd, beside
 from tests.chaos.fleet import Fleet
@@ -29,6 +28,7 @@ from tests.chaos.hammer import hammer
 from tests.chaos.hub import SYNCED, Hub
 from tests.chaos.ledger import Ledger
 from tests.chaos.provider import Steady
+from tests.support import postgres
 
 HAMMERS = 4
 GATEWAYS = 0.45  # of the kills; the others are of clients' connections

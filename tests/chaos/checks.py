@@ -12,8 +12,8 @@ from datetime import timedelta
 import aiohttp
 from redis.asyncio import Redis
 
-from app.events.cursor import Mark
-from app.events.relay import LEFT_BEHIND
+from app.events.cursor import Position
+from app.events.relay import MIN_AGE
 from tests.chaos import truth
 from tests.chaos.fleet import MOST, Fleet
 from tests.chaos.hammer import windows
@@ -45,7 +45,7 @@ class Verdict:
 
 # -- events
 def heard_in_order(
-    subscribers: Sequence[Subscriber], starts: dict[str, Mark], log: Sequence[Published]
+    subscribers: Sequence[Subscriber], starts: dict[str, Position], log: Sequence[Published]
 ) -> Verdict:
     """Each subscriber heard its user's part of the log: all of it, in order, each place once."""
     verdict = Verdict("subscribers heard all of the log, in its order, each place once")
@@ -53,20 +53,20 @@ def heard_in_order(
     for entry in log:
         of_user[entry.user].append(entry)
     for one in subscribers:
-        wanted = [e for e in of_user[one.user] if _behind(e.mark, starts[one.user])]
-        epochs = {entry.mark.epoch for entry in wanted}
-        heard = [h for h in one.heard if h.mark.epoch in epochs]
-        same = [(h.mark, h.id) for h in heard] == [(e.mark, e.id) for e in wanted]
-        places = {h.mark for h in heard}
-        missed = sum(e.mark not in places for e in wanted)
+        wanted = [e for e in of_user[one.user] if _behind(e.position, starts[one.user])]
+        epochs = {entry.position.epoch for entry in wanted}
+        heard = [h for h in one.heard if h.position.epoch in epochs]
+        same = [(h.position, h.id) for h in heard] == [(e.position, e.id) for e in wanted]
+        positions = {h.position for h in heard}
+        missed = sum(e.position not in positions for e in wanted)
         said = f"{one.kind} of {one.user}: {len(heard)} heard of {len(wanted)}, {missed} missed"
         verdict.hold(same, said)
         verdict.looked_at += len(wanted) - 1
     return verdict
 
 
-def _behind(mark: Mark, start: Mark) -> bool:
-    return mark.epoch != start.epoch or mark.place > start.place
+def _behind(position: Position, start: Position) -> bool:
+    return position.epoch != start.epoch or position.entry_id > start.entry_id
 
 
 def all_published(log: Sequence[Published], stored: Sequence[Stored], left: int) -> Verdict:
@@ -84,8 +84,8 @@ def all_published(log: Sequence[Published], stored: Sequence[Stored], left: int)
 def relayed_in_stored_order(log: Sequence[Published], stored: Sequence[Stored]) -> Verdict:
     """What was left behind by its own request comes later, in stored order for each user."""
     verdict = Verdict("a user's delayed events came in stored order")
-    places = _first_places(log)
-    late = [e for e in stored if e.id in places and _delay(e, places[e.id]) >= LEFT_BEHIND]
+    positions = _first_positions(log)
+    late = [e for e in stored if e.id in positions and _delay(e, positions[e.id]) >= MIN_AGE]
     early = set(overtakers(log, late))
     for event in late:
         said = f"{event.id} of {event.user} came before one that was stored before it"
@@ -95,28 +95,28 @@ def relayed_in_stored_order(log: Sequence[Published], stored: Sequence[Stored]) 
 
 def overtakers(log: Sequence[Published], stored: Sequence[Stored]) -> list[str]:
     """Events that stand in the log before one of the same user that was stored before them."""
-    places, last, found = _first_places(log), dict[str, Mark](), []
+    positions, last, found = _first_positions(log), dict[str, Position](), []
     for event in stored:
-        mark = places.get(event.id)
-        if mark is None:
+        position = positions.get(event.id)
+        if position is None:
             continue
-        before = last.setdefault(event.user, mark)
-        if before.epoch == mark.epoch and mark.place < before.place:
+        before = last.setdefault(event.user, position)
+        if before.epoch == position.epoch and position.entry_id < before.entry_id:
             found.append(event.id)
         else:
-            last[event.user] = mark
+            last[event.user] = position
     return found
 
 
-def _first_places(log: Sequence[Published]) -> dict[str, Mark]:
-    places: dict[str, Mark] = {}
+def _first_positions(log: Sequence[Published]) -> dict[str, Position]:
+    positions: dict[str, Position] = {}
     for entry in log:
-        places.setdefault(entry.id, entry.mark)
-    return places
+        positions.setdefault(entry.id, entry.position)
+    return positions
 
 
-def _delay(event: Stored, mark: Mark) -> timedelta:
-    return timedelta(seconds=mark.place.ms / 1000 - event.stored_at.timestamp())
+def _delay(event: Stored, position: Position) -> timedelta:
+    return timedelta(seconds=position.entry_id.ms / 1000 - event.stored_at.timestamp())
 
 
 def group_took_all(ledger: Ledger, log: Sequence[Published]) -> Verdict:

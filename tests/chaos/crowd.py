@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
-from app.events.cursor import Mark
+from app.events.cursor import Position
 from tests.chaos import truth
 from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Ledger
@@ -32,7 +32,7 @@ class Crowd:
             Writer(name, fleet, ledger, seed) for name, seed in zip(names, seeds, strict=True)
         ]
         self.subscribers: list[Subscriber] = []
-        self.starts: dict[str, Mark] = {}
+        self.starts: dict[str, Position] = {}
         self._listening: list[asyncio.Task[None]] = []
         self._writing: list[asyncio.Task[None]] = []
 
@@ -71,8 +71,8 @@ class Crowd:
         return log
 
     def _at_end(self, log: Sequence[Published]) -> bool:
-        last = {entry.user: entry.mark for entry in log}
-        heard = {s: s.heard[-1].mark if s.heard else None for s in self.subscribers}
+        last = {entry.user: entry.position for entry in log}
+        heard = {s: s.heard[-1].position if s.heard else None for s in self.subscribers}
         return all(last.get(s.user) in (None, self.starts[s.user], m) for s, m in heard.items())
 
     async def stop(self) -> None:

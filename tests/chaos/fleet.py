@@ -13,8 +13,8 @@ from pathlib import Path
 import aiohttp
 
 from app.storage.migrate import migrate
-from tests.commands import COMMAND, environment, free_port
-from tests.service import SECRET
+from tests.support.cli_process import COMMAND, environment, free_port
+from tests.support.service import SECRET
 
 START = 40.0  # s; a start takes about two, on a busy machine ten
 STOP = 45.0  # s; a graceful stop may take its 30 for what is in flight

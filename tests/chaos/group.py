@@ -57,9 +57,9 @@ class Group:
             if rows and death.is_set():
                 death.clear()
                 return
-            for place, fields in rows:
+            for entry_id, fields in rows:
                 self._ledger.taken.add(json.loads(fields[b"event"])["id"])
-                await redis.xack(STREAM, GROUP, place)
+                await redis.xack(STREAM, GROUP, entry_id)
 
     async def _next(self, redis: Redis, name: str) -> list[Any]:
         _, left, *_ = await redis.xautoclaim(STREAM, GROUP, name, IDLE, "0", count=100)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.events.cursor import Mark
+from app.events.cursor import Position
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Heard:
 
     id: str
     content_id: str
-    mark: Mark
+    position: Position
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from app.embedded.answers import PROSE
-from app.embedded.behaviour import Behaviour
-from app.embedded.provider import Provider
+from app.fake_openai.answers import PROSE
+from app.fake_openai.behaviour import Behaviour
+from app.fake_openai.server import FakeOpenAI
 
 FIRST = (0.02, 0.3)  # s to the first token
 PACE = 0.02  # s between two; the 15 tokens of a short answer take 0.3
@@ -15,7 +15,7 @@ LONG = " ".join([PROSE] * 6)  # 1.8 s, so that processes die in the midst of it
 LONG_SHARE = 0.3
 
 
-class Steady(Provider):
+class Steady(FakeOpenAI):
     """Keeps nothing of what it is asked."""
 
     def __init__(self, rng: random.Random) -> None:

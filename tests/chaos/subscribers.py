@@ -12,12 +12,12 @@ import aiohttp
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from app.events.cursor import Cursor, Mark
+from app.events.cursor import Cursor, Position
 from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Heard, Ledger
 from tests.chaos.stream import Frame, cut, frames
 from tests.chaos.writers import bearer
-from tests.service import PROTOCOL
+from tests.support.service import PROTOCOL
 
 QUERY = "subscription ($after: String) { events(after: $after) { id cursor contentId } }"
 CURSOR = "{ eventCursor }"
@@ -41,10 +41,10 @@ async def event_cursor(fleet: Fleet, user: str) -> str:
         await asyncio.sleep(PAUSE)
 
 
-def mark_of(cursor: str) -> Mark:
+def mark_of(cursor: str) -> Position:
     """The place that a cursor of one user's events names."""
-    [mark] = Cursor.decode(cursor).marks.values()
-    return mark
+    [position] = Cursor.decode(cursor).positions.values()
+    return position
 
 
 class Subscriber(ABC):

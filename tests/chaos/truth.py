@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.events.cursor import Mark, Place
+from app.events.cursor import EntryId, Position
 from app.events.log import stream_key
 from app.generations.log import generation_key
-from app.generations.transcript import ENDS
+from app.generations.transcript import FINAL_TYPES
 from app.storage.tables import UNPUBLISHED, events
 
 PAGE = 5_000
@@ -24,7 +24,7 @@ PAGE = 5_000
 class Published:
     """An entry of the log."""
 
-    mark: Mark
+    position: Position
     id: str
     user: str
 
@@ -45,7 +45,7 @@ async def published(redis_url: str) -> list[Published]:
     async with Redis.from_url(redis_url) as redis:
         after = "-"
         while rows := await _page(redis, after):
-            found += [_entry(place, fields) for place, fields in rows]
+            found += [_entry(entry_id, fields) for entry_id, fields in rows]
             after = "(" + rows[-1][0].decode()
     return found
 
@@ -55,10 +55,10 @@ async def _page(redis: Redis, after: str) -> list[tuple[bytes, dict[bytes, bytes
     return list(rows)
 
 
-def _entry(place: bytes, fields: dict[bytes, bytes]) -> Published:
+def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Published:
     event = json.loads(fields[b"event"])
-    mark = Mark(int(fields[b"epoch"]), Place.parse(place))
-    return Published(mark, event["id"], event["user_id"])
+    position = Position(int(fields[b"epoch"]), EntryId.parse(entry_id))
+    return Published(position, event["id"], event["user_id"])
 
 
 async def stored(database: str) -> list[Stored]:
@@ -88,4 +88,4 @@ async def ends(redis: Redis, user: str, generation_id: str) -> list[str] | None:
     """The types of a generation's last events as they are written down; None: it is forgotten."""
     rows: Any = await redis.xrange(generation_key(user, generation_id))
     kinds = [json.loads(fields[b"e"])["type"] for _, fields in rows]
-    return [kind for kind in kinds if kind in ENDS] if kinds else None
+    return [kind for kind in kinds if kind in FINAL_TYPES] if kinds else None

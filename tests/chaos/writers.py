@@ -15,12 +15,12 @@ from typing import Any
 
 import aiohttp
 
-from app.generations.transcript import ENDS
+from app.generations.transcript import FINAL_TYPES
 from tests.chaos.fleet import TIER, Fleet
 from tests.chaos.ledger import Ledger, Told, Wanted
 from tests.chaos.stream import Frame, cut, frames
-from tests.service import CHARACTER, CHARACTER_INPUT, GENERATE, token
-from tests.wishes import GOOD, STORY, TEXT
+from tests.support.rest_bodies import GOOD, STORY, TEXT
+from tests.support.service import CHARACTER, CHARACTER_INPUT, GENERATE, token
 
 DAY = 86_400
 PATIENCE = aiohttp.ClientTimeout(total=60.0)  # s; the slowest waits for a dead maker's lease
@@ -203,7 +203,7 @@ class _Reading:
 
     def hear(self, frame: Frame) -> None:
         self.place = frame.id or self.place
-        if frame.event in ENDS:
+        if frame.event in FINAL_TYPES:
             self.ends.append(frame.event)
             self.last = json.loads(frame.data)
 

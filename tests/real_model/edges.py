@@ -14,7 +14,7 @@ from websockets.exceptions import WebSocketException
 
 from app.operations import OPERATIONS
 from tests.real_model.questions import MADE, Question
-from tests.service import PROTOCOL, token
+from tests.support.service import PROTOCOL, token
 
 PATIENCE = 600.0  # s for an answer; the gateway gives up long before
 VALID = 86_400  # s of a token: a whole run on a slow machine

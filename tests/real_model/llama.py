@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx2
 
-from tests.commands import ROOT, free_port
 from tests.real_model.questions import MODEL
+from tests.support.cli_process import ROOT, free_port
 
 ENVIRONMENT = ROOT / ".venv-model"
 SLOTS = 4  # requests that are written at once

@@ -22,7 +22,6 @@ from typing import Any
 import httpx2
 
 from app.operations import OPERATIONS
-from tests.commands import serving
 from tests.real_model import checks, llama
 from tests.real_model.edges import (
     CANCEL,
@@ -47,7 +46,8 @@ from tests.real_model.questions import (
     THEME,
     Question,
 )
-from tests.service import SECRET
+from tests.support.cli_process import serving
+from tests.support.service import SECRET
 
 CONFIG = """
 fallback = "{name}"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tests import upstream
-from tests.upstream import Behaviour, Order, overloaded, refusal
+from tests.support import upstream
+from tests.support.upstream import Behaviour, Order, overloaded, refusal
 
 ROUNDS = 2.0  # s; two retries, each a second after the answer before
 BACKOFF = 0.75  # s; the shortest that two waits with nobody's wish take together

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.upstream import ANYTHING, Flapping
+from tests.support.upstream import ANYTHING, Flapping
 from tests.wall.gateways import HEALTHY, Gateway
 from tests.wall.outages import AWAY, SAYS_503, Outage, Second, each_second, unanswered
 

@@ -14,13 +14,13 @@ import orjson
 
 from app.embedded.valkey import start_valkey
 from app.storage.migrate import migrate
-from tests import upstream
-from tests.commands import serving
-from tests.edges import Told, from_rest, seconds, tried
-from tests.service import SECRET, token
-from tests.upstream import ANYTHING, Behaviour, Upstream
+from tests.support import upstream
+from tests.support.cli_process import serving
+from tests.support.content_by_edge import Result, from_rest, seconds, tried
+from tests.support.rest_bodies import GOOD, TEXT
+from tests.support.service import SECRET, token
+from tests.support.upstream import ANYTHING, Behaviour, Upstream
 from tests.wall.faults import Times
-from tests.wishes import GOOD, TEXT
 
 HEALTHY = "healthy"  # the model that follows
 ITS_TEXT = "Nobody rowed out to look, and in the morning the bell was gone."
@@ -51,7 +51,7 @@ class Gateway:
     provider: Upstream
     http: aiohttp.ClientSession
 
-    async def ask(self, model: str, edge: str, *, followed: bool) -> Told:
+    async def ask(self, model: str, edge: str, *, followed: bool) -> Result:
         """What comes of one request by `post` or as a `stream`, to a user of its own."""
         choice = {"name": model} | ({"fallback_model": HEALTHY} if followed else {})
         headers = {"Authorization": "Bearer " + token(model, tier=TIER)}
@@ -75,7 +75,7 @@ class Gateway:
             return found
 
 
-def _plain(status: int, content: bytes, wait: str | None) -> Told:
+def _plain(status: int, content: bytes, wait: str | None) -> Result:
     body = orjson.loads(content)
     if status == 200:
         return from_rest(body["metadata"], body["content"])
@@ -83,7 +83,7 @@ def _plain(status: int, content: bytes, wait: str | None) -> Told:
     return _failed(body["code"], body["details"], after, status)
 
 
-def _streamed(content: bytes) -> Told:
+def _streamed(content: bytes) -> Result:
     frames = [f for f in content.decode().split("\n\n") if "data: " in f]
     events = [orjson.loads(frame.partition("data: ")[2]) for frame in frames]
     last = events[-1]
@@ -97,8 +97,8 @@ def _streamed(content: bytes) -> Told:
     return found
 
 
-def _failed(code: str, details: dict[str, Any], wait: int | None, status: int = 200) -> Told:
-    return Told(code, tried=tried(details.get("tried")), retry_after=wait, status=status)
+def _failed(code: str, details: dict[str, Any], wait: int | None, status: int = 200) -> Result:
+    return Result(code, tried=tried(details.get("tried")), retry_after=wait, status=status)
 
 
 @contextlib.asynccontextmanager

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.edges import Told
-from tests.upstream import ANYTHING, Behaviour, Order, refusal
+from tests.support.content_by_edge import Result
+from tests.support.upstream import ANYTHING, Behaviour, Order, refusal
 from tests.wall.faults import DEFAULTS, THIRTY, Times
 from tests.wall.gateways import HEALTHY, Gateway
 
@@ -58,7 +58,7 @@ class Second:
     """One request, when it was sent (s from the outage's begin), what `/health` said around it."""
 
     at: float
-    told: Told
+    told: Result
     health: set[str] = field(default_factory=set)
 
     def own(self, model: str) -> list[str]:

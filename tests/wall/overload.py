@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.edges import Told
-from tests.upstream import ANYTHING, Behaviour
+from tests.support.content_by_edge import Result
+from tests.support.upstream import ANYTHING, Behaviour
 from tests.wall.faults import Times
 from tests.wall.gateways import BUSY, CONCURRENCY, HEALTHY, QUEUE, Gateway
 
@@ -38,7 +38,7 @@ class Crowd:
     """What came of all of them."""
 
     times: Times
-    told: list[Told]
+    told: list[Result]
     asked: int
     peak: int
     seconds: float
@@ -102,6 +102,6 @@ async def run(gateway: Gateway) -> Crowd:
     return Crowd(gateway.times, told, len(metered.asked), metered.peak, seconds)
 
 
-async def _one(gateway: Gateway, number: int) -> Told:
+async def _one(gateway: Gateway, number: int) -> Result:
     edge = "stream" if number % 2 else "post"
     return await gateway.ask(BUSY, edge, followed=bool(number // 2 % 2))

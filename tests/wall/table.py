@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from tests.edges import STATUS, Told
-from tests.upstream import ANYTHING, PROSE
+from tests.support.content_by_edge import STATUS, Result
+from tests.support.upstream import ANYTHING, PROSE
 from tests.wall.faults import FAULTS, Ending
 from tests.wall.gateways import HEALTHY, ITS_TEXT, Gateway
 from tests.wall.report import shown_attempts
@@ -47,7 +47,7 @@ class Case:
         return f"{self.fault}, {self.times}, {self.edge}, {self.chain}"
 
 
-Found = tuple[Case, Told]
+Found = tuple[Case, Result]
 
 
 def cases(faults: Sequence[str], times: str) -> list[Case]:
@@ -61,7 +61,7 @@ async def run(gateway: Gateway, faults: Sequence[str]) -> list[Found]:
     return list(zip(found, told, strict=True))
 
 
-async def _one(gateway: Gateway, number: int, case: Case) -> Told:
+async def _one(gateway: Gateway, number: int, case: Case) -> Result:
     fault, provider = FAULTS[case.fault], gateway.provider
     if not fault.missing:
         provider.models[case.model] = ANYTHING
@@ -72,12 +72,12 @@ async def _one(gateway: Gateway, number: int, case: Case) -> Told:
 
 
 # -- what must be
-def problems(case: Case, told: Told) -> list[str]:
+def problems(case: Case, told: Result) -> list[str]:
     """Everything that is not as it must be."""
     return [f"{case.name}: {said}" for said in _problems(case, told)]
 
 
-def _problems(case: Case, told: Told) -> Iterator[str]:
+def _problems(case: Case, told: Result) -> Iterator[str]:
     must = case.must
     if told.code != must.code:
         yield f"{told.code or told.model} came, {must.code or 'a text'} must"
@@ -89,7 +89,7 @@ def _problems(case: Case, told: Told) -> Iterator[str]:
     yield from (_wrong_text(case, told) if told.code is None else _wrong_error(told))
 
 
-def _wrong_text(case: Case, told: Told) -> Iterator[str]:
+def _wrong_text(case: Case, told: Result) -> Iterator[str]:
     own = case.must.tried[-1] == "ok"
     writer, text = (case.model, PROSE) if own else (HEALTHY, ITS_TEXT)
     if (told.model, told.degraded) != (writer, not own):
@@ -100,7 +100,7 @@ def _wrong_text(case: Case, told: Told) -> Iterator[str]:
         yield f"its attempts end with {told.tried[-1:]}"
 
 
-def _wrong_error(told: Told) -> Iterator[str]:
+def _wrong_error(told: Result) -> Iterator[str]:
     if told.events is None and told.status != STATUS.get(str(told.code)):
         yield f"{told.code} came with status {told.status}"
     if (told.code == "MODEL_UNAVAILABLE") != (told.retry_after is not None):
@@ -120,7 +120,7 @@ def lines(found: Sequence[Found]) -> Iterator[tuple[str, ...]]:
         yield (fault, times, edge, *cells, "WRONG" if wrong else "")
 
 
-def _cells(case: Case, told: Told) -> tuple[str, str, str]:
+def _cells(case: Case, told: Result) -> tuple[str, str, str]:
     writer = "its own text" if told.model == case.model else told.model
     attempts = shown_attempts([o for model, o in told.tried if model == case.model])
     return told.code or writer, attempts, f"{told.seconds:.1f}"

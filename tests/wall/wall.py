@@ -23,7 +23,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests import random_closer
+from tests.support import random_closer
 from tests.wall import flapping, outages, overload, report, table
 from tests.wall.faults import FAULTS, KINDS, Times
 from tests.wall.flapping import FLAPPING

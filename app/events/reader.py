@@ -1,0 +1,184 @@
+"""EventReader: one subscriber's reading of the log. It is a position, and owns no queue.
+
+It takes the next entries from the ring of the newest ones while it is near the end, and from the
+log itself when it has fallen behind. A slow one therefore neither grows the process nor holds up
+the others. While it waits, its position is the log's end: what belongs to others passes it by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from app.errors import CursorExpired, DependencyUnavailable
+from app.events.cursor import Cursor, Position
+from app.events.log import PAGE_SIZE, Entry
+from app.events.types import Event
+
+if TYPE_CHECKING:
+    from app.events.fanout import Fanout
+
+RETRY_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0)  # s between tries while Redis is away
+
+
+class EventReader:
+    """The events with their cursors, a user's or everybody's (None): what stands behind `after`,
+    then live. Redis being away is waited out.
+
+    `cursor` is the position behind which reading would go on. The iteration raises
+    `CursorExpired` when the log no longer holds what follows it.
+    """
+
+    __slots__ = (
+        "_after",
+        "_events",
+        "_fanout",
+        "_positions",
+        "_resume",
+        "_waiter",
+        "_wanted",
+        "_woken",
+        "user_id",
+        "waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        fanout: Fanout,
+        user_id: str | None,
+        after: Cursor | None,
+        wanted: Callable[[Event], bool],
+    ) -> None:
+        self._fanout, self.user_id = fanout, user_id
+        self._after, self._wanted = after, wanted
+        self._woken = False
+        self._waiter: asyncio.Future[None] | None = None
+        self.waiting = False
+        self._positions: dict[int, Position] = {}
+        self._resume: dict[int, Position] = {}
+        self._events = self._read()
+
+    def __aiter__(self) -> EventReader:
+        return self
+
+    def __anext__(self) -> Awaitable[tuple[str, Event]]:
+        return self._events.__anext__()
+
+    async def aclose(self) -> None:
+        await self._events.aclose()
+
+    @property
+    def cursor(self) -> str | None:
+        """The position behind which this one would go on; None before it has joined."""
+        if not self._positions:
+            return self._after.encode() if self._after else None
+        positions = self._positions
+        if self.waiting:
+            positions = {p: self._resume.get(p) or self._passed(p) for p in positions}
+        return self._fanout.log.cursor(positions)
+
+    def _passed(self, partition: int) -> Position:
+        """A position up to which nothing of this subscriber's own stands."""
+        position, tail = self._positions[partition], self._fanout.tails[partition]
+        if tail.epoch != position.epoch:
+            return position
+        return max(position, Position(tail.epoch, tail.head))
+
+    # -- for the fan-out
+    def notify(self, partition: int, before: Position) -> bool:
+        """Something came right behind `before`; whether this one waits, and is to be woken.
+
+        The first that ends a wait is where reading goes on.
+        """
+        if self.waiting and partition not in self._resume:
+            self._resume[partition] = before
+        self._woken = True
+        return self.waiting
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def restart(self) -> None:
+        """The log began a new epoch: the position that was kept is no longer its end."""
+        self.waiting, self._woken = False, True
+        self.wake()
+
+    # -- for the subscriber
+    async def _read(self) -> AsyncGenerator[tuple[str, Event], None]:
+        fanout, user_id, wanted = self._fanout, self.user_id, self._wanted
+        log = fanout.log
+        partitions = range(log.partitions) if user_id is None else [log.partition(user_id)]
+        fanout.join(self)
+        try:
+            for partition in partitions:
+                await fanout.known[partition].wait()
+            positions = self._positions = await self._start(partitions)
+            while True:
+                self._woken = False
+                for partition in partitions:
+                    while batch := await self._next(partition, positions):
+                        for entry in batch:
+                            positions[partition] = entry.position
+                            event = entry.event
+                            if (user_id is None or event.user_id == user_id) and wanted(event):
+                                yield log.cursor(positions), event
+                await self._wait(positions)
+        finally:
+            self._settle()
+            fanout.leave(self)
+
+    def _settle(self) -> None:
+        """Who leaves while waiting is woken no more: its position stays where it is now."""
+        if self.waiting:
+            self._positions = {p: self._resume.get(p) or self._passed(p) for p in self._positions}
+            self.waiting = False
+
+    async def _start(self, partitions: Sequence[int]) -> dict[int, Position]:
+        after, fanout = self._after, self._fanout
+        if after is None:
+            return {p: Position(fanout.tails[p].epoch, fanout.tails[p].head) for p in partitions}
+        if after.partitions != fanout.log.partitions or not after.positions.keys() >= set(
+            partitions
+        ):
+            oldest = {p: await fanout.log.oldest(p) for p in partitions}
+            raise CursorExpired(fanout.log.cursor(oldest))
+        return {p: after.positions[p] for p in partitions}
+
+    async def _next(self, partition: int, positions: dict[int, Position]) -> Sequence[Entry]:
+        fanout, failed = self._fanout, 0
+        while True:
+            position, tail = positions[partition], fanout.tails[partition]
+            if tail.covers(position):
+                return tail.behind(position.entry_id, PAGE_SIZE)
+            try:
+                found = await fanout.log.read_behind(partition, position)
+                if found is None:
+                    oldest = {partition: await fanout.log.oldest(partition)}
+                    raise CursorExpired(fanout.log.cursor(positions | oldest))
+            except DependencyUnavailable:
+                await asyncio.sleep(RETRY_DELAYS[min(failed, len(RETRY_DELAYS) - 1)])
+                failed += 1
+            else:
+                return found
+
+    async def _wait(self, positions: dict[int, Position]) -> None:
+        """Until something of the subscriber's own came; nothing awaits before it is `waiting`."""
+        if self._woken:
+            return
+        for partition in positions:
+            positions[partition] = self._passed(partition)
+        # Not an asyncio.Event: its wait() asks the system for the process's id each time (3.11).
+        self._waiter = self._fanout.loop.create_future()
+        self.waiting = True
+        await self._waiter
+        self.waiting = False
+        for partition, position in self._resume.items():
+            # Whoever read the log itself may be ahead of this process's reader: never go back.
+            if (
+                position.epoch != positions[partition].epoch
+                or position.entry_id > positions[partition].entry_id
+            ):
+                positions[partition] = position
+        self._resume.clear()

@@ -1,0 +1,125 @@
+"""Completion: what every writer is asked and answers, a provider's model or the storyteller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from app.operations import Operation, Prompt
+from app.operations.fields import Request
+from app.operations.metadata import FinishReason
+
+CHARACTERS_PER_TOKEN = 3  # English has about 4; reserving too much is given back, too little is not
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer. `cached` and `cache_write` (kept by the provider from now on) are part
+    of the prompt's, `reasoning` of the completion's.
+
+    counted: whether the gateway counted them itself, because the provider did not say.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+    counted: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached + other.cached,
+            self.cache_write + other.cache_write,
+            self.reasoning + other.reasoning,
+            self.counted or other.counted,
+        )
+
+    @property
+    def total(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.total,
+            "cached_tokens": self.cached,
+            "cache_write_tokens": self.cache_write,
+            "reasoning_tokens": self.reasoning,
+            "source": "gateway" if self.counted else "provider",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """One piece of writing: the operation, its checked request, and the prompt made from them.
+
+    user: a pseudonym of who asks, for a provider to know abuse by; empty: nothing is said.
+    """
+
+    operation: Operation[Any, Any]
+    request: Request
+    prompt: Prompt
+    user: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens one call may take: the prompt's, estimated, and all it may answer."""
+        asked = sum(len(m["content"]) for m in self.prompt.messages)
+        return asked // CHARACTERS_PER_TOKEN + self.prompt.choice.max_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A writer's answer; whole, unless `finish` says otherwise.
+
+    upstream_model: the model's name in the provider's own words. seed: the one that was used.
+    ignored: what the caller set and could not be used, by the names of the request's `model`.
+    first_token: seconds from the call to its first text; None where nobody waits for one.
+    """
+
+    text: str
+    usage: Usage
+    finish: FinishReason = FinishReason.STOP
+    upstream_model: str | None = None
+    seed: int | None = None
+    ignored: tuple[str, ...] = ()
+    first_token: float | None = field(default=None, compare=False)
+
+
+class Listener(Protocol):
+    """Who hears an answer while it is written."""
+
+    def on_text(self, text: str) -> None:
+        """The next piece of the model's text, not empty. Must not block nor raise."""
+
+    def on_reset(self, reason: str) -> None:
+        """What was heard so far is void: the attempt failed, and another may begin."""
+
+
+class Writer(Protocol):
+    """Writes text for a prompt."""
+
+    async def write(
+        self, work: CompletionRequest, *, deadline: float, listener: Listener | None = None
+    ) -> Completion:
+        """A usable answer: not empty, with a finish reason.
+
+        `deadline` is the event loop's time at which it must be there. A cancelled call leaves no
+        connection open.
+
+        Raises:
+            AttemptFailed: saying how. Nothing else, but for cancellation.
+        """
+
+    async def probe(self, *, deadline: float) -> None:
+        """Find out with one tiny request whether the model answers; any end of an answer will do.
+
+        Raises:
+            AttemptFailed: as `write` does.
+        """
+
+    async def close(self) -> None: ...

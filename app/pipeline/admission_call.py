@@ -1,0 +1,164 @@
+"""What is asked of Redis before anything is done, in one call of one script.
+
+Whether the token was revoked, whether every limit has room, whether the idempotency key or the
+cache has the answer, and who is making it: decided together, in Redis's time, and what is taken is
+taken all or not at all. A cluster holds the limits that all users share elsewhere, and is asked
+twice. While Redis is away each process decides alone, by its share of the limits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Any
+
+from app.caller import Caller
+from app.errors import DependencyUnavailable, RateLimited
+from app.limit_standing import Standing
+from app.pipeline.lookup import LEASE_TTL, Disposition, Lookup
+from app.policies.limiter import Counts, RateLimiter, refund
+from app.policies.limits import Charge, Limit
+from app.policies.revocation import Revocations, revocation_key
+from app.redis import steps
+from app.redis.client import Call, Redis, Script
+from app.redis.steps import Step
+
+SCRIPT = Script(resources.files("app.pipeline").joinpath("admission_call.lua").read_text())
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a request took, and what Redis has of its answer.
+
+    at: Redis's time, under which it was taken; None: this process took it of its own share.
+    shared_at: in a cluster, the time of the server that has the limits which all users share.
+    payload: the cached value, or what the idempotency key holds.
+    """
+
+    charge: Charge
+    standings: tuple[Standing, ...]
+    at: str | None = None
+    shared_at: str | None = None
+    disposition: Disposition = Disposition.LEAD
+    payload: bytes = b""
+
+    @property
+    def taken(self) -> list[tuple[Limit, int]]:
+        """What of the charge was really taken: a model's part only where it is to be called."""
+        led = self.disposition is Disposition.LEAD
+        return [(x, cost) for x, cost in self.charge.priced if led or not x.of_model]
+
+    def refunds(self, amounts: Iterable[tuple[Limit, int]]) -> list[Call]:
+        """What gives back so much of what was taken."""
+        return refund(self.charge.user_id, amounts, self.at, self.shared_at)
+
+
+class AdmissionCall:
+    """One for the process. `on_refusal` hears the scope of each limit that refused."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        limiter: RateLimiter,
+        revocations: Revocations,
+        *,
+        on_refusal: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.redis, self._limiter, self.revocations = redis, limiter, revocations
+        self._on_refusal = on_refusal
+
+    async def spend(
+        self,
+        caller: Caller,
+        targets: tuple[str, ...],
+        *,
+        requests: int = 1,
+        tokens: int = 0,
+        lookup: Lookup | None = None,
+    ) -> Decision:
+        """Take `requests` (and `tokens`) from every limit on `targets`, or from none of them.
+
+        With `lookup`, the same call looks for the answer; a model's limit is then left alone unless
+        the model must really be called (`Disposition.LEAD`).
+
+        Raises:
+            RateLimited: a limit is full; the one with the longest wait is named.
+            Unauthenticated: the caller's token has been revoked.
+        """
+        charge = self._limiter.charge(caller, targets, requests=requests, tokens=tokens)
+        decide = self._decide_by_slot if self.redis.clustered else self._decide
+        try:
+            return await decide(caller, charge, lookup)
+        except RateLimited as full:
+            self._on_refusal(full.scope)
+            raise
+
+    async def look(self, caller: Caller) -> tuple[Standing, ...]:
+        """How every limit stands for this caller; nothing is taken."""
+        return (await self.spend(caller, self._limiter.targets, requests=0)).standings
+
+    async def send(self, calls: list[Call]) -> None:
+        """Run what gives back and lets go; what Redis does not hear of lapses by itself."""
+        if calls:
+            with contextlib.suppress(DependencyUnavailable):
+                await self.redis.run_all(calls)
+
+    async def _decide(self, caller: Caller, charge: Charge, lookup: Lookup | None) -> Decision:
+        try:
+            return await self._ask(caller, charge, lookup)
+        except DependencyUnavailable:
+            self.revocations.recall(caller)
+            return Decision(charge, self._limiter.spend_locally(charge))
+
+    async def _ask(self, caller: Caller, charge: Charge, lookup: Lookup | None) -> Decision:
+        keys, priced, room = self._limiter.ask(charge)
+        if caller.token_id:
+            keys.append(revocation_key(caller.token_id))
+        args: list[Any] = [int(caller.token_id is not None), lookup.kinds if lookup else 0]
+        if lookup is not None and lookup.kinds:
+            keys += lookup.keys
+            age, lease = round(lookup.max_age * 1000), round(LEASE_TTL * 1000)
+            args += (lookup.owner, lease, age, lookup.fingerprint)
+        revoked, *reply = await self.redis.run(SCRIPT, keys, args + priced)
+        if revoked:
+            raise self.revocations.seen(caller)
+        refused, now, wait, disposition, payload, *pairs = reply
+        found = Disposition(disposition.decode() or "lead")
+        counts = Counts(refused, now, wait, pairs, called=found is Disposition.LEAD)
+        one_slot = self.redis.clustered
+        standings = self._limiter.read(charge, room, counts, one_slot=one_slot)
+        return Decision(charge, standings, str(now), str(now), found, payload)
+
+    async def _decide_by_slot(
+        self, caller: Caller, charge: Charge, lookup: Lookup | None
+    ) -> Decision:
+        """In a cluster: the user's slot, then the shared one; a refusal gives the first back.
+
+        Whichever of them is away is kept here, and the other one goes on.
+        """
+        await self.revocations.check(caller)
+        bare = replace(caller, token_id=None)
+        own = [(x, cost) for x, cost in charge.priced if x.per == "user"]
+        first = await self._decide(bare, charge.only(own), lookup)
+        called = first.disposition is Disposition.LEAD
+        shared = [
+            (x, cost if called or not x.of_model else 0)
+            for x, cost in charge.priced
+            if x.per == "global"
+        ]
+        try:
+            second = await self._decide(bare, charge.only(shared), None)
+        except RateLimited:
+            held = lookup.held(first.disposition) if lookup else {}
+            await self.send([*first.refunds(first.taken), *steps.calls(letting_go(held))])
+            raise
+        by_scope = {s.scope: s for s in first.standings + second.standings}
+        ordered = tuple(by_scope[x.scope] for x in charge.limits if x.scope in by_scope)
+        return replace(first, charge=charge, standings=ordered, shared_at=second.at)
+
+
+def letting_go(held: Mapping[str, str]) -> list[Step]:
+    """What frees keys that still hold these values."""
+    return [steps.free(key, value) for key, value in held.items()]

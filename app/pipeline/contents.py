@@ -1,0 +1,82 @@
+"""Contents: what was made and is kept for its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.caller import Caller
+from app.errors import NotFound
+from app.operations import OPERATIONS
+from app.pipeline.context import RequestContext
+from app.policies.cache import forgetting
+from app.policies.similar import index_key
+from app.redis.client import Redis
+from app.storage.store import Record, Store
+
+
+class Contents:
+    """Reads and deletes. What is not the caller's is not there."""
+
+    def __init__(self, store: Store, redis: Redis) -> None:
+        self._store, self._redis = store, redis
+
+    async def by_id(self, caller: Caller, ids: Sequence[str]) -> dict[str, Record]:
+        return await self._store.get_many(caller.id, ids)
+
+    async def children(self, caller: Caller, ids: Sequence[str]) -> dict[str, list[Record]]:
+        """What continues each of these, the oldest first."""
+        return await self._store.children(caller.id, ids)
+
+    async def page(
+        self,
+        caller: Caller,
+        *,
+        first: int,
+        after: str | None,
+        content_types: Sequence[str] | None,
+    ) -> list[Record]:
+        """Up to `first`, the newest first, older than `after`."""
+        return await self._store.page(
+            caller.id, first=first, after=after, content_types=content_types
+        )
+
+    async def answer(self, context: RequestContext, content_id: str) -> dict[str, Any]:
+        """A stored answer as it was given.
+
+        Raises:
+            Forbidden, RateLimited, NotFound, DependencyUnavailable
+        """
+        await context.authorize("content:read")
+        body = (await self._own(context.caller, content_id)).answer
+        if "child_elements" in body:
+            found = (await self._store.children(context.caller.id, [content_id])).values()
+            stories = (c for children in found for c in children if c.operation == "story")
+            body["child_elements"] = [c.content_id for c in stories]
+        return body
+
+    async def delete(self, context: RequestContext, content_id: str) -> None:
+        """From the cache and the index first, then for good.
+
+        Raises:
+            Forbidden, RateLimited, NotFound, DependencyUnavailable
+        """
+        await context.require("content:write")
+        await context.charge()
+        record = await self._own(context.caller, content_id)
+        user_id = context.caller.id
+        index = index_key(user_id, record.operation)
+        await self._redis.run_all([forgetting(user_id, record.content_id, index)])
+        await self._store.delete(user_id, record.content_id)
+
+    async def _own(self, caller: Caller, content_id: str) -> Record:
+        found = await self._store.get_many(caller.id, [content_id])
+        if not found:
+            raise NotFound("No content of yours has this id")
+        return next(iter(found.values()))
+
+
+def prose_of(record: Record) -> tuple[dict[str, Any], str | None]:
+    """A stored answer, and the prose of it that is told while it is written."""
+    text = record.answer["content"] if OPERATIONS[record.operation].streams else None
+    return record.answer, text

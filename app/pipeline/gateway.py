@@ -1,0 +1,310 @@
+"""Gateway: the one path that every request takes, and all that edges may ask for.
+
+An operation is read, admitted, looked up or joined, else written, kept and published, and answered;
+each stage stands in its file. Edges translate what they hear into these calls and what comes back
+into their protocol. They decide nothing and count nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from app.caller import PERMISSIONS, Caller
+from app.errors import GatewayError, InternalError, InvalidRequest, Left, NotFound, RateLimited
+from app.generations import cursor, replay
+from app.generations.generation import Generation, completed
+from app.generations.generations import Generations
+from app.generations.log import generation_key
+from app.generations.reader import GenerationReader
+from app.generations.transcript import Transcript
+from app.limit_standing import Standing
+from app.llm.completion import Listener
+from app.llm.fallback import Models
+from app.observe.health import Health
+from app.observe.metrics import Metrics
+from app.open_streams import OpenStreams
+from app.operations import Operation
+from app.pipeline.admission import Admission, admit
+from app.pipeline.admission_call import AdmissionCall
+from app.pipeline.answer import Answer, Body, Result
+from app.pipeline.contents import Contents, prose_of
+from app.pipeline.context import RequestContext, request_context
+from app.pipeline.directives import Directives
+from app.pipeline.events import Events
+from app.pipeline.finding import Finding
+from app.pipeline.keeping import Keeping
+from app.pipeline.reading import PreparedRequest, Reading
+from app.pipeline.single_flight import SingleFlight
+from app.pipeline.writing import Writing
+from app.policies.auth import Authenticator, bearer
+from app.policies.limiter import RateLimiter
+from app.policies.revocation import Revocations
+
+MAX_BATCH = 20  # operations
+BATCH_AT_ONCE = 5  # of them side by side
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An operation, its raw input, and how to find out how it wants to be answered."""
+
+    operation: Operation[Any, Any]
+    raw: bytes | dict[str, Any]
+    directives: Callable[[], Directives] = Directives
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Everything a request may need, wired in `main.py`."""
+
+    authenticator: Authenticator
+    revocations: Revocations
+    limiter: RateLimiter
+    admission_call: AdmissionCall
+    reading: Reading
+    finding: Finding
+    single_flight: SingleFlight
+    writing: Writing
+    keeping: Keeping
+    contents: Contents
+    events: Events
+    models: Models
+    generations: Generations
+    open_streams: OpenStreams
+    health: Health
+    metrics: Metrics
+
+    # -- who asks
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """Whose token that is; whether it was revoked is seen when something is asked for.
+
+        Raises:
+            Unauthenticated
+            DependencyUnavailable: keys cannot be had.
+        """
+        return await self.authenticator.verify(bearer(authorization))
+
+    async def connect(self, authorization: str | None) -> Caller:
+        """The same for what stays open and counts nothing by itself: not revoked either."""
+        caller = await self.authenticate(authorization)
+        await self.revocations.check(caller)
+        return caller
+
+    def request(
+        self, caller: Caller, request_id: str
+    ) -> AbstractAsyncContextManager[RequestContext]:
+        """A block for one request, which counts one if nothing else of it counted.
+
+        Raises:
+            RateLimited, Unauthenticated: on leaving the block, perhaps in place of another error.
+        """
+        return request_context(self.admission_call, caller, request_id)
+
+    # -- operations
+    async def run(self, context: RequestContext, asked: Asked) -> Answer:
+        """The operation's answer, stored and published; or one that was made before.
+
+        Raises:
+            Forbidden, InvalidRequest, RateLimited, Unauthenticated, IdempotencyConflict,
+            ContentRejected, ModelError, ModelTimeout, ModelUnavailable, DependencyUnavailable
+        """
+        request = await self._read(context, asked)
+        if (near := await self.finding.nearest(request)) is not None:
+            return request.answer(near, await self._charged_for(request))
+        return await self._detached(request, self._answered(request))
+
+    async def start(self, context: RequestContext, asked: Asked) -> Generation:
+        """The same as a job of its own, which is read and cancelled by its id.
+
+        Raises:
+            Forbidden, InvalidRequest, RateLimited, Unauthenticated: later ones are the job's.
+        """
+        request = await self._read(context, asked)
+        near = await self.finding.nearest(request)
+        async with AsyncExitStack() as stack:
+            if near is not None:
+                await self._charged_for(request)
+            else:
+                admission = await stack.enter_async_context(admit(self.admission_call, request))
+            owned = stack.pop_all()
+
+            async def work(generation: Generation) -> dict[str, Any]:
+                result = near or await self._result(admission, owned, generation.deltas)
+                generation.deltas.complete(result.body.get("content", ""))
+                return completed(result.body, result.status.value)
+
+            return await self.generations.begin(
+                context.caller.id, request.content_id, _started(request),
+                streams=asked.operation.streams, field=asked.operation.prose_field,
+                work=work, owned=owned,
+            )  # fmt: skip
+
+    async def stream(
+        self, context: RequestContext, asked: Asked
+    ) -> tuple[Generation, GenerationReader]:
+        """A job that was just started, and its events from the first."""
+        started = await self.start(context, asked)
+        return started, await self.generations.subscribe(started.transcript, started.id, 0)
+
+    async def batch(
+        self, context: RequestContext, requests: Sequence[Asked | GatewayError]
+    ) -> list[Answer | GatewayError]:
+        """Each operation's answer or error, in the given order; each as if it had come alone.
+
+        An error in place of an operation is what the edge could not read; it counts all the same.
+
+        Raises:
+            InvalidRequest: too many of them, or none.
+        """
+        if not 1 <= len(requests) <= MAX_BATCH:
+            await context.charge()
+            raise InvalidRequest.at(("requests",), f"1 to {MAX_BATCH} requests are wanted")
+        gate = asyncio.Semaphore(BATCH_AT_ONCE)
+        outcomes = await asyncio.gather(*(self._one(context, gate, asked) for asked in requests))
+        refusals = [outcome for outcome in outcomes if isinstance(outcome, RateLimited)]
+        if refusals:
+            context.refuse(max(refusals, key=lambda refusal: refusal.retry_after_ms))
+        if context.standing is None:
+            await context.charge()
+        return outcomes
+
+    async def _one(
+        self, context: RequestContext, gate: asyncio.Semaphore, asked: Asked | GatewayError
+    ) -> Answer | GatewayError:
+        async with gate:
+            try:
+                if isinstance(asked, GatewayError):
+                    await context.charge()
+                    return asked
+                return await self.run(context, asked)
+            except GatewayError as error:
+                return error
+            except Exception:
+                log.exception("unexpected error", extra={"request_id": context.request_id})
+                return InternalError()
+
+    # -- an operation's way
+    async def _read(self, context: RequestContext, asked: Asked) -> PreparedRequest:
+        await context.require(asked.operation.permission)
+        try:
+            return await self.reading.read(context, asked.operation, asked.raw, asked.directives)
+        except InvalidRequest:
+            await context.charge()
+            raise
+
+    async def _charged_for(self, request: PreparedRequest) -> Standing:
+        """An answer to another request counts for all but a model."""
+        request.context.charged = True
+        decision = await self.admission_call.spend(request.caller, request.own_targets)
+        return request.context.note(decision.standings)
+
+    async def _answered(self, request: PreparedRequest) -> Answer:
+        async with AsyncExitStack() as stack:
+            admission = await stack.enter_async_context(admit(self.admission_call, request))
+            return request.answer(await self._result(admission, stack), admission.standing)
+
+    async def _result(
+        self, admission: Admission, owned: AsyncExitStack, listener: Listener | None = None
+    ) -> Result:
+        """What there is, or what is made now; `owned` settles the admission."""
+        result = await self.finding.find(admission)
+        if result is None:
+            make = partial(self._made, admission, listener)
+            result = await self.single_flight.share(admission, owned, make)
+        self.metrics.operation(admission.request.operation.name, result.status.value)
+        return result
+
+    async def _made(self, admission: Admission, listener: Listener | None) -> Body:
+        return await self.keeping.keep(admission, await self.writing.write(admission, listener))
+
+    async def _detached(
+        self, request: PreparedRequest, work: Coroutine[Any, Any, Answer]
+    ) -> Answer:
+        """What the work makes; it goes on when its caller leaves, unless that was not wished."""
+        task = self.generations.spawn(work)
+        try:
+            if request.directives.detached or request.context.disconnected is None:
+                return await asyncio.shield(task)
+            left = asyncio.ensure_future(request.context.disconnected())
+            try:
+                await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                left.cancel()
+            if not task.done():
+                raise Left
+            return task.result()
+        except (asyncio.CancelledError, Left):
+            if not request.directives.detached:
+                task.cancel()
+            raise
+
+    # -- what is being made
+    async def transcript(self, caller: Caller, generation_id: str) -> Transcript:
+        """A generation of the caller's; long after its end, what its content tells of it.
+
+        Raises:
+            NotFound, DependencyUnavailable
+        """
+        try:
+            return await self.generations.find(caller.id, generation_id)
+        except NotFound:
+            found = await self.contents.by_id(caller, [generation_id])
+            if not found:
+                raise
+        record = next(iter(found.values()))
+        key = generation_key(caller.id, generation_id)
+        return replay.transcript(key, generation_id, record.operation, *prose_of(record))
+
+    async def follow(
+        self, context: RequestContext, generation_id: str, after: str | None = None
+    ) -> GenerationReader:
+        """A generation's events with their cursors: those behind `after`, then live, to the last.
+
+        Going on behind `after` counts nothing.
+
+        Raises:
+            InvalidRequest: `after` is no cursor of this generation.
+            RateLimited, Unauthenticated, NotFound, DependencyUnavailable
+        """
+        begin = 0 if after is None else cursor.decode(generation_id, after)
+        if after is None:
+            await context.charge()
+        found = await self.transcript(context.caller, generation_id)
+        if after is not None:
+            await context.charge(0)
+        return await self.generations.subscribe(found, generation_id, begin)
+
+    async def cancel(self, context: RequestContext, generation_id: str) -> Transcript:
+        """Cancel a generation of the caller's; its transcript, with its end.
+
+        Raises:
+            RateLimited, Unauthenticated, NotFound, DependencyUnavailable
+        """
+        await context.charge()
+        found = await self.transcript(context.caller, generation_id)
+        return await self.generations.cancel(found)
+
+    # -- what may be known
+    async def rate_limits(self, caller: Caller) -> tuple[Standing, ...]:
+        return await self.admission_call.look(caller)
+
+    @staticmethod
+    def permissions(caller: Caller) -> list[str]:
+        return [p for p in PERMISSIONS if caller.may(p)]
+
+
+def _started(request: PreparedRequest) -> dict[str, Any]:
+    """A generation's first event."""
+    return {
+        "operation": request.operation.name,
+        "user_id": request.caller.id,
+        "on_disconnect": "continue" if request.directives.detached else "cancel",
+    }

@@ -1,0 +1,86 @@
+"""Writing: a model's checked draft as an answer that is not kept yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from app.llm.completion import Listener
+from app.llm.fallback import CheckedCompletion, Models
+from app.operations.metadata import FinishReason
+from app.pipeline.admission import Admission
+from app.pipeline.answer import Body
+from app.pipeline.reading import PreparedRequest
+from app.pipeline.unstored import UnstoredAnswers
+
+
+@dataclass(frozen=True, slots=True)
+class NewAnswer:
+    """cacheable: worth keeping for others. unstored: an earlier request had it written."""
+
+    body: Body
+    cacheable: bool
+    unstored: bool = False
+
+
+class Writing:
+    """Has models write, or finds what one wrote before and the database could not take."""
+
+    def __init__(self, models: Models, unstored: UnstoredAnswers) -> None:
+        self._models, self._unstored = models, unstored
+
+    async def write(self, admission: Admission, listener: Listener | None = None) -> NewAnswer:
+        """A new answer; `listener` hears the text while it is written.
+
+        Raises:
+            ContentRejected, ModelError, ModelTimeout, ModelUnavailable
+        """
+        request = admission.request
+        body = await self._unstored.find(request.lookup)
+        if body is not None:
+            metadata = body["metadata"]
+            metadata["request_id"] = request.request_id
+            model, finish = metadata["model_used"], FinishReason(metadata["finish_reason"])
+            return NewAnswer(body, _cacheable(request, model, finish), unstored=True)
+        drafted = await self._models.complete(
+            request.links,
+            request.work,
+            charge=admission.charge_model,
+            degrade=request.directives.allow_degraded,
+            listener=listener,
+            called=admission.used,
+            request_id=request.request_id,
+        )
+        admission.used[drafted.model.name] = drafted.usage.total
+        return _new(request, drafted)
+
+
+def _new(request: PreparedRequest, drafted: CheckedCompletion) -> NewAnswer:
+    own = request.operation.answer(request.work.request, drafted.draft)
+    body = {"content_id": request.content_id, **own, "metadata": _metadata(request, drafted)}
+    return NewAnswer(body, _cacheable(request, drafted.model.name, drafted.finish))
+
+
+def _cacheable(request: PreparedRequest, model: str, finish: FinishReason) -> bool:
+    """Only what the first configured link of the chain wrote, and whole, is kept for others."""
+    return model == request.first.name and finish is FinishReason.STOP
+
+
+def _metadata(request: PreparedRequest, drafted: CheckedCompletion) -> dict[str, Any]:
+    return {
+        "content_type": request.operation.content_type,
+        "model_used": drafted.model.name,
+        "token_usage": drafted.usage.as_dict(),
+        "request_id": request.request_id,
+        "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "cached": False,
+        "degraded": drafted.degraded,
+        "finish_reason": drafted.finish.value,
+        "attempts": [a.as_dict() for a in drafted.attempts],
+        "cost": drafted.cost,
+        "upstream_model": drafted.completion.upstream_model,
+        "ignored_parameters": list(drafted.completion.ignored),
+        "seed": drafted.completion.seed,
+        "prompt_version": str(request.operation.version),
+    }

@@ -1,0 +1,112 @@
+"""WriteBatch: what one transaction writes, whole or record by record."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from uuid_utils import uuid7
+
+from app.storage.database import UNBOUND, Refused, refused
+from app.storage.tables import contents, events, idempotency
+
+INSERT_CONTENT = insert(contents)
+INSERT_EVENT = insert(events)
+INSERT_KEY = insert(idempotency)
+MARK = (
+    update(events)
+    .where(events.c.id == bindparam("event_id"), events.c.published_at.is_(None))
+    .values(published_at=bindparam("at"))
+)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One record with its events as rows, and the promise to say when they are committed."""
+
+    content: dict[str, Any]
+    events: list[dict[str, Any]]
+    key: dict[str, Any] | None = None  # the idempotency key that it answers
+    done: asyncio.Future[None] = field(default_factory=lambda: _future())
+    expired: bool = False
+
+    def write(self, connection: Connection) -> None:
+        connection.execute(INSERT_CONTENT, self.content)
+        if self.events:
+            connection.execute(INSERT_EVENT, self.events)
+        if self.key:
+            connection.execute(INSERT_KEY, self.key)
+
+    def settle(self, error: Exception | None = None) -> None:
+        if self.done.done():
+            return  # its caller left: there is nobody to tell
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
+
+@dataclass(slots=True)
+class WriteBatch:
+    """What one transaction writes."""
+
+    entries: list[Entry]
+    marks: list[str]
+
+    def write(self, connection: Connection) -> None:
+        """Everything, with one statement for each table."""
+        if self.entries:
+            connection.execute(INSERT_CONTENT, [entry.content for entry in self.entries])
+        rows = [row for entry in self.entries for row in entry.events]
+        if rows:
+            connection.execute(INSERT_EVENT, rows)
+        keys = [entry.key for entry in self.entries if entry.key]
+        if keys:
+            connection.execute(INSERT_KEY, keys)
+        self._mark(connection)
+
+    def write_singly(self, connection: Connection) -> list[Refused | None]:
+        """Every entry under a savepoint of its own; returns which of them were refused."""
+        outcome = [_try(connection, entry) for entry in self.entries]
+        self._mark(connection)
+        return outcome
+
+    def _mark(self, connection: Connection) -> None:
+        now = datetime.now(UTC)
+        # Sorted: two processes that lock the same rows in another order would wait for each other.
+        rows = [{"event_id": mark, "at": now} for mark in sorted(self.marks)]
+        if rows:
+            connection.execute(MARK, rows)
+
+    def stored(self, connection: Connection) -> set[str]:
+        ids = [entry.content["content_id"] for entry in self.entries]
+        query = select(contents.c.content_id).where(contents.c.content_id.in_(ids))
+        return set(connection.scalars(query))
+
+
+def trial_write(connection: Connection) -> None:
+    """A write that leaves nothing but says whether one can be made."""
+    name = {"user_id": "", "key": str(uuid7())}  # nobody's
+    more = {"fingerprint": "", "content_id": name["key"], "created_at": datetime.now(UTC)}
+    connection.execute(INSERT_KEY, name | more)
+    connection.execute(delete(idempotency).filter_by(**name))
+
+
+def _try(connection: Connection, entry: Entry) -> Refused | None:
+    try:
+        with connection.begin_nested():
+            entry.write(connection)
+    except (SQLAlchemyError, *UNBOUND) as error:
+        refusal = refused(error)
+        if refusal is None:
+            raise
+        return refusal
+    return None
+
+
+def _future() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()

@@ -1,0 +1,113 @@
+"""Storyteller: the model that is always there. It writes and judges without a network.
+
+Prose comes from seeded grammars: a request with a seed gets the same text in every process, one
+without gets another each time, and is told the seed that was drawn for it. Analyses come from word
+lists and verdicts from rules, which are the same for the same text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from math import inf
+from random import Random
+from typing import Any
+
+from app.llm.completion import Completion, CompletionRequest, Listener, Usage
+from app.llm.failure import AttemptFailed
+from app.operations import OPERATIONS
+from app.operations.metadata import AttemptOutcome
+from app.storyteller.english import tokens
+from app.storyteller.packs import Packs, seeded
+
+PACE = 0.02  # s between pieces: 150 words in half a second, as a fast model writes them
+PIECES = re.compile(r"(?:\s*\S+){1,6}\s*")
+SEEDS = 2**31  # drawn below it, so that every JSON reader and GraphQL's Int hold them
+LONG = 4_000  # characters of a prompt; up to there an answer takes under 5 ms of the event loop
+
+UNUSED = ("temperature",)  # of the model settings: a grammar is as free as it was written
+
+Composer = Callable[..., Any]
+
+
+def _composers() -> dict[str, Composer]:
+    """What drafts each operation's answer: `compose` of the module here that bears its name."""
+    modules = {name: f"{__package__}.{name}" for name in OPERATIONS}
+    return {n: import_module(m).compose for n, m in modules.items() if find_spec(m) is not None}
+
+
+COMPOSERS = _composers()
+
+
+def _rng(work: CompletionRequest, request: Any) -> Random:
+    asked = request.model_dump(mode="json", exclude={"model": set(UNUSED)})
+    return seeded(work.operation.name, asked)
+
+
+def _with_seed(request: Any) -> Any:
+    """The request with its own seed, else with one drawn for it."""
+    if request.model.seed is not None:
+        return request
+    drawn = {"seed": secrets.randbelow(SEEDS)}
+    return request.model_copy(update={"model": request.model.model_copy(update=drawn)})
+
+
+class Storyteller:
+    """A `Writer` without a provider. It fails only for an operation that it has no composer for."""
+
+    def __init__(self, *, pace: float = PACE) -> None:
+        """`pace`: seconds between the pieces of six words that a listener hears."""
+        self.packs = Packs()
+        self._pace = pace
+
+    async def probe(self, *, deadline: float) -> None:
+        """It cannot be away."""
+
+    async def write(
+        self, work: CompletionRequest, *, deadline: float = inf, listener: Listener | None = None
+    ) -> Completion:
+        """The whole answer; at once, unless somebody listens to it being written."""
+        compose = COMPOSERS.get(work.operation.name)
+        if compose is None:
+            raise AttemptFailed(AttemptOutcome.REFUSED, f"cannot write for {work.operation.name}")
+        if sum(len(m["content"]) for m in work.prompt.messages) > LONG:
+            found = await asyncio.to_thread(self._complete, compose, work)
+        else:
+            found = self._complete(compose, work)
+        if listener is not None:
+            await self._stream(found.text, listener)
+        return found
+
+    async def _stream(self, text: str, listener: Listener) -> None:
+        pieces = PIECES.findall(text)
+        for piece in pieces[:-1]:
+            listener.on_text(piece)
+            await asyncio.sleep(self._pace)
+        listener.on_text(pieces[-1])
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _complete(self, compose: Composer, work: CompletionRequest) -> Completion:
+        asked = sum(tokens(message["content"]) for message in work.prompt.messages)
+        if not work.operation.caller_chooses:  # it is measured, and the same each time
+            text = _written(compose(self.packs, work.request))
+            return Completion(text, Usage(asked, tokens(text), counted=True))
+        request = _with_seed(work.request)
+        text = _written(compose(self.packs, request, _rng(work, request)))
+        given = request.model.model_fields_set
+        return Completion(
+            text,
+            Usage(asked, tokens(text), counted=True),
+            seed=request.model.seed,
+            ignored=tuple(name for name in UNUSED if name in given),
+        )
+
+
+def _written(draft: Any) -> str:
+    """The draft as a model writes it: prose as it is, else JSON."""
+    return draft if isinstance(draft, str) else draft.model_dump_json()

@@ -1,0 +1,229 @@
+"""ResponseStream: a subscription that runs; each event's result is made once for all equal ones.
+
+Equal are those of one caller with the same rights, document and variables (but for the one that
+says where to begin). The others of a group take what the first one made; who reads alone has
+nothing kept for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import orjson
+from graphql import ExecutionResult, Executor, execute_subscription_event
+
+from app.errors import GatewayError
+from resolvers.errors import formatted
+from resolvers.result_template import ResultTemplate, template_of
+
+MAX_RESULTS = 2_048  # results
+MAX_RESULT_CHARACTERS = 4_000_000  # of all of them
+
+Key = tuple[Any, ...]
+
+
+class Reader(Protocol):
+    """Events with their cursors, until `aclose()`, which is called in any case.
+
+    `cursor` is the one behind which reading would go on.
+    """
+
+    @property
+    def cursor(self) -> str | None: ...
+
+    def __anext__(self) -> Awaitable[tuple[str, Any]]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class SourceStream:
+    """What a subscription's resolver gives: a reader of events, and how to make an object of each.
+
+    `read` gives None for an event that the subscription does not want.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        read: Callable[[str, Any], Any],
+        wanted: Callable[[Any], bool] = lambda _: True,
+    ) -> None:
+        self.reader, self.read, self.wanted = reader, read, wanted
+
+    def __aiter__(self) -> Reader:
+        """By having this, graphql-core knows a stream; what reads it is `ResponseStream`."""
+        return self.reader
+
+
+class SubscriptionGroup:
+    """Equal subscriptions."""
+
+    __slots__ = ("_templates", "executor", "key", "members", "request_id", "user_id")
+
+    def __init__(self, user_id: str, key: Key, executor: Executor[Any], request_id: str) -> None:
+        self.user_id, self.key = user_id, key
+        self.executor, self.request_id = executor, request_id
+        self.members = 0
+        self._templates: dict[type, ResultTemplate | None] = {}
+
+    def execute(self, event: Any) -> Any:
+        """The event's result as JSON, or an awaitable of it."""
+        if varying := getattr(event, "varying", None):
+            kind = type(event)
+            if kind not in self._templates:
+                self._templates[kind] = template_of(event, varying, self._executed)
+            if template := self._templates[kind]:
+                return template.fill(event)
+        result = self._executed(event)
+        if self.executor.is_awaitable(result):
+            return self._awaited(result)
+        return self._encoded(result)
+
+    def _executed(self, event: Any) -> Any:
+        return execute_subscription_event(self.executor.build_per_event_executor(event))
+
+    async def _awaited(self, result: Any) -> str:
+        return self._encoded(await result)
+
+    def _encoded(self, result: ExecutionResult) -> str:
+        body: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            body["errors"] = [formatted(e, self.request_id) for e in result.errors]
+        return orjson.dumps(body).decode()
+
+
+class TooManySubscriptions(GatewayError):
+    """One subscription too many of a user's on this process; the others go on."""
+
+    status, code = 429, "TOO_MANY_OPERATIONS"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A user may run at most {most} subscriptions at once")
+
+
+class SubscriptionGroups:
+    """All groups of a process, and the results that their members have still to take."""
+
+    def __init__(self, per_user: int) -> None:
+        """`per_user` is how many subscriptions of a user's may run at once."""
+        self._per_user = per_user
+        self.users: Counter[str] = Counter()
+        self.groups: dict[Key, SubscriptionGroup] = {}
+        self.results: OrderedDict[tuple[Key, str], str | asyncio.Task[str]] = OrderedDict()
+        self.characters = 0
+
+    def enter(self, user_id: str) -> None:
+        """One subscription more of the user's. Raises `TooManySubscriptions`."""
+        if self.users[user_id] >= self._per_user:
+            raise TooManySubscriptions(self._per_user)
+        self.users[user_id] += 1
+
+    def exit(self, user_id: str) -> None:
+        """One less: it ended, or did not come to be."""
+        self.users[user_id] -= 1
+        if not self.users[user_id]:
+            del self.users[user_id]
+
+    def join(
+        self, user_id: str, key: Key, executor: Executor[Any], request_id: str
+    ) -> SubscriptionGroup:
+        """The group of one that entered, which is to leave it."""
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = SubscriptionGroup(user_id, key, executor, request_id)
+        group.members += 1
+        return group
+
+    def leave(self, group: SubscriptionGroup) -> None:
+        self.exit(group.user_id)
+        group.members -= 1
+        if group.members == 1:
+            self._forget(group.key)
+        elif not group.members:
+            del self.groups[group.key]
+
+    async def result(
+        self, group: SubscriptionGroup, stream: SourceStream, cursor: str, event: Any
+    ) -> str:
+        """The event's result as JSON."""
+        if group.members == 1:
+            made = group.execute(stream.read(cursor, event))
+            return made if isinstance(made, str) else await made
+        key = (group.key, cursor)
+        found = self.results.get(key)
+        if found is None:
+            found = group.execute(stream.read(cursor, event))
+            if not isinstance(found, str):
+                found = asyncio.ensure_future(found)
+                found.add_done_callback(lambda task: self._finished(key, task))
+            self._store(key, found)
+        return found if isinstance(found, str) else await asyncio.shield(found)
+
+    def _store(self, key: tuple[Key, str], result: str | asyncio.Task[str]) -> None:
+        self.results[key] = result
+        if isinstance(result, str):
+            self.characters += len(result)
+        while len(self.results) > MAX_RESULTS or self.characters > MAX_RESULT_CHARACTERS:
+            _, gone = self.results.popitem(last=False)
+            if isinstance(gone, str):
+                self.characters -= len(gone)
+
+    def _forget(self, group: Key) -> None:
+        """Nobody is left to share with; what was deleted since must not come back out of here."""
+        for key in [k for k in self.results if k[0] == group]:
+            gone = self.results.pop(key)
+            if isinstance(gone, str):
+                self.characters -= len(gone)
+
+    def _finished(self, key: tuple[Key, str], task: asyncio.Task[str]) -> None:
+        if self.results.pop(key, None) is task and not task.cancelled() and not task.exception():
+            self._store(key, task.result())
+
+
+class ResponseStream:
+    """One running subscription: each event's cursor and its result as JSON.
+
+    `aclose()` is its end, and must be called, also before the first result. Its iteration raises
+    the `GatewayError` that its reader ends in.
+    """
+
+    __slots__ = ("_closed", "_given", "_group", "_groups", "_in_flight", "_sent", "_stream")
+
+    def __init__(
+        self, groups: SubscriptionGroups, group: SubscriptionGroup, stream: SourceStream
+    ) -> None:
+        self._groups, self._group, self._stream = groups, group, stream
+        self._sent = stream.reader.cursor  # the cursor of the last result that was taken
+        self._given: str | None = None  # that of one which is taken when the next is asked for
+        self._in_flight = False  # whether a result is on its way that was not taken yet
+        self._closed = False
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor behind which a client would go on that has taken what was given."""
+        return self._sent if self._in_flight else self._stream.reader.cursor
+
+    def __aiter__(self) -> ResponseStream:
+        return self
+
+    async def __anext__(self) -> tuple[str, str]:
+        stream = self._stream
+        if self._in_flight:
+            self._sent, self._in_flight = self._given, False
+        while True:
+            cursor, event = await anext(stream.reader)
+            if stream.wanted(event):
+                self._given, self._in_flight = cursor, True
+                return cursor, await self._groups.result(self._group, stream, cursor, event)
+            self._sent = cursor
+
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
+            try:
+                await self._stream.reader.aclose()
+            finally:
+                self._groups.leave(self._group)

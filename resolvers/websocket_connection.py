@@ -1,0 +1,331 @@
+"""Connection: one `graphql-transport-ws` socket, from its first message to its close.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md has the messages and close codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from graphql import OperationType
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app.caller import Caller
+from app.errors import GatewayError, InternalError, Unauthenticated
+from app.open_streams import TokenExpired
+from app.pipeline.context import RequestContext
+from app.pipeline.gateway import Gateway
+from resolvers.endpoint import question
+from resolvers.errors import InvalidDocument, from_gateway
+from resolvers.execution import Executor, Question, Reply
+from resolvers.response_streams import ResponseStream
+
+MAX_OPERATIONS = 100  # on one socket at once
+MAX_ID_CHARACTERS = 128  # characters of an operation's id
+MAX_REASON_BYTES = 123  # bytes that a close frame has for it (RFC 6455, section 5.5)
+CLOSE_TIMEOUT = 2.0  # s for the last words
+PING_INTERVAL = 12.0  # s; proxies cut what is silent for 30 to 60
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class SocketTimeouts:
+    """How long a connection waits, in seconds."""
+
+    init: float = 10.0  # for connection_init
+    ping: float = PING_INTERVAL  # between pings, also to clients that never ping
+    pong: float = 3 * PING_INTERVAL  # for any word of the client's, once it was pinged
+    write: float = 20.0  # for the client to take what was sent
+
+
+class Closing(Exception):
+    """The protocol was broken, or the lease has ended: close with this code.
+
+    farewell: whether the client is told first how far each of its subscriptions was read.
+    """
+
+    def __init__(self, code: int, reason: str, *, farewell: bool = False) -> None:
+        super().__init__(reason)
+        self.code, self.farewell = code, farewell
+        self.reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+
+
+class TooManyOperations(GatewayError):
+    """One operation too many at once on a socket; the others go on."""
+
+    status, code = 429, "TOO_MANY_OPERATIONS"
+
+    def __init__(self) -> None:
+        super().__init__(f"A socket may run at most {MAX_OPERATIONS} operations at once")
+
+
+def _name(message: dict[str, Any]) -> str:
+    """The id of the message's operation."""
+    name = message.get("id")
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_ID_CHARACTERS:
+        raise Closing(4400, f"An operation's id has 1 to {MAX_ID_CHARACTERS} characters")
+    return name
+
+
+class Connection:
+    """One socket: its caller, and its operations by their ids."""
+
+    def __init__(
+        self,
+        ws: WebSocket,
+        executor: Executor,
+        gateway: Gateway,
+        timeouts: SocketTimeouts,
+    ) -> None:
+        self._ws, self._timeouts = ws, timeouts
+        self._executor, self._gateway, self._open_streams = executor, gateway, gateway.open_streams
+        self._caller: Caller | None = None
+        self._loop = asyncio.get_running_loop()  # looking it up is a system call in Python 3.11
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._lives: dict[str, ResponseStream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lease = asyncio.timeout(None)
+        self._closing: Closing | None = None
+        self._ended = False  # no message is awaited any more, whoever closed
+        self._sending: float | None = None  # since when, in the event loop's time
+        self._heard = self._pinged = 0.0  # when
+
+    async def serve(self) -> None:
+        """Until either side closes; leaves no task behind."""
+        try:
+            await self._part(await self._served())
+        except WebSocketDisconnect:
+            log.debug("a socket was closed by its client")
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._open_streams.release(self)
+
+    async def _part(self, closing: Closing) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A client that takes nothing is not waited for: its connection ends with the socket's own
+        # time-out (`cli.listen`).
+        with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect, TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                if closing.farewell:
+                    await self._send(self._farewell())
+                await self._ws.close(closing.code, closing.reason)
+
+    async def _served(self) -> Closing:
+        """Answer messages until there is a reason to close."""
+        try:
+            await self._initialise()
+            async with self._lease:
+                self._open_streams.hold(self)
+                try:
+                    while True:
+                        await self._handle(await self._receive())
+                finally:
+                    self._ended = True
+        except Closing as closing:
+            return closing
+        except TimeoutError:
+            if self._closing is None:
+                raise
+            return self._closing
+
+    # -- the lease
+    @property
+    def caller(self) -> Caller:
+        if self._caller is None:
+            raise RuntimeError("the connection was not initialised")
+        return self._caller
+
+    def end(self, reason: GatewayError) -> None:
+        """Close, with the place of each subscription: a client goes on behind it elsewhere."""
+        # 4401 is fatal to clients of graphql-ws; 4403 is theirs to renew, and 1012 to retry.
+        code = 4403 if isinstance(reason, TokenExpired) else 1012
+        self._close(Closing(code, reason.message, farewell=True))
+
+    def look(self, now: float) -> None:
+        """Ping when it is time; give up a client that takes or says nothing."""
+        if self._sending is not None:
+            if now - self._sending > self._timeouts.write:
+                self._close(Closing(4408, "Nothing was read in time"))
+        elif self._pinged > self._heard and now - self._heard > self._timeouts.pong:
+            self._close(Closing(4408, "No pong in time"))
+        elif now - max(self._pinged, self._heard) >= self._timeouts.ping:
+            self._pinged = now
+            self._start(self._ping())
+
+    async def _ping(self) -> None:
+        with contextlib.suppress(WebSocketDisconnect):
+            await self._send({"type": "ping"})
+
+    def _close(self, closing: Closing) -> None:
+        if self._closing is None and not self._ended:
+            self._closing = closing
+            self._lease.reschedule(self._loop.time())
+
+    def _farewell(self) -> dict[str, Any]:
+        places = {name: live.cursor for name, live in self._lives.items()}
+        return {"type": "ping", "payload": {"cursors": {n: c for n, c in places.items() if c}}}
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # -- messages
+    async def _receive(self) -> dict[str, Any]:
+        message = await self._ws.receive()
+        self._heard = self._loop.time()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        try:
+            found = orjson.loads(message.get("text") or "")
+        except orjson.JSONDecodeError:
+            raise Closing(4400, "A message must be JSON in a text frame") from None
+        if not isinstance(found, dict) or not isinstance(found.get("type"), str):
+            raise Closing(4400, "A message must be an object with a type")
+        if not isinstance(found.get("payload"), dict | None):
+            raise Closing(4400, "A message's payload must be an object")
+        return found
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._send_text(orjson.dumps(message).decode())
+
+    async def _send_text(self, text: str) -> None:
+        if first := self._sending is None:  # others may be waiting behind it
+            self._sending = self._loop.time()
+        try:
+            await self._ws.send({"type": "websocket.send", "text": text})
+        except (RuntimeError, OSError) as error:  # it was closed in the meantime
+            raise WebSocketDisconnect(1006) from error
+        finally:
+            if first:
+                self._sending = None
+
+    async def _initialise(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeouts.init):
+                message = await self._receive()
+                while message["type"] in ("ping", "pong"):
+                    await self._handle(message)
+                    message = await self._receive()
+        except TimeoutError:
+            raise Closing(4408, "Connection initialisation timeout") from None
+        if message["type"] != "connection_init":
+            raise Closing(4401, "Unauthorized")
+        self._caller = await self._authenticated(message.get("payload") or {})
+        await self._send({"type": "connection_ack"})
+
+    async def _authenticated(self, payload: dict[str, Any]) -> Caller:
+        header = payload.get("Authorization") or payload.get("authorization")
+        try:
+            if isinstance(header, str) and len(header.split()) == 1:
+                header = f"Bearer {header}"  # the payload may name the token alone
+            given = header if isinstance(header, str) else None
+            return await self._gateway.connect(given)
+        except Unauthenticated as error:
+            raise Closing(4403, error.message) from None
+        except GatewayError as error:
+            raise Closing(1013, error.message) from None  # "try again later"
+
+    async def _handle(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "ping":
+            payload = {"payload": message["payload"]} if "payload" in message else {}
+            await self._send({"type": "pong", **payload})
+        elif kind == "subscribe":
+            await self._subscribe(message)
+        elif kind == "complete":
+            if task := self._operations.pop(_name(message), None):
+                self._lives.pop(_name(message), None)
+                task.cancel()
+        elif kind == "connection_init":
+            raise Closing(4429, "Too many initialisation requests")
+        elif kind != "pong":
+            raise Closing(4400, "Unknown message type")
+
+    # -- operations
+    async def _subscribe(self, message: dict[str, Any]) -> None:
+        name = _name(message)
+        if self._caller is None:
+            raise Closing(4401, "Unauthorized")
+        if name in self._operations:
+            raise Closing(4409, f"Subscriber for {name} already exists")
+        try:
+            asked = question(message.get("payload"))
+        except GatewayError as error:
+            raise Closing(4400, error.message) from None
+        request_id = str(uuid4())
+        if len(self._operations) < MAX_OPERATIONS:
+            self._operations[name] = self._start(self._run(name, asked, request_id))
+        else:
+            refused = [from_gateway(TooManyOperations(), request_id)]
+            await self._send({"id": name, "type": "error", "payload": refused})
+
+    async def _run(self, name: str, asked: Question, request_id: str) -> None:
+        """One operation from its document to its last message."""
+        try:
+            async with self._gateway.request(self.caller, request_id) as context:
+                outcome = await self._outcome(asked, context)
+            errors = await self._results(name, outcome)
+        except InvalidDocument as error:
+            errors = error.formatted(request_id)
+        except GatewayError as error:
+            errors = [from_gateway(error, request_id)]
+        except WebSocketDisconnect:
+            return
+        except Exception:
+            log.exception("unexpected error", extra={"request_id": request_id})
+            errors = [from_gateway(InternalError(), request_id)]
+        # Off the list first: the client may use the id again once it has the last message.
+        if self._operations.get(name) is asyncio.current_task():
+            del self._operations[name]
+            self._lives.pop(name, None)
+        with contextlib.suppress(WebSocketDisconnect):
+            if errors:
+                await self._send({"id": name, "type": "error", "payload": errors})
+            else:
+                await self._send({"id": name, "type": "complete"})
+
+    async def _outcome(self, asked: Question, request: RequestContext) -> ResponseStream | Reply:
+        """A subscription that runs, or the one reply. Raises `InvalidDocument`."""
+        executor = self._executor
+        document = executor.documents.read(asked.query)
+        kind = document.operation(asked.operation_name).kind
+        name, request_id = asked.operation_name, request.request_id
+        context = executor.prepare(document, name, request, request_id)
+        if kind is not OperationType.SUBSCRIPTION:
+            return await executor.run(document, asked, context)
+        found = await executor.stream(document, asked, context)
+        if isinstance(found, Reply):  # why it does not run, which is no result
+            return Reply({"errors": found.body["errors"]}, found.errors)
+        return found
+
+    async def _results(self, name: str, outcome: ResponseStream | Reply) -> list[dict[str, Any]]:
+        """Send the operation's results; the errors that kept it from having any."""
+        if isinstance(outcome, Reply):
+            return await self._one(name, outcome)
+        self._lives[name] = outcome
+        head = f'{{"id":{orjson.dumps(name).decode()},"type":"next","payload":'
+        async with contextlib.aclosing(outcome):
+            async for _, body in outcome:
+                await self._send_text(f"{head}{body}}}")
+        return []
+
+    async def _one(self, name: str, reply: Reply) -> list[dict[str, Any]]:
+        if "data" not in reply.body:
+            errors: list[dict[str, Any]] = reply.body["errors"]
+            return errors
+        await self._send({"id": name, "type": "next", "payload": reply.body})
+        return []

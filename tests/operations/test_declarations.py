@@ -1,0 +1,35 @@
+"""What follows from an operation's declaration beside its GraphQL types and its route."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.caller import PERMISSIONS
+from app.operations import OPERATIONS, Operation
+from app.policies.limits import DEFAULT_LIMITS
+from app.storyteller.storyteller import COMPOSERS
+from resolvers.errors import camel
+
+README = Path(__file__).parents[2] / "README.md"
+EVERY = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda o: o.name)
+
+
+@EVERY
+def test_its_permission_its_limit_and_its_composer_are_there(
+    operation: Operation[Any, Any],
+) -> None:
+    assert operation.permission in PERMISSIONS
+    assert f"operation:{operation.limit}" in {limit.scope for limit in DEFAULT_LIMITS}
+    assert operation.name in COMPOSERS
+
+
+@EVERY
+def test_the_readme_names_it_beside_its_permission(operation: Operation[Any, Any]) -> None:
+    [allows] = re.findall(rf"^\| `{operation.permission}` \| (.+) \|$", README.read_text(), re.M)
+    assert f"`{camel(operation.mutation.name)}`" in allows
+    first, last = f"POST {operation.path}`", f"`…/{operation.path.split('/', 3)[3]}`"
+    assert first in allows or last in allows or f"`…/{operation.path.split('/')[-1]}`" in allows

@@ -1,0 +1,174 @@
+"""The OpenAPI document: it is valid, it is true, and its page needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from openapi_pydantic import OpenAPI
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from starlette.routing import Route
+
+from app.operations import OPERATIONS
+from app.rest.openapi import DOCS_PAGE, openapi_document
+from tests.support.rest_bodies import GOOD, changed
+from tests.support.service import Service
+
+# JSON Schema's own words (draft 2020-12), as far as anything here may use them.
+WORDS = {
+    *("$ref", "additionalProperties", "anyOf", "const", "default", "description", "enum"),
+    *("exclusiveMaximum", "format", "items", "maxItems", "maxLength", "maxProperties"),
+    *("maximum", "minItems", "minLength", "minimum", "properties", "propertyNames"),
+    *("required", "title", "type"),
+}
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+def schemas(node: Any, *, named: bool = False) -> Iterator[dict[str, Any]]:
+    """Every schema in a schema; `named`: the node maps names to schemas."""
+    if isinstance(node, list):
+        for item in node:
+            yield from schemas(item)
+    elif isinstance(node, dict):
+        if not named:
+            yield node
+        for key, value in node.items():
+            if named or key not in ("default", "enum", "required", "const"):
+                yield from schemas(value, named=not named and key == "properties")
+
+
+def test_the_document_is_openapi_3_1() -> None:
+    document = openapi_document()
+    OpenAPI.model_validate(document)
+    assert document["openapi"] == "3.1.0"
+    for schema in document["components"]["schemas"].values():
+        jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+
+
+def test_every_bound_is_said_in_json_schemas_own_words() -> None:
+    for schema in schemas(openapi_document()["components"]["schemas"], named=True):
+        assert schema.keys() <= WORDS, schema
+    levels = openapi_document()["components"]["schemas"]["CharacterContext"]["properties"]
+    level = levels["character_level"]["anyOf"][0]
+    assert (level["minimum"], level["maximum"]) == (1, 20)
+
+
+# What the document need not tell: GraphQL, itself and its page, and the answer of 404.
+UNTOLD = ("/graphql", "/api/v2/openapi.json", "/api/v2/docs", "/api/v2/{rest:path}")
+
+
+async def test_the_document_has_every_route_of_the_service_and_no_other(loregate: Service) -> None:
+    routes = [r for r in loregate.app.routes if isinstance(r, Route) and r.path not in UNTOLD]
+    served = {(r.path, method) for r in routes for method in (r.methods or set()) - {"HEAD"}}
+    told = {
+        (path, name.upper())
+        for path, item in openapi_document()["paths"].items()
+        for name in item.keys() - {"parameters"}
+    }
+    assert told == served
+
+
+def test_each_operation_says_what_it_takes_and_answers() -> None:
+    paths = openapi_document()["paths"]
+    for operation in OPERATIONS.values():
+        described = paths[operation.path]["post"]
+        assert operation.permission in described["description"]
+        statuses = "200 400 401 403 409 413 415 429 500 502 503 504"
+        assert described["responses"].keys() == set(statuses.split())
+        assert {p["name"] for p in described["parameters"]} == {
+            *("Idempotency-Key", "Cache-Control", "X-Allow-Degraded", "X-On-Disconnect"),
+        }
+        assert {"X-Cache", "Age", "X-Similarity"} < described["responses"]["200"]["headers"].keys()
+    deleting = paths["/api/v2/content/{content_id}"]["delete"]["responses"]
+    assert deleting.keys() == {"204", "401", "403", "404", "429", "500", "503"}
+    assert "content" not in deleting["204"]
+
+
+async def test_the_document_is_served_without_a_token_as_it_was_made(loregate: Service) -> None:
+    answer = await loregate.http.get("/api/v2/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == openapi_document()
+
+
+async def test_the_page_loads_nothing_from_elsewhere(loregate: Service) -> None:
+    answer = await loregate.http.get("/api/v2/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text == DOCS_PAGE
+    assert not re.search(r"https?://|//[\w.-]+\.\w|@import|url\(", answer.text)
+    assert not re.search(r"<(link|img|iframe|script)[^>]+(src|href)=", answer.text)
+    assert "fetch('openapi.json')" in answer.text
+
+
+async def test_good_bodies_and_their_answers_fit_the_document(loregate: Service) -> None:
+    document = openapi_document()
+    for path, body in GOOD.items():
+        described = document["paths"][path]["post"]
+        asked = described["requestBody"]["content"]["application/json"]["schema"]
+        assert held(document, asked).is_valid(body)
+        assert not held(document, asked).is_valid(changed(path, theme=5, content=5))
+        answer = await loregate.post(path, body)
+        told = described["responses"]["200"]["content"]["application/json"]["schema"]
+        held(document, told).validate(answer.json())
+
+
+def held(document: dict[str, Any], schema: dict[str, Any]) -> Any:
+    return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+
+
+MET = {
+    **{name: {200, 400} for name in OPERATIONS},
+    **{"batch": {200, 400}, "content": {404}, "delete": {404}, "health": {200}},
+    **{"generation": {404}, "cancel": {404}, "metrics": {200}},
+}
+
+
+@pytest.mark.parametrize("name", MET)
+async def test_whatever_is_sent_gets_what_the_document_says(loregate: Service, name: str) -> None:
+    """Bodies that fit the document and bodies that do not: no 5xx, no status it does not name."""
+    api = schemathesis.openapi.from_dict(openapi_document())
+    operation = next(
+        one
+        for one in (found.ok() for found in api.get_all_operations() if isinstance(found, Ok))
+        if one.definition.raw["operationId"] == name
+    )
+    headers = loregate.headers(tier="service")
+    seen: set[int] = set()
+    cases = operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE)
+    if name not in ("health", "metrics"):  # which takes nothing that could be wrong
+        cases |= operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
+
+    @settings(
+        max_examples=50,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases)
+    def examples(case: schemathesis.Case[Any]) -> None:
+        if case.headers:  # only the storyteller is here, which is simpler than any
+            case.headers.pop("X-Allow-Degraded", None)
+        response = case.call(base_url=loregate.url, headers=headers)
+        case.validate_response(response, checks=CHECKS)
+        seen.add(response.status_code)
+
+    await asyncio.to_thread(examples)
+    assert seen >= MET[name], seen

@@ -1,0 +1,124 @@
+"""Two real `loregate serve` processes that share Redis and the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support import cli_process
+from tests.support.cli_process import CliProcess
+from tests.support.rest_bodies import GOOD, TEXT, THEME
+from tests.support.service import SECRET, token
+from tests.support.upstream import Behaviour, Upstream
+
+Pair = tuple[CliProcess, CliProcess]
+
+
+@asynccontextmanager
+async def two(directory: Path, redis_url: str, provider: Upstream) -> AsyncIterator[Pair]:
+    given = {
+        "LOREGATE_JWT_SECRET": SECRET,
+        "REDIS_URL": redis_url,
+        "OPENAI_BASE_URL": provider.url,
+        "DATABASE_URL": f"sqlite+aiosqlite:///{directory / 'shared.db'}",
+    }
+    assert (await cli_process.run(directory, "migrate", **given))[0] == 0
+    async with AsyncExitStack() as stack:
+        one, other = [
+            await stack.enter_async_context(cli_process.serving(directory, "serve", **given))
+            for _ in range(2)
+        ]
+        yield one, other
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, redis_url: str, provider: Upstream) -> AsyncIterator[Pair]:
+    async with two(tmp_path, redis_url, provider) as found:
+        yield found
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    limits = httpx2.Limits(max_connections=200)
+    async with httpx2.AsyncClient(timeout=60, limits=limits) as client:
+        yield client
+
+
+async def ask(
+    http: httpx2.AsyncClient, at: CliProcess, path: str, cache: str | None = None, key: str = ""
+) -> httpx2.Response:
+    headers = {"Authorization": f"Bearer {token(tier='service')}"}
+    if cache:
+        headers["Cache-Control"] = cache
+    if key:
+        headers["Idempotency-Key"] = key
+    return await http.post(f"{at.url}{path}", json=GOOD[path], headers=headers)
+
+
+async def asked(provider: Upstream, count: int) -> None:
+    async with asyncio.timeout(20):
+        while len(provider.requests) < count:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_hundred_equal_requests_over_two_processes_call_one_model(
+    pair: Pair, http: httpx2.AsyncClient, provider: Upstream
+) -> None:
+    provider.always = Behaviour(delay=0.3)
+    answers = await asyncio.gather(*(ask(http, pair[n % 2], THEME) for n in range(100)))
+    assert {a.status_code for a in answers} == {200}
+    assert len({a.json()["content_id"] for a in answers}) == 1
+    assert len(provider.requests) == 1
+    unasked = [a.content for a in answers if a.headers["x-cache"] != "HIT"]
+    assert len(set(unasked)) == 1
+    assert [a.headers["x-cache"] for a in answers].count("MISS") == 1
+
+
+async def test_with_no_store_each_of_them_calls_it(
+    pair: Pair, http: httpx2.AsyncClient, provider: Upstream
+) -> None:
+    answers = await asyncio.gather(*(ask(http, pair[n % 2], THEME, "no-store") for n in range(100)))
+    assert [(a.status_code, a.headers["x-cache"]) for a in answers] == [(200, "BYPASS")] * 100
+    assert len({a.json()["content_id"] for a in answers}) == 100
+    assert len(provider.requests) == 100
+
+
+async def test_fifty_who_wait_for_a_killed_process_are_answered(
+    pair: Pair, http: httpx2.AsyncClient, provider: Upstream
+) -> None:
+    leading, other = pair
+    provider.then(Behaviour(delay=30))
+    leader = asyncio.create_task(ask(http, leading, THEME))
+    await asked(provider, 1)
+    waiting = [asyncio.create_task(ask(http, other, THEME)) for _ in range(50)]
+    done, _ = await asyncio.wait(waiting, timeout=1)
+    assert not done
+    await leading.kill()
+    async with asyncio.timeout(10):  # the lease of 5 s and at most 5 more
+        answers = await asyncio.gather(*waiting)
+    assert {a.status_code for a in answers} == {200}
+    assert len({a.json()["content_id"] for a in answers}) == 1
+    assert len(provider.requests) == 2
+    await asyncio.gather(leader, return_exceptions=True)
+
+
+async def test_a_key_is_answered_by_the_other_process_after_a_kill(
+    pair: Pair, http: httpx2.AsyncClient, provider: Upstream
+) -> None:
+    leading, other = pair
+    first = await ask(http, leading, TEXT, key="done")
+    provider.then(Behaviour(delay=30))
+    lost = asyncio.create_task(ask(http, leading, TEXT, key="lost"))
+    await asked(provider, 2)
+    await leading.kill()
+    assert (await ask(http, other, TEXT, key="done")).content == first.content
+    assert len(provider.requests) == 2
+    made = await ask(http, other, TEXT, key="lost")
+    assert (await ask(http, other, TEXT, key="lost")).content == made.content
+    assert len(provider.requests) == 3
+    await asyncio.gather(lost, return_exceptions=True)
