@@ -91,6 +91,21 @@ def _location(prompt: str) -> dict[str, Any]:
     }
 
 
+def _item(_: str) -> dict[str, Any]:
+    light = {"name": "Relight", "effect": "As an action, expend 1 charge to light a lamp."}
+    return {
+        "name": "The Lamplighter's Wand",
+        "attunement": None,
+        "description": PROSE,
+        "properties": [
+            {**light, "charges": 7, "recharge": "Regains 1d6 + 1 expended charges daily at dawn."}
+        ],
+        "history": "Odile Vell carved it from the last mast of the harbour.",
+        "drawback": None,
+        "found": "In the lamp room, under the oil.",
+    }
+
+
 def _request(prompt: str) -> dict[str, Any]:
     data = prompt.partition("<request>\n")[2].rpartition("\n</request>")[0]
     found: dict[str, Any] = orjson.loads(data)
@@ -110,12 +125,14 @@ MARKS = {
     "validation": "results",
     "npc": "personality",
     "location": "points_of_interest",
+    "item": "attunement",
     "story": "summary",
 }
 STRUCTURED: dict[str, Callable[[str], dict[str, Any]]] = {
     "story": _story,
     "npc": _npc,
     "location": _location,
+    "item": _item,
     "theme": _theme,
     "validation": _validation,
 }

@@ -5,6 +5,7 @@ from typing import Any
 from app.operations.campaign import Campaign
 from app.operations.character import Character
 from app.operations.fields import ModelChoice
+from app.operations.item import Item
 from app.operations.location import Location
 from app.operations.npc import Npc
 from app.operations.operation import DraftRejected, Fact, Operation
@@ -19,6 +20,7 @@ KINDS: tuple[type[Operation[Any, Any]], ...] = (
     Story,
     Npc,
     Location,
+    Item,
     ThemeAnalysis,
     ContentValidation,
 )

@@ -71,7 +71,7 @@ class Brief:
         self.all = self.given | dict(more or {})
         self._theme = theme
         self._step = tier(self.given.get("party_level") or rng.randint(1, 6))
-        self._mood = packs.mood_scope(self._which_mood())
+        self.mood = self._which_mood()
         self.named = {w: said for w, keys in KEYS.items() if (said := self._named(w, keys))}
         self.words = self._words(used)
         self.once: Options = packs.story["once"] | packs.common["once"]
@@ -79,7 +79,12 @@ class Brief:
     def scopes(self, *tables: Options) -> tuple[Options, ...]:
         """The tables and what all of them draw from, without what the caller gave no words for."""
         story = self.packs.story
-        found = [self._mood, *tables, story["free"], story[f"tier_{self._step}"]]
+        found = [
+            self.packs.mood_scope(self.mood),
+            *tables,
+            story["free"],
+            story[f"tier_{self._step}"],
+        ]
         told = [
             {n: options for n, options in table.items() if NEEDS.get(n, "a") in self.words}
             for table in found

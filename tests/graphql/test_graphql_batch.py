@@ -21,7 +21,7 @@ BATCH = """mutation ($requests: [BatchRequest!]!) { generateBatch(requests: $req
   results { cacheStatus similarity error { code message field retryAfterMs }
     content { __typename contentId contentType
       ... on GeneratedContent { text } ... on Story { elementType summary }
-      ... on Npc { role } ... on Location { locationType }
+      ... on Npc { role } ... on Location { locationType } ... on Item { kind }
       ... on ThemeAnalysis { primaryCategory } ... on ContentValidation { passed } } } } }"""
 
 TEXT = "The lamps of Saltmere went out, and something knocked from under the ice."
@@ -42,6 +42,7 @@ EACH: dict[str, Any] = {
             "purpose": "talk",
         }
     },
+    "Item": {"item": {"kind": "RING", "context": CONTEXT}},
     "ContentValidation": {
         "contentValidation": {
             "content": TEXT,
@@ -75,7 +76,7 @@ async def test_each_operation_is_answered_in_the_given_order(loregate: Service) 
     found = [r["content"] for r in answer["results"]]
     assert [c["__typename"] for c in found] == [*EACH, "GeneratedContent"]
     assert found[-1]["contentType"] == "CAMPAIGN"
-    assert codes(answer) == [None] * 7
+    assert codes(answer) == [None] * len(found)
     for content in found:
         kept = await loregate.data(f'{{ content(id: "{content["contentId"]}") {{ __typename }} }}')
         assert kept["content"]["__typename"] == content["__typename"]
@@ -330,7 +331,7 @@ async def test_introspection_tells_that_one_is_wanted(loregate: Service) -> None
     query = '{ __type(name: "BatchRequest") { isOneOf inputFields { name } } }'
     found = (await loregate.data(query))["__type"]
     assert found["isOneOf"] is True
-    assert {"story", "npc", "location"} < {f["name"] for f in found["inputFields"]}
+    assert {"story", "npc", "location", "item"} < {f["name"] for f in found["inputFields"]}
 
 
 # -- whole documents in a list are another thing

@@ -1,4 +1,4 @@
-"""Campaign content, NPCs and locations: asked for, answered, told and read again."""
+"""Campaign content, NPCs, locations and items: asked for, answered, told and read again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from app.operations.campaign import CampaignContentType
+from app.operations.item import ItemKind, ItemRarity
 from app.operations.location import LocationType
 from app.operations.npc import NpcRole
 from tests.support.graphql_requests import by_socket, field_errors, over_each_mutation_transport
@@ -19,6 +20,8 @@ COMMON = "__typename contentId contentType metadata { requestId modelUsed }"
 CAMPAIGN_FIELDS = "text parentContentId"
 NPC_FIELDS = """name role description personality motivations secrets
   relationships { to nature }"""
+ITEM_FIELDS = """name kind rarity attunement description history drawback found parentContentId
+  properties { name effect charges recharge }"""
 LOCATION_FIELDS = "name locationType description pointsOfInterest occupants secrets hooks"
 
 
@@ -31,6 +34,7 @@ def mutation(name: str, field: str, fields: str) -> str:
 CAMPAIGN = mutation("generateCampaignContent", "content", CAMPAIGN_FIELDS)
 NPC = mutation("generateNpc", "npc", NPC_FIELDS)
 LOCATION = mutation("generateLocation", "location", LOCATION_FIELDS)
+ITEM = mutation("generateItem", "item", ITEM_FIELDS)
 
 CAMPAIGN_INPUT: dict[str, Any] = {
     "type": "QUEST",
@@ -51,10 +55,12 @@ LOCATION_INPUT: dict[str, Any] = {
     "occupants": ["Old Marta"],
     "features": ["a hidden cellar"],
 }
+ITEM_INPUT = {"kind": "WAND", "context": {"setting": "Saltmere", "partyLevel": 5}}
 EACH: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "campaign": (CAMPAIGN, CAMPAIGN_INPUT, "GeneratedContent", CAMPAIGN_FIELDS),
     "npc": (NPC, NPC_INPUT, "Npc", NPC_FIELDS),
     "location": (LOCATION, LOCATION_INPUT, "Location", LOCATION_FIELDS),
+    "item": (ITEM, ITEM_INPUT, "Item", ITEM_FIELDS),
 }
 
 
@@ -84,14 +90,18 @@ async def test_a_list_tells_each_by_its_type(loregate: Service) -> None:
     query = f"""{{ contents(contentTypes: [CAMPAIGN]) {{ edges {{ node {{ __typename contentId
       ... on GeneratedContent {{ text }}
       ... on Npc {{ person: name {NPC_FIELDS.replace("name", "", 1)} }}
-      ... on Location {{ place: name hooks }} }} }} }} }}"""
-    location, npc, campaign = (e["node"] for e in (await loregate.data(query))["contents"]["edges"])
+      ... on Location {{ place: name hooks }} ... on Item {{ kind rarity }} }} }} }} }}"""
+    edges = (await loregate.data(query))["contents"]["edges"]
+    item, location, npc, campaign = (edge["node"] for edge in edges)
+    assert (item["kind"], item["rarity"]) == ("WAND", "RARE")
     assert campaign.keys() == {"__typename", "contentId", "text"}
     assert npc["person"] == made[1]["name"]
     assert npc["relationships"] == made[1]["relationships"]
     assert location["place"] == made[2]["name"]
     assert location["hooks"] == made[2]["hooks"]
-    assert [n["contentId"] for n in (campaign, npc, location)] == [m["contentId"] for m in made]
+    assert [n["contentId"] for n in (campaign, npc, location, item)] == [
+        m["contentId"] for m in made
+    ]
 
 
 async def test_what_must_be_there_is_there(loregate: Service) -> None:
@@ -108,6 +118,8 @@ KINDS: list[tuple[str, str, str]] = [
     *(("campaign", "type", k.name) for k in CampaignContentType),
     *(("npc", "role", k.name) for k in NpcRole),
     *(("location", "locationType", k.name) for k in LocationType),
+    *(("item", "kind", k.name) for k in ItemKind),
+    *(("item", "rarity", k.name) for k in ItemRarity),
 ]
 
 

@@ -25,6 +25,7 @@ NPC_FIELD = """generateNpc(input: {
   role: MENTOR, context: {setting: "a harbour"}}) { requestId }"""
 LOCATION_FIELD = """generateLocation(input: {locationType: TAVERN,
   context: {setting: "a harbour"}, size: "small", purpose: "talk"}) { requestId }"""
+ITEM_FIELD = "generateItem(input: {kind: RING, context: {}}) { requestId }"
 STORY_FIELD = """generateStory(input: {
   elementType: PLOT, context: {setting: "a harbour"}}) { requestId }"""
 THEME_FIELD = 'analyzeTheme(input: {content: "The lamps went out."}) { requestId }'
@@ -53,6 +54,7 @@ ROOT: dict[str, tuple[str, str | None]] = {
     "Mutation.generateCampaignContent": (CAMPAIGN_FIELD, "text:generate"),
     "Mutation.generateNpc": (NPC_FIELD, "campaign:generate"),
     "Mutation.generateLocation": (LOCATION_FIELD, "campaign:generate"),
+    "Mutation.generateItem": (ITEM_FIELD, "campaign:generate"),
     "Mutation.generateStory": (STORY_FIELD, "campaign:generate"),
     "Mutation.analyzeTheme": (THEME_FIELD, "theme:analyze"),
     "Mutation.validateContent": (VALIDATION_FIELD, "content:validate"),

@@ -138,7 +138,7 @@ async def test_without_a_key_the_storyteller_answers_and_no_models_limit_counts(
         metadata = (await loregate.post(path, body)).json()["metadata"]
         assert (metadata["model_used"], metadata["degraded"]) == ("storyteller", True)
     used = await taken(loregate)
-    assert used["operation:text_generation"] == 5
+    assert used["operation:text_generation"] == 6
     assert used["operation:theme_analysis"] == used["operation:content_validation"] == 1
     assert used["model:gpt-4-turbo"] == 0
     named = changed(TEXT, model={"name": "storyteller"})

@@ -19,6 +19,7 @@ from tests.support.replaced import replaced
 from tests.support.rest_bodies import (
     CAMPAIGN,
     GOOD,
+    ITEM,
     LOCATION,
     NPC,
     STORY,
@@ -63,6 +64,7 @@ def marked() -> dict[str, Any]:
         CAMPAIGN: changed(CAMPAIGN, campaign_context={"campaign_theme": MARK, MARK: MARK}),
         NPC: changed(NPC, traits={MARK: MARK}, relationships={MARK: MARK}),
         LOCATION: changed(LOCATION, purpose=MARK, occupants=[MARK], features=[MARK]),
+        ITEM: changed(ITEM, context={"setting": MARK, MARK: MARK}, theme={"tone": MARK}),
         STORY: changed(STORY, context={"setting": MARK}, parameters={MARK: MARK}),
         THEME: changed(THEME, content=MARK, target_theme={MARK: MARK}),
         VALIDATION: changed(

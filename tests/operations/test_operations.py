@@ -70,12 +70,21 @@ BAD: list[tuple[str, Any, str]] = [
     (rest_bodies.LOCATION, changed(rest_bodies.LOCATION, purpose="x" * 4001), "purpose"),
     (rest_bodies.LOCATION, changed(rest_bodies.LOCATION, occupants=["a"] * 65), "occupants"),
     (rest_bodies.LOCATION, changed(rest_bodies.LOCATION, features=["x" * 4001]), "features.0"),
+    (rest_bodies.ITEM, changed(rest_bodies.ITEM, kind="sandwich"), "kind"),
+    (rest_bodies.ITEM, changed(rest_bodies.ITEM, kind=None), "kind"),
+    (rest_bodies.ITEM, changed(rest_bodies.ITEM, rarity="unique"), "rarity"),
+    (rest_bodies.ITEM, {"kind": "ring"}, "context"),
     (
+        rest_bodies.ITEM,
+        changed(rest_bodies.ITEM, context={"party_level": 21}),
         "context.party_level",
     ),
     (
+        rest_bodies.ITEM,
+        changed(rest_bodies.ITEM, context={"setting": "x" * 4001}),
         "context.setting",
     ),
+    (rest_bodies.ITEM, changed(rest_bodies.ITEM, parent_content_id="42"), "parent_content_id"),
     (rest_bodies.THEME, {"content": ""}, "content"),
     (rest_bodies.THEME, {"content": "x" * 50_001}, "content"),
     (rest_bodies.THEME, changed(rest_bodies.THEME, elements=["colour"]), "elements.0"),
@@ -138,6 +147,7 @@ def placed(path: str) -> dict[str, Any]:
         rest_bodies.STORY: changed(path, parameters={ORDER: ORDER}, context={"setting": ORDER}),
         rest_bodies.NPC: changed(path, traits={ORDER: ORDER}, relationships={ORDER: ORDER}),
         rest_bodies.LOCATION: changed(path, purpose=ORDER, occupants=[ORDER], features=[ORDER]),
+        rest_bodies.ITEM: changed(path, context={ORDER: ORDER}, theme={"tone": ORDER}),
         rest_bodies.THEME: changed(path, content=ORDER, target_theme={ORDER: ORDER}),
         rest_bodies.VALIDATION: changed(
             path, content=ORDER, rules=[{**RULE, "name": ORDER, "parameters": {ORDER: [ORDER]}}]

@@ -26,6 +26,10 @@ fragment Made on Content {
   ... on Story { text summary }
   ... on Npc { name description personality motivations secrets relationships { to nature } }
   ... on Location { name description pointsOfInterest occupants secrets hooks }
+  ... on Item {
+    name kind rarity attunement description properties { name effect charges recharge }
+    history drawback found
+  }
   ... on ThemeAnalysis {
     primaryCategory secondaryCategories categoryConfidence overallScore summary
     elements { element score description suggestions }
@@ -168,6 +172,14 @@ QUESTIONS = (
             "size": "small",
             "purpose": "a smugglers' market",
         },
+    ),
+    Question(
+        "item",
+        "generateItem",
+        "item",
+        "item",
+        {"kind": "wand", "context": {"setting": "Saltmere", "party_level": 5}},
+        {"kind": "WAND", "context": {"setting": "Saltmere", "partyLevel": 5}},
     ),
     THEME,
     VALIDATION,

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.operations import CAMPAIGN, CHARACTER, LOCATION, NPC, STORY, THEME, VALIDATION
+from tests.support.operations import (
+    CAMPAIGN,
+    CHARACTER,
+    ITEM,
+    LOCATION,
+    NPC,
+    STORY,
+    THEME,
+    VALIDATION,
+)
 from tests.support.service import CHARACTER as REST_CHARACTER
 from tests.support.service import Service
 from tests.support.storyteller_requests import written
@@ -17,6 +26,7 @@ TOLD: dict[str, tuple[Any, dict[str, Any]]] = {
     "campaign": (CAMPAIGN, {"type": "plot", "campaign_context": {"setting": "Waterdeep"}}),
     "npc": (NPC, {"role": "mentor", "context": {}}),
     "location": (LOCATION, {"location_type": "tavern", "context": {}, "size": "", "purpose": ""}),
+    "item": (ITEM, {"kind": "ring", "context": {}}),
 }
 JUDGED: dict[str, tuple[Any, dict[str, Any]]] = {
     "theme": (THEME, {"content": "Something behind the door wept."}),

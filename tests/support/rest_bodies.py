@@ -13,6 +13,7 @@ CAMPAIGN = "/api/v2/text/campaign"
 STORY = "/api/v2/campaign/story"
 NPC = "/api/v2/campaign/npc"
 LOCATION = "/api/v2/campaign/location"
+ITEM = "/api/v2/campaign/item"
 THEME = "/api/v2/theme/analyze"
 VALIDATION = "/api/v2/validation/content"
 RULE = {"category": "quality", "name": "readable"}
@@ -35,6 +36,7 @@ GOOD: dict[str, Any] = {
         "occupants": ["Old Marta"],
         "features": ["a hidden cellar"],
     },
+    ITEM: {"kind": "wand", "context": {"setting": "Saltmere", "party_level": 5}},
     STORY: {"element_type": "plot", "context": {"campaign_theme": "a drowned crown"}},
     THEME: {"content": TALE},
     VALIDATION: {"content": TALE, "content_type": "character", "rules": [RULE]},

@@ -1,0 +1,258 @@
+"""Item: a magic item of some kind and rarity, with powers that are right for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from app.operations.item import (
+    CONSUMED,
+    ItemDraft,
+    ItemKind,
+    ItemRarity,
+    ItemRequest,
+    WrittenProperty,
+    rarity_of,
+)
+from app.storyteller import supplied
+from app.storyteller.brief import Brief
+from app.storyteller.english import article, listed, ordinal, polished
+from app.storyteller.grammar import Expander, scope
+from app.storyteller.packs import Packs, tier
+from app.storyteller.sheet import Sheet
+
+Table = Mapping[str, Any]
+
+NAME_KEYS = ("item_name", "name", "item", "artifact", "artefact")
+FORM_KEYS = ("form", "item_form", "base_item")
+CLASS_KEYS = ("character_class", "class")
+RARITIES = tuple(ItemRarity)
+# Of a hundred items of each rarity, how many have a drawback and how many want attunement.
+PRICED = dict(zip(RARITIES, (10, 20, 35, 45, 60, 100), strict=True))
+ATTUNED = dict(zip(RARITIES, (0, 40, 70, 90, 100, 100), strict=True))
+DARK, DARKER = ("horror", "dark"), 75  # tales in which more have a drawback, and how many
+CURSED = re.compile(r"\b(?:curse|doom|damn|haunt|bargain)", re.I)
+CASTERS = (ItemKind.ROD, ItemKind.STAFF, ItemKind.WAND)
+MAX_SEARCHED = 400  # characters of a caller's value in which words are looked for
+# Of a spell on a scroll, by its level; its attack is the same less 8.
+SAVE_DCS = (13, 13, 13, 15, 15, 17, 17, 18, 18, 19)
+MAKE = re.compile(r"\A(?:pair|suit|coat) of |\A(?:plain|slender|small|broad|twisted) ")
+SMALL = ("of", "the", "and", "from", "without")
+
+
+def compose(packs: Packs, request: ItemRequest, rng: Random) -> ItemDraft:
+    """The item, in at most `model.max_tokens` words and marks beside what the caller gave."""
+    plan = _Plan(packs, request, rng)
+    brief, grammar = plan.brief, packs.item
+    once = {**brief.once, "item": plan.form["name"]}
+    telling = Expander(rng, plan.words, brief.scopes(*plan.tables), once)
+    name = plan.name or telling.draw("item")
+    sheet = Sheet(brief, telling, grammar["sheet"], grammar["text"], request.model.max_tokens)
+    description = sheet.prose("description")
+    effects = sheet.items("properties")
+    return ItemDraft(
+        name=_capital(supplied.LEADING.sub("", name)),
+        attunement=plan.attunement,
+        description=f"{description}{sheet.missing}",
+        properties=list(_properties(plan, telling, effects)),
+        history=sheet.prose("history"),
+        drawback=" ".join(sheet.items("drawback")) or None,
+        found=sheet.prose("found"),
+    )
+
+
+class _Plan:
+    """What is decided before the telling: form, aspect, powers with their numbers, attunement."""
+
+    def __init__(self, packs: Packs, request: ItemRequest, rng: Random) -> None:
+        self.kind, self.rarity = request.kind, rarity_of(request)
+        given = request.context.given()
+        self.name = _said(given, NAME_KEYS, supplied.title)
+        noun = _said(given, FORM_KEYS, _one)
+        bearer = _said(given, CLASS_KEYS, supplied.noun)
+        attuned = self.kind not in CONSUMED and rng.randrange(100) < ATTUNED[self.rarity]
+        became = ((self.name, NAME_KEYS), (noun, FORM_KEYS), (attuned and bearer, CLASS_KEYS))
+        used = frozenset(key for said, keys in became if said for key in keys)
+        self.brief = Brief(packs, request.context, request.theme, rng, used=used)
+        label, self.form = _form(packs, self.kind, noun, rng)
+        self.aspect = _aspect(packs, request, self.brief.mood, rng)
+        self.attunement = self._attunement(bearer, rng) if attuned else None
+        self.powers = list(_powers(packs.item, label, self.kind, self.rarity, rng))
+        self.charges = _charges(packs.item["charges"], self.kind, self.rarity, rng)
+        self.words = self.brief.words | self._words(packs, given, noun, rng)
+        self.tables = [*self._tables(packs, rng), packs.item["text"], packs.item["words"]]
+
+    def _attunement(self, bearer: str, rng: Random) -> str:
+        if bearer:
+            return f"{article(bearer)} {bearer}"
+        if self.kind in CASTERS:
+            return str(rng.choice(self.aspect["caster"]))
+        return str(rng.choice(["anyone", *self.aspect["who"]]))
+
+    def _words(self, packs: Packs, given: Table, noun: str, rng: Random) -> dict[str, str]:
+        """The fixed slots that only an item has."""
+        level = given.get("party_level")
+        step = tier(level) - 1 if level else rng.randrange(4)
+        strength = packs.item["rarity"][self.rarity]
+        words = {n: _at(v, step) for n, v in strength.items()}
+        words |= _spells(packs, self.aspect, strength, self.powers, rng)
+        form = noun or rng.choice(self.form["noun"])
+        title = rng.choice(self.form.get("title", [MAKE.sub("", form)]))
+        words |= {"form": form, "form_title": _titled(title), "use": self.form["use"]}
+        words |= {"regained": self.charges[1]}
+        words |= {"party_ve": "s" if self.brief.words["party_s"] else "ve"}
+        return words | ({"item": _named(self.name)} if self.name else {})
+
+    def _tables(self, packs: Packs, rng: Random) -> Iterator[Table]:
+        consumed = self.kind in CONSUMED
+        yield scope("form", self.form)
+        # What befell a lasting thing would be odd to hear of a phial.
+        yield scope(
+            "aspect", {n: v for n, v in self.aspect.items() if not (consumed and n == "past")}
+        )
+        for number, power in enumerate(self.powers, 1):
+            yield {f"effect_{number}": power["effect"], f"power_{number}": power["name"]}
+        manner = dict(packs.item["consumed" if consumed else "lasting"])
+        great = manner.pop("great_price")
+        prices = [*manner.pop("price"), *self.aspect["flaw_once" if consumed else "flaw"]]
+        if self.rarity is ItemRarity.ARTIFACT:
+            prices = great
+        if self._priced(rng):
+            manner["price"] = [p for p in prices if self.attunement or "attuned" not in p]
+        yield manner
+
+    def _priced(self, rng: Random) -> bool:
+        feeling = (self.brief.words.get(name, "") for name in ("matter", "flavour"))
+        if any(CURSED.search(said) for said in feeling):
+            return True
+        of_hundred = PRICED[self.rarity]
+        if self.brief.mood in DARK:
+            of_hundred = max(of_hundred, DARKER)
+        return rng.randrange(100) < of_hundred
+
+
+def _said(given: Table, keys: Sequence[str], made: Any) -> str:
+    """What the caller gave under the first of the keys that has fit words."""
+    return next((said for key in keys if (said := made(given.get(key)))), "")
+
+
+def _one(value: Any) -> str:
+    """A kind of thing of which there is one: what looks like many would not fit the sentences."""
+    noun = supplied.noun(value)
+    return "" if noun.endswith("s") and not noun.endswith(("ss", "us")) else noun
+
+
+def _form(packs: Packs, kind: ItemKind, noun: str, rng: Random) -> tuple[str, Table]:
+    """A form of the kind and its label; that with the caller's noun, where one has it."""
+    forms = {n: f for n, f in packs.item["form"].items() if f["kind"] == kind}
+    having = [n for n, f in forms.items() if any(word in noun for word in f["noun"])]
+    label = rng.choice(having if noun and having else list(forms))
+    return label, forms[label]
+
+
+def _aspect(packs: Packs, request: ItemRequest, mood: str, rng: Random) -> Table:
+    """What the item is about: as the caller's words have it, else as the kind of tale wants it."""
+    said = [*request.theme.given().values(), *request.context.given().values()]
+    text = " ".join(str(value)[:MAX_SEARCHED] for value in said).lower()
+    words = {word.removesuffix("s") for word in re.findall(r"[a-z]+", text)}
+    aspects = list(packs.aspects["aspect"].values())
+    asked = [a for a in aspects if words & {w.removesuffix("s") for w in a["says"]}]
+    suited = [a for a in aspects if mood in a["moods"]]
+    found: Table = rng.choice(asked or suited)
+    return found
+
+
+def _powers(
+    grammar: Table, label: str, kind: ItemKind, rarity: ItemRarity, rng: Random
+) -> Iterator[Table]:
+    """The leading power, and as many more as the rarity has; one at most has charges or a rest."""
+    place = RARITIES.index(rarity)
+    fit = [p for p in grammar["power"] if {kind.value, label} & {*p["of"]} and _within(p, place)]
+    leads = [p for p in fit if p.get("lead")]
+    lead = rng.choices(leads, [p.get("often", 1) for p in leads])[0]
+    yield lead
+    limited = lead.get("limited", False)
+    more = rng.choice(grammar["rarity"][rarity]["more"])
+    if kind in CONSUMED:
+        fit, more = [p for p in fit if not p.get("lead")], min(more, 1)
+    for power in rng.sample(fit, len(fit)):
+        if more == 0:
+            return
+        if power is lead or (limited and power.get("limited")):
+            continue
+        limited, more = limited or power.get("limited", False), more - 1
+        yield power
+
+
+def _within(power: Table, place: int) -> bool:
+    least, most = (RARITIES.index(ItemRarity(rarity)) for rarity in power["rarity"])
+    return least <= place <= most
+
+
+def _charges(table: Table, kind: ItemKind, rarity: ItemRarity, rng: Random) -> tuple[int, str]:
+    """How many charges the kind has at its rarity, and the dice that give them back."""
+    count, dice = rng.choice(table.get(f"{kind}_{rarity}") or table.get(kind) or [["1", "1"]])
+    return int(count), dice
+
+
+def _spells(
+    packs: Packs, aspect: Table, strength: Table, powers: Sequence[Table], rng: Random
+) -> dict[str, str]:
+    """The slots of what the item casts, or of what is written on a scroll."""
+    power = next((p for p in powers if p.get("spells") or p.get("written")), None)
+    if power is None:
+        return {}
+    least, most = strength["scroll" if power.get("written") else "spells"]
+    count = power.get("spells", 1)
+    own = _known(aspect["spells"], least, most)
+    known = own if len(own) >= count else own | _known(packs.aspects["any"]["spells"], least, most)
+    chosen = sorted(rng.sample(sorted(known), min(count, len(known))))
+    level, spell = chosen[0]
+    return {
+        "menu": listed([f"{s} ({n} charge{'s' if n > 1 else ''})" for n, s in chosen], "or"),
+        "spell": spell,
+        "spell_title": _titled(spell),
+        "spell_level": f"{ordinal(level)}-level spell" if level else "cantrip",
+        "spell_dc": str(SAVE_DCS[level]),
+        "spell_attack": f"+{SAVE_DCS[level] - 8}",
+    }
+
+
+def _known(spells: Sequence[str], least: int, most: int) -> set[tuple[int, str]]:
+    found = ((int(level), name) for level, name in (s.split(" ", 1) for s in spells))
+    return {(level, name) for level, name in found if least <= level <= most}
+
+
+def _properties(
+    plan: _Plan, telling: Expander, effects: Sequence[str]
+) -> Iterator[WrittenProperty]:
+    """The powers whose effects had room, each with its name and, where it has some, its charges."""
+    for number, (power, effect) in enumerate(zip(plan.powers, effects, strict=False), 1):
+        charged = power.get("charges", False)
+        yield WrittenProperty(
+            name=_capital(polished(telling.draw(f"power_{number}"))),
+            effect=effect,
+            charges=plan.charges[0] if charged else None,
+            recharge=polished(telling.draw("recharge")) if charged else None,
+        )
+
+
+def _at(value: Any, step: int) -> str:
+    """A number of a rarity; where it grows, as the party's tier of play has it."""
+    return str(value[min(step, len(value) - 1)] if isinstance(value, list) else value)
+
+
+def _named(name: str) -> str:
+    """A given name as it stands in a sentence: Excalibur, the Amulet."""
+    found = supplied.LEADING.match(name)
+    return f"the {name[found.end() :]}" if found else name
+
+
+def _titled(text: str) -> str:
+    return " ".join(w if w in SMALL else _capital(w) for w in text.split())
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
