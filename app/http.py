@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 
 from starlette.requests import Request
 from starlette.types import Receive
@@ -62,28 +63,43 @@ async def read_json(request: Request) -> bytes:
 
 
 def limit_headers(standing: Standing | None) -> dict[str, str]:
-    """`X-RateLimit-*`; none before anything was counted."""
+    """How a limit stands, as `X-RateLimit-*` and in the fields of the IETF's draft 11, `RateLimit`
+    and `RateLimit-Policy`; nothing before anything was counted."""
     if standing is None:
         return {}
+    return _limit_headers(standing, standing.reset_at - time.time())
+
+
+def error_headers(error: GatewayError, standing: Standing | None = None) -> dict[str, str]:
+    """The headers of an error: its own, and those of the limit that refused or was tightest."""
+    own = {**error.headers, **_retry_after(error)}
+    if isinstance(error, RateLimited):
+        refused = Standing(error.scope, error.limit, 0, error.reset_at, error.window)
+        return {**own, **_limit_headers(refused, error.retry_after)}
+    if error.retry_after is not None and standing is not None:
+        # What it waits for is not the limit, and `Retry-After` may not be before `t`.
+        return {**own, **_limit_headers(standing, None)}
+    return {**own, **limit_headers(standing)}
+
+
+def _limit_headers(standing: Standing, wait: float | None) -> dict[str, str]:
+    """`wait`: seconds until the limit has room, or more of it; None leaves `t` out.
+
+    A policy is named by its scope. `pk` is left out: each limit is one user's or all callers', and
+    a key that told users apart would tell who they are.
+    """
+    policy = '"' + standing.scope.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    unit = ';qu="tokens"' if standing.scope.endswith(":tokens") else ""
+    window = f";w={int(standing.window)}" if standing.window == int(standing.window) else ""
+    until = "" if wait is None else f";t={max(0, math.ceil(wait))}"
     return {
         "X-RateLimit-Limit": str(standing.limit),
         "X-RateLimit-Remaining": str(standing.remaining),
         "X-RateLimit-Reset": str(math.ceil(standing.reset_at)),
         "X-RateLimit-Scope": standing.scope,
+        "RateLimit-Policy": f"{policy};q={standing.limit}{unit}{window}",
+        "RateLimit": f"{policy};r={standing.remaining}{until}",
     }
-
-
-def error_headers(error: GatewayError, standing: Standing | None = None) -> dict[str, str]:
-    """The headers of an error: its own, and those of the limit that refused or was tightest."""
-    if isinstance(error, RateLimited):
-        refused = {
-            "X-RateLimit-Limit": str(error.limit),
-            "X-RateLimit-Remaining": "0",
-            "X-RateLimit-Reset": str(math.ceil(error.reset_at)),
-            "X-RateLimit-Scope": error.scope,
-        }
-        return {**error.headers, **_retry_after(error), **refused}
-    return {**error.headers, **_retry_after(error), **limit_headers(standing)}
 
 
 def _retry_after(error: GatewayError) -> dict[str, str]:

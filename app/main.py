@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from app import document_wiring
 from app.errors import DependencyUnavailable, SettingsError
 from app.events.fanout import Fanout
 from app.events.log import EventLog
@@ -57,14 +58,16 @@ from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
 from app.policies.pseudonyms import Pseudonyms
 from app.policies.revocation import Revocations
 from app.policies.similar import SimilarityIndex
+from app.policies.trusted_documents import DocumentWatch
 from app.redis.client import Redis, address
 from app.rest import v2
 from app.rest.access_log import AccessLog
+from app.rest.trailing_slash import TrailingSlash
 from app.settings import Settings
 from app.shutdown import graceful_shutdown
 from app.storage.store import Store
 from resolvers import schema
-from resolvers.endpoint import Endpoint
+from resolvers.endpoint import METHODS, Endpoint
 from resolvers.execution import Executor
 from resolvers.websocket import WebSocketEndpoint
 
@@ -81,6 +84,8 @@ EXPOSED_HEADERS = [
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
     "X-RateLimit-Scope",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "X-Cache",
     "X-Similarity",
@@ -104,6 +109,7 @@ class Parts:
     breakers: Breakers
     probing: Probers
     gateway: Gateway
+    documents: DocumentWatch | None = None
 
 
 def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starlette:
@@ -124,19 +130,24 @@ def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starl
         schema.build(),
         gateway,
         introspection=bool(settings.introspection),
+        suggestions=settings.dev,
         subscriptions=settings.file.subscriptions,
+        max_cost=settings.max_cost,
+        trust=settings.documents.mode,
     )
+    parts.documents = document_wiring.watch(settings, executor.trusted, parts.redis)
     endpoint = Endpoint(executor, gateway, page=bool(settings.graphiql))
     origins = Origins(settings.cors_origins, loopback=settings.dev)
     socket = WebSocketEndpoint(executor, gateway, origins=origins)
     app = Starlette(
         routes=[
-            Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
+            Route("/graphql", endpoint.handle, methods=METHODS),
             WebSocketRoute("/graphql", socket.handle),
             *v2.routes(gateway),
             *_front_door(settings),
         ],
         middleware=[
+            Middleware(TrailingSlash),
             Middleware(AccessLog, traffic=traffic, metrics=gateway.metrics),
             Middleware(
                 Cors,
@@ -159,6 +170,7 @@ def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starl
         exception_handlers={HTTPException: v2.http_error},
         lifespan=lifespan(parts, alone=alone),
     )
+    app.router.redirect_slashes = False  # its Location would name the host that the caller named
     app.state.parts = parts
     return app
 
@@ -334,6 +346,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
                 address(redis.url),
                 reason,
             )
+        if parts.documents is not None:
+            await parts.documents.start()
+            stack.push_async_callback(parts.documents.stop)
         await parts.pseudonyms.start()
         stack.push_async_callback(parts.pseudonyms.stop)
         lists = await connect(parts.settings, gateway.models, redis)

@@ -6,8 +6,9 @@ secret), and what it may be.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -39,6 +40,28 @@ def _split(value: Any) -> Any:
 def _blank_is_unset(value: Any) -> Any:
     """`FOO=` in a compose file means that FOO is not set."""
     return None if value == "" else value
+
+
+def _trusted_list(value: Any) -> Any:
+    """`enforce:documents.json` as mode and place; a mode alone means a list in Redis."""
+    if not isinstance(value, str):
+        return value
+    mode, _, where = value.strip().partition(":")
+    if mode not in get_args(Mode) or (mode == "off" and where):
+        raise ValueError("off, log or enforce is wanted; behind the last two also :redis or :FILE")
+    return TrustedList(cast(Mode, mode), where.strip() or REDIS)
+
+
+Mode = Literal["off", "log", "enforce"]
+REDIS = "redis"
+
+
+@dataclass(frozen=True)
+class TrustedList:
+    """What becomes of documents that are not listed, and where the list is: `redis` or a path."""
+
+    mode: Mode = "off"
+    where: str = REDIS
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -104,6 +127,13 @@ class Settings(BaseSettings):
     cors_origins: Names = Field((), alias="LOREGATE_CORS_ORIGINS")
     introspection: Switch = Field(None, alias="LOREGATE_INTROSPECTION")
     graphiql: Switch = Field(None, alias="LOREGATE_GRAPHIQL")
+
+    documents: Annotated[TrustedList, NoDecode, BeforeValidator(_trusted_list)] = Field(
+        TrustedList(), alias="LOREGATE_DOCUMENTS"
+    )
+    # Fifty root fields of the costliest operation, or a page of 50 contents with all that can
+    # stand in them: 14,000 each.
+    max_cost: Annotated[int, Field(ge=1, le=10_000_000)] = Field(20_000, alias="LOREGATE_MAX_COST")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", alias="LOREGATE_LOG_LEVEL"
@@ -194,4 +224,5 @@ def _explain(error: Any, settings: type[BaseSettings]) -> str:
     field = next((f for n, f in settings.model_fields.items() if name in (n, f.alias)), None)
     secret = field is not None and "Secret" in str(field.annotation)
     was = "" if secret else f" is {error['input']!r}:"
-    return f"{field.alias if field and field.alias else name}{was} {error['msg']}"
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{field.alias if field and field.alias else name}{was} {said}"

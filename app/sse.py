@@ -26,7 +26,7 @@ from app.open_streams import OpenStreams
 HEARTBEAT_INTERVAL = 15.0  # s; proxies cut what is silent for 30 to 60
 WRITE_TIMEOUT = 20.0  # s for a client to take what was written
 FAREWELL_TIMEOUT = 2.0  # s for the last words; a process that stops waits for them
-COMMENT = b":\n\n"
+COMMENT = b":\n"  # no empty line: some clients take one that stands alone for a message
 LINE_END = re.compile(rb"\r\n|\r|\n")
 UNFIT = re.compile("[\r\n\0]")  # a line break would begin another field; an id with NUL is ignored
 
@@ -70,10 +70,10 @@ class EventStream(Response):
     response off and is raised on; an error that the client shall read is a frame of its own.
 
     `frame` makes a frame of what the iterator gives, where that is none yet. After `heartbeat`
-    seconds without an event the client gets `cursor()`: the id behind which it would go on, that
-    of the last frame the iterator gave, never of one it will give. A client that takes nothing for
-    `write_timeout` seconds is cut off: the response ends unfinished. ASGI cannot abort a
-    connection; uvicorn closes it when its last 64 KB are taken, or the kernel gives the client up
+    seconds without an event the client gets `position()`: a frame with the id behind which it would
+    go on, that of the last frame the iterator gave, never of one it will give. A client that takes
+    nothing for `write_timeout` seconds is cut off: the response ends unfinished. ASGI cannot abort
+    a connection; uvicorn closes it when its last 64 KB are taken, or the kernel gives the client up
     (`TCP_USER_TIMEOUT`).
     """
 
@@ -86,7 +86,7 @@ class EventStream(Response):
         frame: Callable[[Any], Frame] | None = None,
         headers: Mapping[str, str] | None = None,
         heartbeat: float = HEARTBEAT_INTERVAL,
-        cursor: Callable[[], str | None] = lambda: None,
+        position: Callable[[], Frame | None] = lambda: None,
         write_timeout: float = WRITE_TIMEOUT,
     ) -> None:
         # Not the base's own: it would promise a length.
@@ -95,7 +95,7 @@ class EventStream(Response):
         self.headers["Content-Type"] = "text/event-stream; charset=utf-8"
         self.headers["Cache-Control"] = "no-store"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would collect events
-        self._events, self._frame, self._cursor = events, frame, cursor
+        self._events, self._frame, self._position = events, frame, position
         self._heartbeat, self._write_timeout = heartbeat, write_timeout
         self._lock = asyncio.Lock()  # a heartbeat never comes between an event and its id
         self._pumping: asyncio.Task[None] | None = None
@@ -197,8 +197,8 @@ class EventStream(Response):
 
     async def _beat(self, send: Send) -> bool:
         """Whether the client took a heartbeat."""
-        cursor = self._cursor()
-        beat = COMMENT if cursor is None else Frame(id=cursor).encode()
+        position = self._position()
+        beat = COMMENT if position is None else position.encode()
         try:
             async with asyncio.timeout(self._write_timeout):
                 await self._write(send, _body(beat))

@@ -19,6 +19,7 @@ from graphql import (
     GraphQLError,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     Node,
     OperationDefinitionNode,
     SelectionNode,
@@ -32,6 +33,7 @@ MAX_FIELDS = 3_000  # a page of 50 contents with 50 fields each, and some
 MAX_REPEATS = 10  # of one key in one place
 DEFAULT_PAGE = 20  # items of a list whose `first` is left out
 MAX_PAGE = 50  # items of a list, whatever `first` says
+MAX_NODES = 100  # ids of `nodes`
 PAGES = frozenset({"contents", "children"})  # lists that take `first`
 MAX_STEPS = 6_000  # selections looked at, fragments spread; about 3 ms
 
@@ -147,14 +149,22 @@ def _values(node: FieldNode) -> int:
 def _items(node: FieldNode) -> int:
     """How often what stands below a field comes: `first` times for a page, else once.
 
-    `first` of a variable may be anything, so it counts as the most.
+    `first` of a variable may be anything, so it counts as the most; so do `ids` of `nodes`.
     """
+    if node.name.value == "nodes":
+        return max((_named(a.value) for a in node.arguments or ()), default=1)
     if node.name.value not in PAGES:
         return 1
     for argument in node.arguments or ():
         if argument.name.value == "first":
             return _first(argument.value)
     return DEFAULT_PAGE
+
+
+def _named(value: ValueNode) -> int:
+    if isinstance(value, ListValueNode):
+        return max(1, min(MAX_NODES, len(value.values)))
+    return MAX_NODES
 
 
 def _first(value: ValueNode) -> int:

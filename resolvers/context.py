@@ -17,11 +17,15 @@ from resolvers.loaders import ChildrenLoader, ContentLoader
 
 @dataclass
 class Context:
-    """`request` is None for a document without a token, which may select public fields only."""
+    """`request` is None for a document without a token, which may select public fields only.
+
+    `last_event_id` is where a subscription goes on that comes back, whatever its document says.
+    """
 
     gateway: Gateway
     request_id: str
     request: RequestContext | None
+    last_event_id: str | None = None
 
     @property
     def authenticated(self) -> RequestContext:

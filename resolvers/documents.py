@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +30,7 @@ from graphql import (
 )
 
 from resolvers import complexity
+from resolvers.cost import Cost, Costs
 from resolvers.errors import InvalidDocument
 
 MAX_DOCUMENT_LENGTH = (
@@ -48,6 +51,7 @@ class Operation:
 
     kind: OperationType
     root_fields: list[str]
+    cost: Cost
     begins: str | None = None  # the variable that says where a subscription begins, and no more
 
 
@@ -56,6 +60,8 @@ class Document:
     """A valid document and those of its operations that were asked for."""
 
     node: DocumentNode
+    costs: Costs
+    digest: bytes  # of its text
     operations: dict[str | None, Operation] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> Operation:
@@ -70,17 +76,35 @@ class Document:
                     else "The document has several operations: operationName says which to run"
                 )
                 raise InvalidDocument([GraphQLError(said)], "BAD_USER_INPUT")
-            fields, begins = _root_fields(self.node, node), _begins(self.node, node)
-            found = Operation(node.operation, fields, begins)
-            self.operations[name] = found
+            found = self.operations[name] = Operation(
+                node.operation,
+                _root_fields(self.node, node),
+                self._cost(node),
+                _begins(self.node, node),
+            )
         return found
+
+    def _cost(self, node: OperationDefinitionNode) -> Cost:
+        try:
+            return self.costs.of(self.node, node)
+        except complexity.TooComplex as error:
+            raise InvalidDocument([error], "QUERY_TOO_COMPLEX") from None
 
 
 class Documents:
     """Parses and validates against one schema; right documents are kept, least used go first."""
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
-        self._schema = schema
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        introspection: bool,
+        suggestions: bool = False,
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
+        """`sizes`: of lists whose length the settings say, see `Costs`."""
+        self._schema, self._suggestions = schema, suggestions
+        self._costs = Costs(schema, sizes)
         hidden = () if introspection else (NoSchemaIntrospectionCustomRule,)
         self._rules = (*specified_rules, *hidden)
         self.known: OrderedDict[str, Document] = OrderedDict()
@@ -103,7 +127,11 @@ class Documents:
             node = _node(text)
             complexity.check(node)
             errors = validate(
-                self._schema, node, self._rules, max_errors=MAX_ERRORS, hide_suggestions=True
+                self._schema,
+                node,
+                self._rules,
+                max_errors=MAX_ERRORS,
+                hide_suggestions=not self._suggestions,
             )
         except (complexity.TooComplex, RecursionError) as error:
             told = error if isinstance(error, GraphQLError) else GraphQLError(TOO_DEEP)
@@ -112,7 +140,8 @@ class Documents:
             raise InvalidDocument([error], "GRAPHQL_PARSE_FAILED") from None
         if errors:
             raise InvalidDocument(errors, "GRAPHQL_VALIDATION_FAILED")
-        return Document(node)
+        digest = hashlib.blake2b(text.encode(errors="replace"), digest_size=16).digest()
+        return Document(node, self._costs, digest)
 
 
 def _node(text: str) -> DocumentNode:

@@ -15,19 +15,34 @@ from app.errors import GatewayError, InternalError, InvalidRequest, RateLimited
 log = logging.getLogger(__name__)
 
 UNFIT = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([\w.\[\]]+))?: (.+)", re.DOTALL)
+MAX_MESSAGE = 200  # characters of one of graphql-core's, which quotes what the caller sent
+MAX_QUOTED = 60  # characters of each thing in it that is quoted
+QUOTED = re.compile(r"(['\"])(.{61,}?)\1", re.DOTALL)
 # REST names a value's place; a query's own arguments stand beside `input`.
-ARGUMENTS = ("after", "first", "types", "contentTypes", "id", "requests")
+ARGUMENTS = ("after", "first", "types", "contentTypes", "id", "ids", "requests")
 
 
 class InvalidDocument(Exception):
-    """A document that never became an operation."""
+    """A document that never became an operation; `facts` are for the caller, in camelCase."""
 
-    def __init__(self, errors: Sequence[GraphQLError], code: str) -> None:
+    def __init__(self, errors: Sequence[GraphQLError], code: str, **facts: object) -> None:
         super().__init__(code)
-        self.errors, self.code = list(errors), code
+        self.errors, self.code, self.facts = list(errors), code, facts
 
     def formatted(self, request_id: str) -> list[dict[str, Any]]:
-        return [_with(e, {"code": self.code, "requestId": request_id}) for e in self.errors]
+        found = {"code": self.code, "requestId": request_id, **self.facts}
+        return [_with(e, found) for e in self.errors]
+
+
+def shortened(message: str) -> str:
+    """A message with as little of the caller's own words as tells them what is meant."""
+    if len(message) <= MAX_MESSAGE:
+        return message
+    said = QUOTED.sub(
+        lambda found: f"{found[1]}{found[2][: MAX_QUOTED - 1]}…{found[1]}",
+        message[: 10 * MAX_MESSAGE],
+    )
+    return said if len(said) <= MAX_MESSAGE else f"{said[: MAX_MESSAGE - 1]}…"
 
 
 def camel(name: str) -> str:
@@ -76,8 +91,16 @@ def formatted(error: GraphQLError, request_id: str) -> dict[str, Any]:
         log.error("unexpected error", exc_info=original, extra={"request_id": request_id})
         original = InternalError()
     shown = _with(error, extensions(original, request_id))
-    shown["message"] = original.message
+    shown["message"] = _message(original)
     return shown
+
+
+def _message(error: GatewayError) -> str:
+    """The error's own, with its field named as GraphQL names it."""
+    if not isinstance(error, InvalidRequest):
+        return error.message
+    first = error.errors[0]
+    return f"Invalid request: {_path(first.path)}: {first.error}" if first.path else error.message
 
 
 def _place(error: GraphQLError) -> dict[str, str]:
@@ -90,7 +113,7 @@ def _place(error: GraphQLError) -> dict[str, str]:
     if isinstance(variable, VariableDefinitionNode):
         name = _argument(variable.type) or name  # whatever the client named its variable
     parts = re.findall(r"\w+", path or "")
-    return {"field": ".".join([name, *parts]), "error": said}
+    return {"field": ".".join([name, *parts]), "error": shortened(said)}
 
 
 def _argument(kind: TypeNode) -> str | None:
@@ -103,11 +126,11 @@ def _argument(kind: TypeNode) -> str | None:
 
 def from_gateway(error: GatewayError, request_id: str) -> dict[str, Any]:
     """An error that belongs to no field."""
-    return {"message": error.message, "extensions": extensions(error, request_id)}
+    return {"message": _message(error), "extensions": extensions(error, request_id)}
 
 
 def _with(error: GraphQLError, found: dict[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {"message": error.message}
+    shown: dict[str, Any] = {"message": shortened(error.message)}
     if error.locations:
         shown["locations"] = [{"line": x.line, "column": x.column} for x in error.locations]
     if error.path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -17,19 +16,13 @@ from app.errors import GatewayError, Unauthenticated
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
 from resolvers.context import Context
+from resolvers.cost import check as cost_check
 from resolvers.documents import Document, Documents
 from resolvers.errors import formatted, from_gateway
+from resolvers.questions import Question
 from resolvers.response_streams import ResponseStream, SubscriptionGroups
 from resolvers.schema import PUBLIC_FIELDS
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a client sends: a document, its variables, and which operation to run."""
-
-    query: str
-    variables: dict[str, Any] | None = None
-    operation_name: str | None = None
+from resolvers.trusted_documents import Mode, TrustedDocuments, reader
 
 
 @dataclass(slots=True)
@@ -48,14 +41,50 @@ class Executor:
     """Runs documents of one schema."""
 
     def __init__(
-        self, schema: Schema, gateway: Gateway, *, introspection: bool, subscriptions: int = 1000
+        self,
+        schema: Schema,
+        gateway: Gateway,
+        *,
+        introspection: bool,
+        max_cost: int,
+        suggestions: bool = False,
+        subscriptions: int = 1000,
+        trust: Mode = "off",
     ) -> None:
-        """`subscriptions` is how many a user may run at once on this process."""
+        """`subscriptions` is how many a user may run at once on this process; `suggestions` whether
+        an error says which name was meant, which tells names of a schema that may be hidden.
+        """
         self._schema: Any = schema._schema  # graphql-core's; Strawberry offers no public name
         self._executor = schema.execution_context_class
         self._gateway = gateway
         self.groups = SubscriptionGroups(subscriptions)
-        self.documents = Documents(self._schema, introspection=introspection)
+        self.introspection, self._hidden = introspection, not suggestions
+        self._max_cost = max_cost
+        sizes = {
+            "Query.models": len(list(gateway.models)),
+            "Query.rateLimits": gateway.limiter.count,
+        }
+        self.documents = Documents(
+            self._schema, introspection=introspection, suggestions=suggestions, sizes=sizes
+        )
+        self.trusted = TrustedDocuments(
+            self.documents,
+            reader(schema, sizes),
+            trust,
+            on_unlisted=gateway.metrics.unlisted_document,
+        )
+
+    def document(self, question: Question) -> Document:
+        """What the question asks to run, listed or sent, within what it may cost.
+
+        Raises:
+            InvalidDocument: it is none, cannot be told, or costs too much.
+            DocumentNotTrusted, DependencyUnavailable: only listed documents run.
+        """
+        document = self.trusted.document(question)
+        cost = document.operation(question.operation_name).cost
+        cost_check(cost.of(question.variables or {}), self._max_cost)
+        return document
 
     def prepare(
         self, document: Document, name: str | None, request: RequestContext | None, request_id: str
@@ -78,7 +107,7 @@ class Executor:
             operation_name=question.operation_name,
             is_awaitable=is_awaitable,
             executor_class=self._executor,
-            hide_suggestions=True,
+            hide_suggestions=self._hidden,
         )
         if isawaitable(result):
             result = await result
@@ -108,7 +137,7 @@ class Executor:
             raw_variable_values=question.variables,
             operation_name=question.operation_name,
             is_awaitable=is_awaitable,
-            hide_suggestions=True,
+            hide_suggestions=self._hidden,
         )
         if isinstance(built, list):
             return reply(ExecutionResult(None, errors=built), context.request_id)
@@ -127,7 +156,7 @@ def _key(document: Document, question: Question, caller: Caller) -> tuple[Any, .
     begins = document.operation(question.operation_name).begins
     variables = {k: v for k, v in (question.variables or {}).items() if k != begins}
     return (
-        hashlib.blake2b(question.query.encode(), digest_size=16).digest(),
+        document.digest,
         question.operation_name,
         orjson.dumps(variables, option=orjson.OPT_SORT_KEYS),
         caller.id,

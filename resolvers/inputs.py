@@ -19,6 +19,7 @@ from app.operations.fields import OpenObject, Request, idempotency_key
 from app.pipeline.directives import CacheUse, Directives
 from resolvers.derived import bare, made, titled, typed
 from resolvers.enums import OnDisconnect
+from resolvers.node import named_content
 from resolvers.types import described
 
 
@@ -72,6 +73,9 @@ def _given(value: str | None) -> str | None:
     return None if value is strawberry.UNSET else value
 
 
+# Fields that name a content: by its `id`, or as REST by its `contentId`.
+PARENTS = frozenset(operation.parent_field for operation in OPERATIONS.values())
+
 # The fields of each input beside `Asking`, and how REST writes their values.
 _FIELDS: dict[type, list[tuple[str, Callable[[Any], Any]]]] = {}
 
@@ -86,6 +90,12 @@ def raw(given: Any) -> dict[str, Any]:
     for pair in getattr(given, "extra", None) or ():
         found.setdefault(pair.key, pair.value)
     return found
+
+
+def _writer(part: Part) -> Callable[[Any], Any]:
+    if part.name in PARENTS:
+        return lambda given: named_content(str(given))
+    return _pairs if _is_mapping(part.kind) else _plain
 
 
 def _pairs(value: list[KeyValue]) -> dict[str, str]:
@@ -108,7 +118,7 @@ def _derived(model: type[Request], name: str, description: str, *bases: type) ->
         further = optional("Further keys, passed on to the prompt.")
         members["extra"] = list[KeyValue] | None, further
     kind = strawberry.input(made(name, members, *bases), description=description)
-    _FIELDS[kind] = [(part.name, _pairs if _is_mapping(part.kind) else _plain) for part in own]
+    _FIELDS[kind] = [(part.name, _writer(part)) for part in own]
     return kind
 
 

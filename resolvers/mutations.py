@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 
@@ -19,6 +20,7 @@ from resolvers.generations import (
     generation_of,
 )
 from resolvers.inputs import INPUTS, directives, raw
+from resolvers.node import CONTENT, global_id, named_content
 from resolvers.payloads import (
     PAYLOADS,
     DeleteContentPayload,
@@ -35,7 +37,9 @@ GenerationInput = Annotated[
     StartGenerationInput, strawberry.argument(description="What to generate.")
 ]
 CancelledID = Annotated[ID, strawberry.argument(description="The generation's id.")]
-DeletedID = Annotated[ID, strawberry.argument(description="The content's id.")]
+DeletedID = Annotated[
+    ID, strawberry.argument(description="The content's `id`, or its `contentId`.")
+]
 
 
 def _field(operation: Operation[Any, Any]) -> tuple[Any, Any]:
@@ -105,10 +109,11 @@ class Mutation(_Operations):  # type: ignore[misc]  # made at run time, a field 
 
     @strawberry.mutation(description="Delete one of your contents, for good.")
     async def delete_content(self, info: Info, id: DeletedID) -> DeleteContentPayload | None:
-        request = info.context.authenticated
-        await info.context.gateway.contents.delete(request, str(id))
+        request, content_id = info.context.authenticated, named_content(str(id))
+        await info.context.gateway.contents.delete(request, content_id)
         return DeleteContentPayload(
             request_id=request.request_id,
             rate_limit=rate_limit(request.known_standing),
-            content_id=id,
+            content_id=ID(content_id),
+            deleted_id=global_id(CONTENT, str(UUID(content_id))),
         )

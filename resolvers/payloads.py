@@ -80,7 +80,8 @@ class GenerateBatchPayload(Payload):
 
 @strawberry.type(description="A deleted content.")
 class DeleteContentPayload(Payload):
-    content_id: strawberry.ID = described("The id that is gone.")
+    content_id: strawberry.ID = described("The `contentId` that is gone.")
+    deleted_id: strawberry.ID = described("The `id` that is gone, for caches to forget.")
 
 
 def payload(answer: Answer) -> Any:

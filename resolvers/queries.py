@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated
 
@@ -11,10 +12,11 @@ import strawberry
 
 from app.errors import InvalidRequest, NotFound
 from app.operations.fields import ContentType
-from resolvers.complexity import DEFAULT_PAGE, MAX_PAGE
+from resolvers.complexity import DEFAULT_PAGE, MAX_NODES, MAX_PAGE
 from resolvers.context import ID, Info
 from resolvers.enums import BreakerState, HealthState
 from resolvers.generations import Generation, generation_of
+from resolvers.node import Node, global_id, named_content, node_content
 from resolvers.payloads import rate_limit
 from resolvers.results import content_of
 from resolvers.types import Content, RateLimit, described
@@ -27,7 +29,13 @@ ContentTypes = Annotated[
     list[ContentType] | None, strawberry.argument(description="Only these kinds.")
 ]
 GenerationID = Annotated[ID, strawberry.argument(description="The generation's id.")]
-ContentID = Annotated[ID, strawberry.argument(description="The content's id.")]
+ContentID = Annotated[
+    ID, strawberry.argument(description="The content's `id`, or its `contentId`.")
+]
+NodeID = Annotated[ID, strawberry.argument(description="The `id` of what is wanted.")]
+NodeIDs = Annotated[
+    list[ID], strawberry.argument(description=f"The `id` of each; 1 to {MAX_NODES}.")
+]
 
 
 @strawberry.type(description="How the parts that the gateway depends on are.")
@@ -62,6 +70,7 @@ class Viewer:
 
 @strawberry.type(description="A model that can be asked for.")
 class Model:
+    id: ID = described("Opaque, and the same for ever: what caches know it by.")
     name: str = described("Its name in `ModelInput.name`.")
     provider: str = described("Who runs it, such as `openai`; `compatible` for any other server.")
     upstream: str | None = described("Its name there; null for the embedded storyteller.")
@@ -119,6 +128,13 @@ def _from_cursor(cursor: str | None) -> str | None:
     return content_id
 
 
+async def _nodes(info: Info, ids: Sequence[str]) -> list[Node | None]:
+    wanted = [node_content(one) for one in ids]
+    keys = [key for key in wanted if key is not None]
+    found = dict(zip(keys, await info.context.contents.load_many(keys), strict=True))
+    return [None if key is None else found[key] for key in wanted]
+
+
 def _behind(name: str, chain: tuple[str, ...]) -> list[str]:
     """Who answers when this model cannot."""
     return list(chain[chain.index(name) + 1 :]) if name in chain else []
@@ -128,7 +144,22 @@ def _behind(name: str, chain: tuple[str, ...]) -> list[str]:
 class Query:
     @strawberry.field(description="One of your contents; null when there is none with this id.")
     async def content(self, info: Info, id: ContentID) -> Content | None:
-        return await info.context.contents.load(str(id))
+        return await info.context.contents.load(named_content(str(id)))
+
+    @strawberry.field(
+        description="What has this `id`; null where it is unknown, malformed or not yours."
+    )
+    async def node(self, info: Info, id: NodeID) -> Node | None:
+        return (await _nodes(info, [id]))[0]
+
+    @strawberry.field(
+        description="What has these, in their order; null where one is unknown, malformed or not "
+        "yours."
+    )
+    async def nodes(self, info: Info, ids: NodeIDs) -> list[Node | None]:
+        if not 1 <= len(ids) <= MAX_NODES:
+            raise InvalidRequest.at(("ids",), f"1 to {MAX_NODES} ids are wanted")
+        return await _nodes(info, ids)
 
     @strawberry.field(description="Your contents, the newest first.")
     async def contents(
@@ -188,6 +219,7 @@ class Query:
         models = info.context.gateway.models
         return [
             Model(
+                id=global_id("Model", m.name),
                 name=m.name,
                 provider=m.provider,
                 upstream=m.upstream,

@@ -28,11 +28,14 @@ Key = tuple[Any, ...]
 class Reader(Protocol):
     """Events with their cursors, until `aclose()`, which is called in any case.
 
-    `cursor` is the one behind which reading would go on.
+    `cursor` is the one behind which reading would go on; None before `join()`, where it was not
+    told where to begin.
     """
 
     @property
     def cursor(self) -> str | None: ...
+
+    async def join(self) -> None: ...
 
     def __anext__(self) -> Awaitable[tuple[str, Any]]: ...
 
@@ -69,8 +72,12 @@ class SubscriptionGroup:
         self.members = 0
         self._templates: dict[type, ResultTemplate | None] = {}
 
-    def execute(self, event: Any) -> Any:
-        """The event's result as JSON, or an awaitable of it."""
+    def execute(self, cursor: str, event: Any) -> Any:
+        """The event's result as JSON with its cursor beside it, or an awaitable of that."""
+        found = self._result(event)
+        return _with_cursor(found, cursor) if isinstance(found, str) else _told(found, cursor)
+
+    def _result(self, event: Any) -> Any:
         if varying := getattr(event, "varying", None):
             kind = type(event)
             if kind not in self._templates:
@@ -93,6 +100,15 @@ class SubscriptionGroup:
         if result.errors:
             body["errors"] = [formatted(e, self.request_id) for e in result.errors]
         return orjson.dumps(body).decode()
+
+
+def _with_cursor(result: str, cursor: str) -> str:
+    """For clients whose document does not select it."""
+    return f'{result[:-1]},"extensions":{{"cursor":{orjson.dumps(cursor).decode()}}}}}'
+
+
+async def _told(result: Awaitable[str], cursor: str) -> str:
+    return _with_cursor(await result, cursor)
 
 
 class TooManySubscriptions(GatewayError):
@@ -150,12 +166,12 @@ class SubscriptionGroups:
     ) -> str:
         """The event's result as JSON."""
         if group.members == 1:
-            made = group.execute(stream.read(cursor, event))
+            made = group.execute(cursor, stream.read(cursor, event))
             return made if isinstance(made, str) else await made
         key = (group.key, cursor)
         found = self.results.get(key)
         if found is None:
-            found = group.execute(stream.read(cursor, event))
+            found = group.execute(cursor, stream.read(cursor, event))
             if not isinstance(found, str):
                 found = asyncio.ensure_future(found)
                 found.add_done_callback(lambda task: self._finished(key, task))
@@ -205,6 +221,11 @@ class ResponseStream:
     def cursor(self) -> str | None:
         """The cursor behind which a client would go on that has taken what was given."""
         return self._sent if self._in_flight else self._stream.reader.cursor
+
+    async def join(self) -> None:
+        """Returns when nothing is missed any more, and `cursor` says from where on."""
+        await self._stream.reader.join()
+        self._sent = self._stream.reader.cursor
 
     def __aiter__(self) -> ResponseStream:
         return self

@@ -12,6 +12,7 @@ from app.operations import OPERATIONS
 from app.operations.descriptions import Children, Described, Listed, Part, parts, shown
 from app.operations.fields import Answer
 from resolvers.derived import SCALARS, bare, made, optional_of, typed
+from resolvers.node import CONTENT, global_id
 from resolvers.types import Content, Metadata, described
 
 Read: TypeAlias = Callable[[Any], Any]  # a JSON value as GraphQL's
@@ -26,6 +27,7 @@ async def _children(self: Content, info: strawberry.Info) -> list[strawberry.ID]
 def _common(answer: dict[str, Any]) -> dict[str, Any]:
     metadata = Metadata.of(answer["metadata"])
     return {
+        "id": global_id(CONTENT, answer["content_id"]),
         "content_id": strawberry.ID(answer["content_id"]),
         "content_type": metadata.content_type,
         "created_at": metadata.created_at,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
 import strawberry
 from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.types.base_scalars import DateDefinition, DateTimeDefinition
 
 from app.operations import OPERATIONS
 from resolvers.generations import EVENTS as GENERATION_EVENTS
@@ -22,6 +25,8 @@ ACCESS: dict[type, dict[str, Rule]] = {
     Query: {
         "content": "content:read",
         "contents": "content:read",
+        "node": "content:read",
+        "nodes": "content:read",
         "viewer": Access.AUTHENTICATED,
         "rate_limits": Access.AUTHENTICATED,
         "generation": Access.AUTHENTICATED,
@@ -49,6 +54,20 @@ ACCESS: dict[type, dict[str, Rule]] = {
     },
 }
 
+RFC3339 = "https://datatracker.ietf.org/doc/html/rfc3339"
+SCALARS: dict[object, Any] = {
+    datetime: replace(
+        DateTimeDefinition,
+        description="A moment as RFC 3339 has it, such as `2026-11-26T01:02:03.456789+00:00`.",
+        specified_by_url=RFC3339,
+    ),
+    date: replace(
+        DateDefinition,
+        description="A day as RFC 3339 has it (`full-date`), such as `2026-11-26`.",
+        specified_by_url=RFC3339,
+    ),
+}
+
 # Selected without a token: these, `__typename`, and introspection where it is on.
 PUBLIC_FIELDS = frozenset({"health", "__typename", "__schema", "__type"})
 
@@ -74,7 +93,7 @@ def build() -> strawberry.Schema:
         mutation=mutation,
         subscription=subscription,
         types=[*RESULTS.values(), *EVENTS, *GENERATION_EVENTS],
-        config=StrawberryConfig(disable_field_suggestions=True),
+        config=StrawberryConfig(disable_field_suggestions=True, scalar_map=SCALARS),
     )
     _mark_one_of(schema)
     return schema

@@ -136,7 +136,7 @@ async def _watch(
     reader = await info.context.gateway.events.watch(
         info.context.authenticated,
         [t.value for t in types] if types else None,
-        after,
+        info.context.last_event_id or after,
         everybody=everybody,
     )
     if kinds is None:
@@ -185,7 +185,8 @@ class Subscription:
         self, info: Info, id: GenerationID, after: After = None
     ) -> AsyncGenerator[GenerationEvent, None]:
         context = info.context
-        reader = await context.gateway.follow(context.authenticated, str(id), after)
+        begin = context.last_event_id or after
+        reader = await context.gateway.follow(context.authenticated, str(id), begin)
         return _source(SourceStream(reader, partial(generation_event, str(id))))
 
     @strawberry.subscription(description="Every event of yours, of all types or of some.")

@@ -12,6 +12,7 @@ from app.operations.fields import ContentType
 from app.operations.metadata import AttemptOutcome, FinishReason
 from resolvers.complexity import DEFAULT_PAGE, MAX_PAGE
 from resolvers.enums import TokenSource
+from resolvers.node import Node
 
 
 def described(text: str) -> Any:
@@ -110,8 +111,8 @@ FirstChildren = Annotated[
 
 
 @strawberry.interface(description="Anything that the gateway made and keeps for its owner.")
-class Content:
-    content_id: strawberry.ID = described("Its id, a UUID.")
+class Content(Node):
+    content_id: strawberry.ID = described("Its UUID, by which REST and events name it.")
     content_type: ContentType = described("What kind of content it is.")
     created_at: datetime = described("When it was made.")
     metadata: Metadata = described("What it tells about itself.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
 from app.origins import Origins, refused
@@ -13,6 +12,10 @@ from resolvers.execution import Executor
 from resolvers.websocket_connection import Connection, SocketTimeouts
 
 PROTOCOL = "graphql-transport-ws"
+LEGACY = "graphql-ws"  # of subscriptions-transport-ws, which the npm package graphql-ws succeeded
+# At most 123 bytes each (RFC 6455, section 5.5).
+SPEAK = f"Subprotocol not acceptable: offer {PROTOCOL}"
+SPEAK_LEGACY = f"The subprotocol {LEGACY} is not spoken any more: use a client of {PROTOCOL}"
 
 
 class WebSocketEndpoint:
@@ -30,17 +33,19 @@ class WebSocketEndpoint:
         self.timeouts = SocketTimeouts()
 
     async def handle(self, ws: WebSocket) -> None:
+        """A browser tells its page nothing of a handshake that is refused: what keeps a socket from
+        being open is therefore a close code and a reason.
+        """
+        offered = ws.scope["subprotocols"]
+        spoken = next((known for known in (PROTOCOL, LEGACY) if known in offered), None)
         origin = ws.headers.get("origin")
+        await ws.accept(spoken)
         if origin is not None and not self._may_open(ws, origin):
-            said = refused("A WebSocket", origin)
-            await ws.send_denial_response(PlainTextResponse(said, 403))
-            return
-        if PROTOCOL not in ws.scope["subprotocols"]:
-            await ws.accept()
-            await ws.close(4406, "Subprotocol not acceptable")
-            return
-        await ws.accept(PROTOCOL)
-        await Connection(ws, self.executor, self._gateway, self.timeouts).serve()
+            await ws.close(4403, refused("A WebSocket", origin))
+        elif spoken != PROTOCOL:
+            await ws.close(4406, SPEAK_LEGACY if spoken == LEGACY else SPEAK)
+        else:
+            await Connection(ws, self.executor, self._gateway, self.timeouts).serve()
 
     def _may_open(self, ws: WebSocket, origin: str) -> bool:
         """Whether the page that opens the socket is ours or allowed."""

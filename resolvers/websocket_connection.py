@@ -22,9 +22,9 @@ from app.errors import GatewayError, InternalError, Unauthenticated
 from app.open_streams import TokenExpired
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
-from resolvers.endpoint import question
 from resolvers.errors import InvalidDocument, from_gateway
-from resolvers.execution import Executor, Question, Reply
+from resolvers.execution import Executor, Reply
+from resolvers.questions import Question, question
 from resolvers.response_streams import ResponseStream
 
 MAX_OPERATIONS = 100  # on one socket at once
@@ -75,6 +75,12 @@ def _name(message: dict[str, Any]) -> str:
     return name
 
 
+def _ping(cursors: dict[str, str | None]) -> dict[str, Any]:
+    """A ping with the known cursors, behind which a client would go on with each subscription."""
+    known = {name: cursor for name, cursor in cursors.items() if cursor is not None}
+    return {"type": "ping", "payload": {"cursors": known}} if known else {"type": "ping"}
+
+
 class Connection:
     """One socket: its caller, and its operations by their ids."""
 
@@ -119,7 +125,7 @@ class Connection:
         with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect, TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 if closing.farewell:
-                    await self._send(self._farewell())
+                    await self._send(self._positions())
                 await self._ws.close(closing.code, closing.reason)
 
     async def _served(self) -> Closing:
@@ -160,22 +166,24 @@ class Connection:
                 self._close(Closing(4408, "Nothing was read in time"))
         elif self._pinged > self._heard and now - self._heard > self._timeouts.pong:
             self._close(Closing(4408, "No pong in time"))
-        elif now - max(self._pinged, self._heard) >= self._timeouts.ping:
-            self._pinged = now
+        # Who has subscriptions is told its positions, also when it pings by itself.
+        elif now - max(self._pinged, 0 if self._lives else self._heard) >= self._timeouts.ping:
             self._start(self._ping())
 
     async def _ping(self) -> None:
-        with contextlib.suppress(WebSocketDisconnect):
-            await self._send({"type": "ping"})
+        """The positions are of now, and no result is being sent that they would fall behind."""
+        if self._sending is None:
+            self._pinged = self._loop.time()
+            with contextlib.suppress(WebSocketDisconnect):
+                await self._send(self._positions())
 
     def _close(self, closing: Closing) -> None:
         if self._closing is None and not self._ended:
             self._closing = closing
             self._lease.reschedule(self._loop.time())
 
-    def _farewell(self) -> dict[str, Any]:
-        places = {name: live.cursor for name, live in self._lives.items()}
-        return {"type": "ping", "payload": {"cursors": {n: c for n, c in places.items() if c}}}
+    def _positions(self) -> dict[str, Any]:
+        return _ping({name: live.cursor for name, live in self._lives.items()})
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -229,6 +237,7 @@ class Connection:
 
     async def _authenticated(self, payload: dict[str, Any]) -> Caller:
         header = payload.get("Authorization") or payload.get("authorization")
+        header = header or self._ws.headers.get("authorization")
         try:
             if isinstance(header, str) and len(header.split()) == 1:
                 header = f"Bearer {header}"  # the payload may name the token alone
@@ -301,7 +310,7 @@ class Connection:
     async def _outcome(self, asked: Question, request: RequestContext) -> ResponseStream | Reply:
         """A subscription that runs, or the one reply. Raises `InvalidDocument`."""
         executor = self._executor
-        document = executor.documents.read(asked.query)
+        document = executor.document(asked)
         kind = document.operation(asked.operation_name).kind
         name, request_id = asked.operation_name, request.request_id
         context = executor.prepare(document, name, request, request_id)
@@ -319,6 +328,10 @@ class Connection:
         self._lives[name] = outcome
         head = f'{{"id":{orjson.dumps(name).decode()},"type":"next","payload":'
         async with contextlib.aclosing(outcome):
+            await outcome.join()
+            if (cursor := outcome.cursor) is not None:
+                self._pinged = self._loop.time()
+                await self._send(_ping({name: cursor}))
             async for _, body in outcome:
                 await self._send_text(f"{head}{body}}}")
         return []

@@ -26,14 +26,15 @@ class EventReader:
     """The events with their cursors, a user's or everybody's (None): what stands behind `after`,
     then live. Redis being away is waited out.
 
-    `cursor` is the position behind which reading would go on. The iteration raises
-    `CursorExpired` when the log no longer holds what follows it.
+    `cursor` is the position behind which reading would go on. `join()` and the iteration raise
+    `CursorExpired` when the log no longer holds what follows it. To be closed in any case.
     """
 
     __slots__ = (
         "_after",
         "_events",
         "_fanout",
+        "_joined",
         "_positions",
         "_resume",
         "_waiter",
@@ -52,7 +53,7 @@ class EventReader:
     ) -> None:
         self._fanout, self.user_id = fanout, user_id
         self._after, self._wanted = after, wanted
-        self._woken = False
+        self._woken = self._joined = False
         self._waiter: asyncio.Future[None] | None = None
         self.waiting = False
         self._positions: dict[int, Position] = {}
@@ -67,6 +68,30 @@ class EventReader:
 
     async def aclose(self) -> None:
         await self._events.aclose()
+        self._leave()
+
+    async def join(self) -> None:
+        """Returns when `cursor` is known; what is published from then on is not missed."""
+        if self._joined:
+            return
+        self._joined = True
+        self._fanout.join(self)
+        for partition in self._partitions():
+            await self._fanout.known[partition].wait()
+        self._positions = await self._start(self._partitions())
+
+    def _partitions(self) -> Sequence[int]:
+        log = self._fanout.log
+        return range(log.partitions) if self.user_id is None else [log.partition(self.user_id)]
+
+    def _leave(self) -> None:
+        """Who leaves while waiting is woken no more: its position stays where it is now."""
+        if self.waiting:
+            self._positions = {p: self._resume.get(p) or self._passed(p) for p in self._positions}
+            self.waiting = False
+        if self._joined:
+            self._joined = False
+            self._fanout.leave(self)
 
     @property
     def cursor(self) -> str | None:
@@ -107,14 +132,11 @@ class EventReader:
 
     # -- for the subscriber
     async def _read(self) -> AsyncGenerator[tuple[str, Event], None]:
-        fanout, user_id, wanted = self._fanout, self.user_id, self._wanted
-        log = fanout.log
-        partitions = range(log.partitions) if user_id is None else [log.partition(user_id)]
-        fanout.join(self)
+        user_id, wanted = self.user_id, self._wanted
+        log, partitions = self._fanout.log, self._partitions()
         try:
-            for partition in partitions:
-                await fanout.known[partition].wait()
-            positions = self._positions = await self._start(partitions)
+            await self.join()
+            positions = self._positions
             while True:
                 self._woken = False
                 for partition in partitions:
@@ -126,14 +148,7 @@ class EventReader:
                                 yield log.cursor(positions), event
                 await self._wait(positions)
         finally:
-            self._settle()
-            fanout.leave(self)
-
-    def _settle(self) -> None:
-        """Who leaves while waiting is woken no more: its position stays where it is now."""
-        if self.waiting:
-            self._positions = {p: self._resume.get(p) or self._passed(p) for p in self._positions}
-            self.waiting = False
+            self._leave()
 
     async def _start(self, partitions: Sequence[int]) -> dict[int, Position]:
         after, fanout = self._after, self._fanout

@@ -30,6 +30,9 @@ class GenerationReader:
     def __aiter__(self) -> GenerationReader:
         return self
 
+    async def join(self) -> None:
+        """Nothing is to be waited for: reading begins where it was told, or at the first event."""
+
     async def __anext__(self) -> tuple[str, Event]:
         position, event = await anext(self._events)
         self.cursor = cursor.encode(self._id, position)

@@ -26,6 +26,8 @@ QUIET = (
     "openai",
     "sqlalchemy",
 )
+# What uvicorn logs as an error with its traceback though a client's bytes alone are wrong.
+CLIENTS_FAULTS = ("Invalid UTF-8 sequence received from client.",)
 MAX_CHAIN = 10  # exceptions of a chain that are told
 
 Line = dict[str, Any]
@@ -62,11 +64,17 @@ def configure(level: str = "info", form: str | None = None) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # At debug it writes out every frame of a WebSocket: tokens, and users' texts.
     logging.getLogger("uvicorn.error").setLevel(max(logging.INFO, root.level))
+    logging.getLogger("uvicorn.error").addFilter(_is_ours)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         # Its access lines show the query string, which may be a whole document; ours do not.
         logger.propagate = name != "uvicorn.access"
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a client could not fill the log with it."""
+    return record.msg not in CLIENTS_FAULTS
 
 
 def _plain(_logger: Any, _name: str, line: Line) -> Line:

@@ -141,6 +141,8 @@ class Metrics:
         self._requests = make(Counter, "requests_total", "Requests answered", **asked)
         self._took = make(timed, "request_seconds", "Time to answer a request", edge=EDGES)
         self._operations = make(Counter, "operations_total", "Operations run", **done)
+        said = "Requests for a document that is not listed"
+        self._unlisted = make(Counter, "unlisted_documents_total", said)
         said = "Requests that a limit refused"
         self._refusals = make(Counter, "limit_refusals_total", said, scope=scopes)
 
@@ -193,6 +195,10 @@ class Metrics:
             self._cost[model,].inc(cost)
         if first_token_seconds is not None:
             self._began[model,].observe(first_token_seconds)
+
+    def unlisted_document(self) -> None:
+        """A document was asked for that is not trusted, whether it was refused or not."""
+        self._unlisted[()].inc()
 
     def operation(self, name: str, cache: str) -> None:
         """An operation was run; `cache` is hit, miss, coalesced or bypass."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, model_validator
 from typing_extensions import Doc
 
-from app.operations.descriptions import Described, Mutation, graphql
+from app.operations.descriptions import Described, Example, Mutation, graphql
 from app.operations.fields import (
     ContentType,
     Level,
@@ -98,6 +98,23 @@ class Campaign(ProseOperation[CampaignRequest]):
         payload="Generated campaign content.",
         result=("content", "The content."),
         member=("campaign_content", "Campaign content."),
+    )
+    example = Example(
+        request={
+            "type": "quest",
+            "campaign_context": {
+                "campaign_theme": "a drowned crown",
+                "party_level": 5,
+                "party_size": 4,
+                "duration": "six sessions",
+            },
+            "theme": {"tone": "ominous"},
+            "model": {"name": "gpt-4-turbo", "max_tokens": 1000},
+        },
+        answer={
+            "content": "The harbour mistress asks for one thing only: the crown, before the tide.",
+            "parent_content_id": None,
+        },
     )
     request_type = CampaignRequest
     answer_type = TextAnswer

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, model_validator
 from typing_extensions import Doc
 
-from app.operations.descriptions import Described, Mutation, graphql
+from app.operations.descriptions import Described, Example, Mutation, graphql
 from app.operations.fields import (
     ContentType,
     Level,
@@ -97,6 +97,25 @@ class Character(ProseOperation[CharacterRequest]):
         payload="Generated character content.",
         result=("content", "The content."),
         member=("character_content", "Character content."),
+    )
+    example = Example(
+        request={
+            "type": "backstory",
+            "character_context": {
+                "character_class": "warlock",
+                "character_race": "tiefling",
+                "character_level": 5,
+                "alignment": "chaotic good",
+                "background": "sage",
+                "sworn_enemy": "Vexis of the Ninth Lamp",
+            },
+            "theme": {"genre": "dark fantasy", "tone": "ominous"},
+            "model": {"name": "gpt-4-turbo", "temperature": 0.7, "max_tokens": 1000},
+        },
+        answer={
+            "content": "The bell of Saltmere had not rung for nine years when Kallista heard it.",
+            "parent_content_id": None,
+        },
     )
     request_type = CharacterRequest
     answer_type = TextAnswer

@@ -75,6 +75,15 @@ class Mutation:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A request that works when it is sent, and the fields of an answer to it that are the
+    operation's own; both as JSON has them."""
+
+    request: dict[str, Any]
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """Marks an answer's mapping: GraphQL lists it, key and value as the two fields of `pair`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -24,11 +25,12 @@ from app.operations.descriptions import Described, graphql
 
 MAX_VALUE = 4_000  # characters in one value
 MAX_EXTRA_KEYS = 64
+MAX_KEY = 100  # characters in the name of one
 MAX_CONTENT = 50_000  # characters of a text to analyse or validate
 MAX_INTEGER = 2**63  # what every JSON reader behind us can hold
 
 Text = Annotated[str, StringConstraints(max_length=MAX_VALUE)]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY)]
 Strings = Annotated[dict[Key, Text], Field(max_length=MAX_EXTRA_KEYS)]
 Content = Annotated[
     str,
@@ -78,6 +80,14 @@ Number = Annotated[int, NotBoolean]
 Level = Annotated[int, Field(ge=1, le=20), NotBoolean]
 PartySize = Annotated[int, Field(ge=1, le=1_000_000), NotBoolean]
 Extra = Annotated[Any, AfterValidator(_extra_value)]
+TEXT_SCHEMA = {"type": "string", "maxLength": MAX_VALUE}
+EXTRA_SCHEMA = {
+    "anyOf": [
+        TEXT_SCHEMA,
+        {"type": ["number", "boolean"]},
+        {"type": "array", "items": TEXT_SCHEMA, "maxItems": MAX_EXTRA_KEYS},
+    ]
+}
 
 
 class Request(BaseModel):
@@ -86,10 +96,27 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
 
 
+def _open(of: dict[str, Any]) -> Callable[[dict[str, Any], type[BaseModel]], None]:
+    """What a schema says of an object's further keys; `of`: the schema of their values.
+
+    It stands under `patternProperties`: generators give a type to `additionalProperties`, and in
+    TypeScript's interfaces that type would have to fit the optional fields as well.
+    """
+
+    def declare(schema: dict[str, Any], kind: type[BaseModel]) -> None:
+        known = "|".join(kind.model_fields)
+        schema["patternProperties"] = {f"^(?!({known})$)": of}
+        schema["additionalProperties"] = True
+        schema["propertyNames"] = {"minLength": 1, "maxLength": MAX_KEY}
+        schema["maxProperties"] = len(kind.model_fields) + MAX_EXTRA_KEYS
+
+    return declare
+
+
 class OpenObject(Request):
     """An object that passes its further keys on to the prompt, up to `MAX_EXTRA_KEYS` of them."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra=_open(EXTRA_SCHEMA))
     __pydantic_extra__: dict[str, Extra]
 
     @model_validator(mode="after")
@@ -97,8 +124,8 @@ class OpenObject(Request):
         extra = self.__pydantic_extra__
         if len(extra) > MAX_EXTRA_KEYS:
             raise ValueError(f"at most {MAX_EXTRA_KEYS} extra keys")
-        if any(not 0 < len(key) <= 100 for key in extra):
-            raise ValueError("a key has 1 to 100 characters")
+        if any(not 0 < len(key) <= MAX_KEY for key in extra):
+            raise ValueError(f"a key has 1 to {MAX_KEY} characters")
         return self
 
     def given(self) -> dict[str, Any]:
@@ -110,6 +137,7 @@ class OpenObject(Request):
 class Theme(OpenObject):
     """How it should feel: `genre`, `tone`, `style`, and further strings."""
 
+    model_config = ConfigDict(json_schema_extra=_open(TEXT_SCHEMA))
     __pydantic_extra__: dict[str, Text]
     genre: Annotated[Text | None, Doc("Such as `dark fantasy`.")] = None
     tone: Annotated[Text | None, Doc("Such as `ominous` or `light-hearted`.")] = None
@@ -125,7 +153,7 @@ class ModelChoice(Request):
 
     name: Annotated[
         Text | None, Doc("A configured model, see `Query.models`; default `gpt-4-turbo`.")
-    ] = None
+    ] = Field(None, description="A configured model; default `gpt-4-turbo`.")
     temperature: Annotated[
         float,
         Field(ge=0, le=2),
@@ -133,7 +161,11 @@ class ModelChoice(Request):
         Doc(
             "0 to 2; default 0.7. Where the model takes none, `metadata.ignoredParameters` says so."
         ),
-    ] = 0.7
+    ] = Field(
+        0.7,
+        description="0 to 2; default 0.7. Where the model takes none, "
+        "`metadata.ignored_parameters` says so.",
+    )
     max_tokens: Annotated[
         int,
         Field(ge=1),
@@ -194,7 +226,7 @@ class Metadata(BaseModel):
     model_used: str
     token_usage: TokenUsage
     request_id: str
-    created_at: str = Field(description="RFC 3339")
+    created_at: str = Field(description="RFC 3339", json_schema_extra={"format": "date-time"})
     cached: bool
     degraded: bool = Field(
         description="True when the answer came from a simpler model than the one asked for."

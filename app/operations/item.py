@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 from typing_extensions import Doc
 
-from app.operations.descriptions import Described, Mutation, graphql
+from app.operations.descriptions import Described, Example, Mutation, graphql
 from app.operations.dice import SIDES, dice_in, without_dice
 from app.operations.fields import (
     Answer,
@@ -163,6 +163,39 @@ class Item(Operation[ItemRequest, ItemDraft]):
         payload="A generated magic item.",
         result=("item", "The item."),
         member=("item", "A magic item."),
+    )
+    example = Example(
+        request={
+            "kind": "wand",
+            "rarity": "rare",
+            "context": {
+                "campaign_theme": "a drowned crown",
+                "party_level": 5,
+                "party_size": 4,
+                "setting": "the harbour of Saltmere",
+            },
+            "theme": {"tone": "ominous"},
+            "model": {"name": "gpt-4-turbo", "max_tokens": 1600},
+        },
+        answer={
+            "name": "Lamplighter's Reach",
+            "kind": "wand",
+            "rarity": "rare",
+            "attunement": "a spellcaster",
+            "description": "A brass wand whose tip is never cold.",
+            "properties": [
+                {
+                    "name": "Kindle",
+                    "effect": "As an action, one creature within 60 feet takes 3d6 fire damage.",
+                    "charges": 7,
+                    "recharge": "Regains 1d6 + 1 expended charges daily at dawn.",
+                }
+            ],
+            "history": "Made for the lamps of Saltmere, and stolen on the night they went out.",
+            "drawback": None,
+            "found": "In the hand of the statue above the sluice.",
+            "parent_content_id": None,
+        },
     )
     request_type = ItemRequest
     draft_type = ItemDraft

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 from typing_extensions import Doc
 
-from app.operations.descriptions import Described, Mutation, graphql
+from app.operations.descriptions import Described, Example, Mutation, graphql
 from app.operations.fields import (
     MAX_EXTRA_KEYS,
     Answer,
@@ -98,6 +98,32 @@ class Location(Operation[LocationRequest, LocationDraft]):
         payload="A generated location.",
         result=("location", "The place."),
         member=("location", "A location."),
+    )
+    example = Example(
+        request={
+            "location_type": "tavern",
+            "context": {
+                "campaign_theme": "a drowned crown",
+                "party_level": 5,
+                "party_size": 4,
+                "setting": "the harbour of Saltmere",
+            },
+            "size": "three rooms and a yard",
+            "purpose": "a smugglers' market",
+            "occupants": ["Old Marta"],
+            "features": ["a hidden cellar"],
+            "theme": {"tone": "ominous"},
+            "model": {"name": "gpt-4-turbo", "max_tokens": 1900},
+        },
+        answer={
+            "name": "The Knotted Rope",
+            "location_type": "tavern",
+            "description": "Low beams, wet boots, and a draught from under the floor.",
+            "points_of_interest": ["A ring in the boards, worn bright."],
+            "occupants": ["Old Marta", "A customs clerk off duty"],
+            "secrets": ["The cellar floods at the new moon, and opens."],
+            "hooks": ["A crate is addressed to one of the party."],
+        },
     )
     request_type = LocationRequest
     draft_type = LocationDraft

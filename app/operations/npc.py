@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from typing_extensions import Doc
 
-from app.operations.descriptions import Described, Listed, Mutation, graphql
+from app.operations.descriptions import Described, Example, Listed, Mutation, graphql
 from app.operations.fields import (
     MAX_EXTRA_KEYS,
     Answer,
@@ -90,6 +90,30 @@ class Npc(Operation[NpcRequest, NpcDraft]):
         payload="A generated non-player character.",
         result=("npc", "The person."),
         member=("npc", "A non-player character."),
+    )
+    example = Example(
+        request={
+            "role": "mentor",
+            "context": {
+                "campaign_theme": "a drowned crown",
+                "party_level": 5,
+                "party_size": 4,
+                "setting": "the harbour of Saltmere",
+            },
+            "traits": {"temper": "short"},
+            "relationships": {"Ilse Vane": "a sister"},
+            "theme": {"tone": "ominous"},
+            "model": {"name": "gpt-4-turbo", "max_tokens": 1600},
+        },
+        answer={
+            "name": "Brannoch Vane",
+            "role": "mentor",
+            "description": "A pilot with salt in his beard and one glove.",
+            "personality": "Curt until somebody listens. “Tide first, talk after.”",
+            "motivations": ["To see the crown back on the sea floor."],
+            "secrets": ["He sold the chart that drowned it."],
+            "relationships": {"Ilse Vane": "a sister"},
+        },
     )
     request_type = NpcRequest
     draft_type = NpcDraft

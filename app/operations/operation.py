@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from app.errors import FieldError, InvalidRequest
-from app.operations.descriptions import Mutation
+from app.operations.descriptions import Example, Mutation
 from app.operations.fields import Answer, ContentType, ModelChoice, Request, Written
 from app.operations.prompt import Prompt, messages
 
@@ -52,6 +52,7 @@ class Operation(ABC, Generic[R, D]):
     limit: ClassVar[str]
     content_type: ClassVar[ContentType]
     mutation: ClassVar[Mutation]
+    example: ClassVar[Example]
     version: ClassVar[int] = 1  # of the prompt: another one's cached answers are not given
     max_tokens: ClassVar[int] = 1000  # of an answer, unless the request says
     cached: ClassVar[bool] = False  # whether answers come from the cache unless told otherwise
@@ -89,6 +90,11 @@ class Operation(ABC, Generic[R, D]):
         """The content that this one continues, if any."""
         found: UUID | None = getattr(request, self.parent_field, None)
         return found
+
+    @property
+    def cost(self) -> int:
+        """What one run adds to a GraphQL document's cost: its answer's usual tokens by tens."""
+        return self.max_tokens // 10
 
     # -- prompt
     @abstractmethod

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from typing_extensions import Doc
 
-from app.operations.descriptions import Children, Described, Mutation, graphql
+from app.operations.descriptions import Children, Described, Example, Mutation, graphql
 from app.operations.fields import (
     Answer,
     CampaignContext,
@@ -105,6 +105,27 @@ class Story(Operation[StoryRequest, StoryDraft]):
         payload="A generated story element.",
         result=("story", "The story element."),
         member=("story", "A story element."),
+    )
+    example = Example(
+        request={
+            "element_type": "scene",
+            "context": {
+                "campaign_theme": "a drowned crown",
+                "party_level": 5,
+                "party_size": 4,
+                "setting": "the harbour of Saltmere",
+            },
+            "parameters": {"mood": "before the storm"},
+            "theme": {"tone": "ominous"},
+            "model": {"name": "gpt-4-turbo", "max_tokens": 1000},
+        },
+        answer={
+            "element_type": "scene",
+            "content": "Rain stands in the street like glass, and somebody has lit the lamp.",
+            "summary": "A lamp burns in the drowned lighthouse, and the party sees it first.",
+            "parent_element_id": None,
+            "child_elements": [],
+        },
     )
     request_type = StoryRequest
     draft_type = StoryDraft

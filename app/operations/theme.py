@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model, field_validator
 from typing_extensions import Doc
 
-from app.operations.descriptions import Described, Mutation, graphql
+from app.operations.descriptions import Described, Example, Mutation, graphql
 from app.operations.fields import (
     Answer,
     Category,
@@ -164,9 +164,43 @@ class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
         result=("analysis", "The analysis."),
         member=("theme_analysis", "A theme analysis."),
     )
+    example = Example(
+        request={
+            "content": "The lamps of Saltmere went out, and something knocked under the ice.",
+            "current_theme": {"genre": "horror"},
+            "target_theme": {"genre": "adventure", "tone": "hopeful"},
+            "elements": ["tone"],
+            "category_filter": ["horror", "mystery"],
+        },
+        answer={
+            "primary_category": "horror",
+            "secondary_categories": ["mystery"],
+            "category_confidence": 0.8,
+            "elements": [
+                {
+                    "score": 0.7,
+                    "description": "Dread, told plainly.",
+                    "suggestions": ["Let the knocking answer somebody."],
+                    "element": "tone",
+                }
+            ],
+            "compatibility": {
+                "score": 0.4,
+                "conflicts": ["Nobody can act."],
+                "enhancements": ["A lamp that is lit again."],
+                "transition_steps": ["Give the knocking a reason."],
+            },
+            "overall_score": 0.7,
+            "summary": "A text of dread, with a riddle at its end.",
+        },
+    )
     request_type = ThemeRequest
     draft_type = ThemeDraft
     answer_type = ThemeAnswer
+
+    @property
+    def cost(self) -> int:
+        return 230  # all eight sides, as `choice` counts them
 
     def choice(self, request: ThemeRequest) -> ModelChoice:
         # Measuring wants a steady hand. All that the schema has room for fits: 240 tokens an

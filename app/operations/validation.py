@@ -18,7 +18,7 @@ from pydantic import (
 )
 from typing_extensions import Doc
 
-from app.operations.descriptions import Described, Mutation, graphql
+from app.operations.descriptions import Described, Example, Mutation, graphql
 from app.operations.fields import (
     MAX_EXTRA_KEYS,
     Answer,
@@ -77,7 +77,9 @@ class Rule(Request):
     ]
     description: Annotated[Text | None, Doc("What it demands.")] = None
     parameters: Annotated[JsonObject, Doc("Its parameters, such as `min_words`.")]
-    is_required: Annotated[bool, Doc("Whether the text fails when this rule does.")] = True
+    is_required: Annotated[bool, Doc("Whether the text fails when this rule does.")] = Field(
+        True, description="Whether the text fails when this rule does; default true."
+    )
 
     @property
     def rule_id(self) -> UUID:
@@ -190,9 +192,51 @@ class ContentValidation(Operation[ValidationRequest, ValidationDraft]):
         result=("validation", "The validation."),
         member=("content_validation", "A content validation."),
     )
+    example = Example(
+        request={
+            "content": "The lamps of Saltmere went out, and something knocked under the ice.",
+            "content_type": "story",
+            "rules": [
+                {
+                    "id": "0198c0de-7a1e-7000-8000-5a17e4e00001",
+                    "category": "quality",
+                    "name": "long enough",
+                    "description": "It has a scene's length.",
+                    "parameters": {"min_words": 200},
+                    "is_required": True,
+                }
+            ],
+            "theme": {"tone": "ominous"},
+            "context": {"party_level": 5},
+        },
+        answer={
+            "overall_score": 0.2,
+            "passed": False,
+            "results": [
+                {
+                    "rule_id": "0198c0de-7a1e-7000-8000-5a17e4e00001",
+                    "passed": False,
+                    "score": 0.2,
+                    "issues": [
+                        {
+                            "severity": "error",
+                            "message": "13 words are far fewer than 200.",
+                            "location": None,
+                            "suggestions": ["Tell who hears the knocking."],
+                        }
+                    ],
+                }
+            ],
+            "summary": "It is too short for its rule.",
+        },
+    )
     request_type = ValidationRequest
     draft_type = ValidationDraft
     answer_type = ValidationAnswer
+
+    @property
+    def cost(self) -> int:
+        return 280  # five rules, as `choice` counts them
 
     def choice(self, request: ValidationRequest) -> ModelChoice:
         # A judge should judge alike twice. All that the schema has room for fits: 220 tokens an

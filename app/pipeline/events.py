@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.caller import Caller
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, quoted
 from app.events.cursor import Cursor
 from app.events.fanout import Fanout
 from app.events.log import EventLog
@@ -51,7 +51,9 @@ class Events:
             caller.require("events:read-all")
         cursor = Cursor.decode(after) if after is not None else None
         if unknown := set(types or ()) - set(EVENT_TYPES):
-            raise InvalidRequest.at(("types",), f"unknown: {', '.join(sorted(unknown))}")
+            known = ", ".join(EVENT_TYPES)
+            said = f"unknown: {quoted(', '.join(sorted(unknown)))}; there are {known}"
+            raise InvalidRequest.at(("types",), said)
         wanted = frozenset(types or EVENT_TYPES)
         await context.charge(0 if after else 1)
         owner = None if everybody else caller.id

@@ -101,13 +101,20 @@ class Authenticator:
         raise Unauthenticated("invalid")
 
 
+NO_SCHEME = "Write `Bearer ` before the token: `Authorization: Bearer <token>`"
+NOTHING_AFTER = "A token must follow `Bearer`"
+OTHER_SCHEME = "Only the scheme `Bearer` is known here: `Authorization: Bearer <token>`"
+
+
 def bearer(header: str | None) -> str:
     """The token in an `Authorization` header (RFC 6750, section 2.1)."""
     words = (header or "").split()
     if not words:
         raise Unauthenticated("missing")
-    if len(words) != 2 or words[0].lower() != "bearer":
-        raise Unauthenticated("malformed")
+    if words[0].lower() != "bearer":
+        raise Unauthenticated("malformed", NO_SCHEME if len(words) == 1 else OTHER_SCHEME)
+    if len(words) != 2:
+        raise Unauthenticated("malformed", NOTHING_AFTER if len(words) == 1 else None)
     return words[1]
 
 

@@ -85,6 +85,11 @@ class RateLimiter:
         self._plan = lru_cache(1000)(self._planned)
         self.targets = tuple(dict.fromkeys(limit.target for limit in limits))
 
+    @property
+    def count(self) -> int:
+        """How many limits there are."""
+        return len(self._limits)
+
     def _planned(self, tier: str, targets: tuple[str, ...]) -> tuple[Limit, ...]:
         factor = self._tiers.get(tier, self._standard)
         return tuple(

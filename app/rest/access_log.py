@@ -7,7 +7,7 @@ import time
 from typing import Protocol
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import InternalError
@@ -60,7 +60,8 @@ class AccessLog:
             log.exception("unexpected error", extra={"request_id": found})
             if status:  # the answer has begun: breaking it off is all that is left
                 raise
-            await error_response(InternalError(), found)(scope, receive, send_with_id)
+            answer = error_response(InternalError(), HTTPConnection(scope))
+            await answer(scope, receive, send_with_id)
         finally:
             self._end(scope, status, time.perf_counter() - began)
 

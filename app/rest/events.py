@@ -37,7 +37,7 @@ def handler(
             gateway.open_streams,
             lambda reason: error_frame(reason, context.request_id, reader.cursor),
             headers=limit_headers(context.standing),
-            cursor=lambda: reader.cursor,
+            position=lambda: position_frame(reader.cursor),
             heartbeat=heartbeat,
         )
 
@@ -47,11 +47,21 @@ def handler(
 async def _frames(reader: EventReader, request_id: str) -> AsyncGenerator[Frame, None]:
     try:
         async with aclosing(reader):
+            await reader.join()
+            if joined := position_frame(reader.cursor):
+                yield joined
             async for cursor, event in reader:
                 yield Frame(event.encode(), event.type, cursor)
     except CursorExpired as error:
         # A client that comes back by itself goes on where something is left to read.
         yield error_frame(error, request_id, error.details["cursor"])
+
+
+def position_frame(cursor: str | None) -> Frame | None:
+    """Where the client is, so that it can go on from there though nothing came."""
+    if cursor is None:
+        return None
+    return Frame(orjson.dumps({"cursor": cursor}), "position", cursor)
 
 
 def error_frame(error: GatewayError, request_id: str, cursor: str | None = None) -> Frame:

@@ -15,7 +15,7 @@ from app.generations.transcript import Transcript
 from app.http import limit_headers
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
-from app.rest.events import error_frame
+from app.rest.events import error_frame, position_frame
 from app.rest.responses import JSON
 from app.sse import Frame, HeldStream
 
@@ -41,7 +41,7 @@ def stream(
         lambda reason: error_frame(reason, context.request_id, reader.cursor),
         frame=_frame,
         headers={**limit_headers(context.standing), "X-Generation-ID": generation_id},
-        cursor=lambda: reader.cursor,
+        position=lambda: position_frame(reader.cursor),
     )
 
 
@@ -51,8 +51,21 @@ def _frame(given: tuple[str, dict[str, Any]]) -> Frame:
     return Frame(orjson.dumps(event), event["type"], cursor)
 
 
+def follower(gateway: Gateway) -> Callable[[RequestContext, Request], Awaitable[Response]]:
+    """A generation's events, from behind `Last-Event-ID` or `after`."""
+
+    async def follow(context: RequestContext, request: Request) -> Response:
+        generation_id = request.path_params["generation_id"]
+        after = request.headers.get("last-event-id") or request.query_params.get("after")
+        reader = await gateway.follow(context, generation_id, after)
+        return stream(gateway, context, generation_id, reader)
+
+    return follow
+
+
 def handler(gateway: Gateway) -> Callable[[RequestContext, Request], Awaitable[Response]]:
     """GET reads a generation, or follows it; DELETE cancels it."""
+    follow = follower(gateway)
 
     async def generation(context: RequestContext, request: Request) -> Response:
         generation_id = request.path_params["generation_id"]
@@ -61,9 +74,7 @@ def handler(gateway: Gateway) -> Callable[[RequestContext, Request], Awaitable[R
                 generation_body(generation_id, await gateway.cancel(context, generation_id))
             )
         if wants_stream(request):
-            after = request.headers.get("last-event-id") or request.query_params.get("after")
-            reader = await gateway.follow(context, generation_id, after)
-            return stream(gateway, context, generation_id, reader)
+            return await follow(context, request)
         await context.authorize()
         return JSON(
             generation_body(generation_id, await gateway.transcript(context.caller, generation_id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,7 +23,7 @@ from app.http import disconnected, limit_headers, read_json
 from app.operations import OPERATIONS, Operation
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Asked, Gateway
-from app.rest import batch, events, generations
+from app.rest import batch, error_pages, events, generations
 from app.rest.directives import answer_headers, directives
 from app.rest.openapi import DOCS_PAGE, openapi_document
 from app.rest.responses import JSON, error_response
@@ -47,22 +47,26 @@ def authenticated(gateway: Gateway, handler: Handler) -> Endpoint:
             async with gateway.request(caller, request_id) as context:
                 response = await handler(context, request)
         except GatewayError as error:
-            return error_response(error, request_id, context.standing if context else None)
+            return error_response(error, request, context.standing if context else None)
         except Exception:
             log.exception("unexpected error", extra={"request_id": request_id})
             standing = context.standing if context else None
-            return error_response(InternalError(), request_id, standing)
+            return error_response(InternalError(), request, standing)
         response.headers.update(limit_headers(context.standing))
         return response
 
     return endpoint
 
 
-def _operation(gateway: Gateway, operation: Operation[Any, Any]) -> Handler:
+def _operation(
+    gateway: Gateway, operation: Operation[Any, Any], *, streamed: bool = False
+) -> Handler:
+    """`streamed`: answered as it is written, whatever the client accepts."""
+
     async def run(context: RequestContext, request: Request) -> Response:
         body = await read_json(request)
         asked = Asked(operation, body, lambda: directives(request))
-        if generations.wants_stream(request):
+        if streamed or generations.wants_stream(request):
             return generations.stream(gateway, context, *await gateway.stream(context, asked))
         context.disconnected = lambda: disconnected(request.receive)
         answer = await gateway.run(context, asked)
@@ -104,7 +108,21 @@ def _documents() -> list[Route]:
     async def docs(_: Request) -> Response:
         return HTMLResponse(DOCS_PAGE)
 
-    return [Route("/api/v2/openapi.json", openapi), Route("/api/v2/docs", docs)]
+    async def errors(_: Request) -> Response:
+        return HTMLResponse(error_pages.page(*error_pages.EXPLAINED))
+
+    async def error(request: Request) -> Response:
+        code = request.path_params["code"]
+        if code not in error_pages.EXPLAINED:
+            return error_response(NotFound("There is no such error"), request)
+        return HTMLResponse(error_pages.page(code))
+
+    return [
+        Route("/api/v2/openapi.json", openapi),
+        Route("/api/v2/docs", docs),
+        Route(error_pages.PATH, errors),
+        Route(f"{error_pages.PATH}/{{code}}", error),
+    ]
 
 
 def _health(gateway: Gateway) -> list[Route]:
@@ -151,12 +169,16 @@ def routes(gateway: Gateway) -> Sequence[Route]:
     return [*found, Route("/api/v2/{rest:path}", unrouted, methods=METHODS)]
 
 
+def _operations(gateway: Gateway) -> Iterator[Route]:
+    for operation in OPERATIONS.values():
+        for path, streamed in ((operation.path, False), (f"{operation.path}/stream", True)):
+            run = _operation(gateway, operation, streamed=streamed)
+            yield Route(path, authenticated(gateway, run), methods=["POST"])
+
+
 def _routes(gateway: Gateway) -> Sequence[Route]:
     return [
-        *(
-            Route(o.path, authenticated(gateway, _operation(gateway, o)), methods=["POST"])
-            for o in OPERATIONS.values()
-        ),
+        *_operations(gateway),
         Route(batch.BATCH, authenticated(gateway, _batch(gateway)), methods=["POST"]),
         Route(
             "/api/v2/content/{content_id}",
@@ -169,6 +191,11 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
             authenticated(gateway, generations.handler(gateway)),
             methods=["GET", "DELETE"],
         ),
+        Route(
+            f"{generations.PATH}/events",
+            authenticated(gateway, generations.follower(gateway)),
+            methods=["GET"],
+        ),
         *_documents(),
         *_health(gateway),
     ]
@@ -176,12 +203,11 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
 
 async def http_error(request: Request, error: Exception) -> Response:
     """What Starlette refuses by itself, in the contract's words."""
-    request_id: str = request.state.request_id
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 405:
         allow = (error.headers or {}).get("Allow", "").split(", ")
-        return error_response(MethodNotAllowed(", ".join(sorted(allow))), request_id)
+        return error_response(MethodNotAllowed(", ".join(sorted(allow))), request)
     if error.status_code == 404:
-        return error_response(NotFound("There is no such route"), request_id)
-    return error_response(InvalidRequest.at((), error.detail), request_id)
+        return error_response(NotFound("There is no such route"), request)
+    return error_response(InvalidRequest.at((), error.detail), request)

@@ -20,10 +20,10 @@ import orjson
 from fastapi import FastAPI
 
 from app.operations import OPERATIONS, Operation
-from app.rest import openapi, openapi_live
+from app.rest import openapi
 from app.rest.openapi import openapi_document
 
-FILES = (openapi.__file__, openapi_live.__file__)
+FILES = sorted(Path(openapi.__file__).parent.glob("openapi*.py"))
 
 
 def theirs() -> dict[str, Any]:
@@ -69,7 +69,7 @@ def told(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    lines = sum(len(Path(file).read_text().splitlines()) for file in FILES)
+    lines = sum(len(file.read_text().splitlines()) for file in FILES)
     print(f"pydantic {version('pydantic')}; ours has {lines} lines\n")
     ours, fastapi = told(openapi_document), told(theirs)
     print(f"| | ours | FastAPI {version('fastapi')} |\n|---|---|---|")

@@ -186,8 +186,8 @@ class OverSSE(Subscriber):
     def _take(self, frame: Frame) -> None:
         if frame.event == "error":
             self._refused(json.loads(frame.data)["code"], frame.id)
+        elif frame.event == "position":
+            self.cursor = frame.id or self.cursor
         elif frame.data:
             event = json.loads(frame.data)
             self._hear(event["id"], event["content_id"], frame.id or "")
-        elif frame.id is not None:
-            self.cursor = frame.id

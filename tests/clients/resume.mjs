@@ -43,7 +43,7 @@ const client = createClient({
     connecting: () => (admitted = false),
     connected: () => (admitted = true),
     message: ({ type, id, payload }) => {
-      if (type === 'next') goOn(id, Object.values(payload.data ?? {})[0]?.cursor);
+      if (type === 'next') goOn(id, payload.extensions?.cursor);
       if (type === 'complete' || type === 'error') watched.delete(id);
       if (type === 'ping') {
         for (const [name, cursor] of Object.entries(payload?.cursors ?? {})) goOn(name, cursor);
@@ -55,7 +55,7 @@ const client = createClient({
 // --- until here
 
 const payload = {
-  query: 'subscription ($after: String) { events(after: $after) { id cursor } }',
+  query: 'subscription ($after: String) { events(after: $after) { id } }',
   variables: { after },
 };
 let seen = 0;

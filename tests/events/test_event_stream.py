@@ -145,7 +145,7 @@ def test_headers_and_a_comment_come_before_the_first_event() -> None:
         b"x-cache": b"MISS",
     }
     assert start["status"] == 200
-    assert comment == {"type": "http.response.body", "body": b":\n\n", "more_body": True}
+    assert comment == {"type": "http.response.body", "body": b":\n", "more_body": True}
 
 
 one_line = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"))
@@ -155,7 +155,7 @@ one_line = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="
 def test_a_browser_reads_what_was_sent(data: str | None, event: str | None, id: str | None) -> None:
     """Without data it keeps the id and dispatches nothing."""
     sent = None if data is None else data.encode()
-    found = Dispatched.of(b":\n\n" + Frame(sent, event, id).encode())
+    found = Dispatched.of(b":\n" + Frame(sent, event, id).encode())
     seen = [] if data is None else [(event or "message", re.sub("\r\n|\r", "\n", data))]
     assert found == Dispatched(seen, id or "")
 
@@ -176,18 +176,18 @@ def test_the_end_of_the_events_is_the_end_of_the_response() -> None:
         return client.bodies, client.messages[-1], clean(source)
 
     bodies, last, ended = run_on_skipping_loop(work)
-    assert bodies == [b":\n\n", b"event: count\nid: a\ndata: 1\n\n", b"data: 2\ndata: 3\n\n", b""]
+    assert bodies == [b":\n", b"event: count\nid: a\ndata: 1\n\n", b"data: 2\ndata: 3\n\n", b""]
     assert not last.get("more_body")
     assert ended
 
 
 def test_silence_is_filled_with_the_position() -> None:
-    """Each 15 s of silence, counted from the last thing that was sent."""
+    """Each 15 s of silence, counted from the last thing that was sent; no empty line alone."""
 
     async def work(loop: SkippingLoop) -> tuple[list[bytes], list[float]]:
         source = Source()
         cursor: str | None = None
-        client, running = await streaming(source, cursor=lambda: cursor)
+        client, running = await streaming(source, position=lambda: cursor and Frame(id=cursor))
         await client.until(2)
         cursor = "p1"
         await asyncio.sleep(10)
@@ -199,7 +199,7 @@ def test_silence_is_filled_with_the_position() -> None:
         return client.bodies, client.times[1:]
 
     bodies, times = run_on_skipping_loop(work)
-    assert bodies == [b":\n\n", b":\n\n", b"id: p2\ndata: x\n\n", b"id: p2\n\n", b"id: p2\n\n", b""]
+    assert bodies == [b":\n", b":\n", b"id: p2\ndata: x\n\n", b"id: p2\n\n", b"id: p2\n\n", b""]
     assert times == pytest.approx([0, 15, 25, 40, 55, 55])
     assert Dispatched.of(b"".join(bodies)) == Dispatched([("message", "x")], "p2")
 
@@ -208,8 +208,8 @@ def test_silence_is_filled_with_the_position() -> None:
 def test_a_position_is_never_sent_before_its_event_nor_an_older_one_behind_it(first: str) -> None:
     async def work(_: SkippingLoop) -> list[bytes]:
         source, cursor = Source(), "1"
-        times = {"heartbeat": 1, "write_timeout": 60}
-        client, running = await streaming(source, cursor=lambda: cursor, **times)
+        given = {"position": lambda: Frame(id=cursor), "heartbeat": 1, "write_timeout": 60}
+        client, running = await streaming(source, **given)
         client.reads.clear()
         await asyncio.sleep(0.5 if first == "the event" else 1.5)
         cursor = "2"
@@ -292,7 +292,7 @@ async def test_a_server_that_raises_says_that_the_client_left() -> None:
         await client.send(message)
 
     await EventStream(source.events())(GET, client.receive, send)
-    assert client.bodies == [b":\n\n"]
+    assert client.bodies == [b":\n"]
     assert source.closed.is_set()
 
 

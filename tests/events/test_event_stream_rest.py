@@ -159,6 +159,16 @@ async def test_a_place_behind_retention_ends_with_the_place_to_go_on_from(
 
 
 # -- while nothing comes
+async def test_the_position_comes_right_after_joining(loregate: Service) -> None:
+    """A client whose server is killed before its first event goes on from there."""
+    async with open_stream(loregate) as stream:
+        joined = await stream.block()
+    assert (joined.event, joined.json) == ("position", {"cursor": joined.id})
+    await publish(loregate, "meanwhile")
+    async with open_stream(loregate, last=joined.id) as stream:
+        assert await stream.names(1) == ["meanwhile"]
+
+
 async def test_a_heartbeat_carries_the_place_and_no_event(loregate: Service) -> None:
     handler = edge.handler(loregate.gateway, heartbeat=0.05)
     route = Route("/beating", v2.authenticated(loregate.gateway, handler))
@@ -169,10 +179,10 @@ async def test_a_heartbeat_carries_the_place_and_no_event(loregate: Service) -> 
         await publish(loregate, "mine")
         assert await stream.names(1) == ["mine"]
         place = stream.last_id
-        while (beat := await stream.block()).id in (None, place):
-            assert beat.data is None
+        while (beat := await stream.block()).id == place:
+            assert (beat.event, beat.json) == ("position", {"cursor": place})
             await publish(loregate, "more of others", user="bob")
-        assert (beat.event, beat.data) == (None, None)
+        assert (beat.event, beat.json) == ("position", {"cursor": beat.id})
     await publish(loregate, "next")
     async with open_stream(loregate, last=beat.id) as stream:
         assert await stream.names(1) == ["next"]
@@ -240,7 +250,7 @@ async def test_the_last_words_skip_no_event_that_was_still_to_be_written(
     request = "\r\n".join([*head, f"authorization: Bearer {token()}", "", ""]).encode()
     async with asyncio.timeout(20), raw_http_client.connected(loregate.url) as client:
         client.writer.write(request)
-        await client.reader.readuntil(b":\n\n")
+        await client.reader.readuntil(b"event: position")
         await until_subscribed(loregate)
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's has it
         count = await stalled(loregate)
@@ -250,7 +260,7 @@ async def test_the_last_words_skip_no_event_that_was_still_to_be_written(
     told = [orjson.loads(x.removeprefix("data: ")) for x in lines if x.startswith("data: ")]
     last = [x.removeprefix("id: ") for x in lines if x.startswith("id: ")][-1]
     assert told.pop()["code"] == "SHUTTING_DOWN"
-    names = [t["id"] for t in told]
+    names = [t["id"] for t in told if "id" in t]  # the rest of the position comes first
     assert 0 < len(names) < count
     loregate.gateway.open_streams.stopping = False  # as the process that serves it next
     async with open_stream(loregate, last=last) as stream:

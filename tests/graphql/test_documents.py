@@ -80,6 +80,9 @@ TOO_COMPLEX = {
     "a huge page": "{ contents(first: 9999999999) { edges { node { "
     + " ".join(f"a{i}: contentId" for i in range(60))
     + " } } } }",
+    "nodes whose ids are a variable": "query ($ids: [ID!]!) { nodes(ids: $ids) { "
+    + " ".join(f"a{i}: id" for i in range(31))
+    + " } }",
     "children of children": "{ contents { edges { node { children { children {"
     " contentId } } } } } }",
     "children of children down to the deepest level": below("children", 12),
@@ -183,6 +186,12 @@ ACCEPTED = {
     "a page of children": '{ content(id: "1") { children(first: 50) { '
     + " ".join(f"a{i}: contentId" for i in range(50))
     + " } } }",
+    "nodes by a variable": "query ($ids: [ID!]!) { nodes(ids: $ids) { "
+    + " ".join(f"a{i}: id" for i in range(29))
+    + " } }",
+    "three nodes with what they have": '{ nodes(ids: ["1", "2", "3"]) { '
+    + " ".join(f"a{i}: id" for i in range(200))
+    + " } }",
     "children of one content's children": '{ content(id: "1") { children { contentId children {'
     " contentId contentType createdAt } } } }",
     "one fragment often": "{"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import httpx2
 import orjson
 import pytest
+from redis.asyncio import Redis
 
+from tests.support import service
 from tests.support.service import CHARACTER_INPUT, GENERATE, Service
 
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
+STREAM = "text/event-stream"
 
 
 async def post(loregate: Service, content: bytes, **headers: str) -> httpx2.Response:
@@ -38,11 +44,18 @@ BODIES: dict[str, tuple[bytes, str]] = {
 }
 
 
+NO_JSON = ("nothing", "no JSON", "no UTF-8", "nested 100,000 deep")
+
+
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL])
-async def test_a_body_that_holds_no_document_is_400(loregate: Service, accept: str) -> None:
+async def test_a_body_that_holds_no_document_names_what_is_wrong(
+    loregate: Service, accept: str
+) -> None:
+    """The release has 400 for what is no JSON, and 422 for what is no well-formed request."""
     for name, (content, field) in BODIES.items():
         response = await post(loregate, content, Accept=accept)
-        assert response.status_code == 400, name
+        new = 400 if name in NO_JSON else 422
+        assert response.status_code == (new if accept == GRAPHQL else 400), name
         assert response.headers["Content-Type"] == f"{accept}; charset=utf-8"
         [error] = response.json()["errors"]
         assert error["extensions"]["code"] == "BAD_USER_INPUT"
@@ -68,44 +81,174 @@ ACCEPTS = {
     JSON: JSON,
     GRAPHQL: GRAPHQL,
     "*/*": JSON,
+    "": JSON,
     f"{GRAPHQL}, {JSON}": GRAPHQL,
     f"{JSON}, {GRAPHQL}": JSON,
     f"{GRAPHQL}; charset=utf-8, {JSON};q=0.9": GRAPHQL,
+    f"{GRAPHQL};q=0.5, {JSON}": JSON,
+    f"{JSON};q=0.1, {GRAPHQL}; q=0.2": GRAPHQL,
+    f"{GRAPHQL};q=0, {JSON}": JSON,
+    f"{GRAPHQL};q=0, */*": JSON,
+    f"*/*, {GRAPHQL};q=0.9": JSON,
+    f"{GRAPHQL}, */*;q=0.1": GRAPHQL,
+    f"{JSON};q=0, */*, {GRAPHQL};q=0.1": GRAPHQL,
+    f"{GRAPHQL.upper()}": GRAPHQL,
     "application/*": JSON,
+    "text/html, application/xhtml+xml, */*;q=0.8": JSON,
+    f"{STREAM}, {JSON}": STREAM,
+    f"{GRAPHQL}, application/graphql+json, {JSON}, {STREAM}, multipart/mixed": GRAPHQL,
+    f"{JSON};q=0.9, {STREAM}": STREAM,
+    f"{STREAM}, multipart/mixed": STREAM,
 }
 
 
-async def test_the_answer_comes_in_an_accepted_type(loregate: Service) -> None:
-    for accept, kind in ACCEPTS.items():
-        response = await post(loregate, VIEWER, Accept=accept)
-        assert response.status_code == 200
-        assert response.headers["Content-Type"] == f"{kind}; charset=utf-8"
-    refused = await post(loregate, VIEWER, Accept="image/png")
+@pytest.mark.parametrize("accept", ACCEPTS)
+async def test_the_answer_comes_in_the_type_that_is_preferred(
+    loregate: Service, accept: str
+) -> None:
+    response = await post(loregate, VIEWER, Accept=accept)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == f"{ACCEPTS[accept]}; charset=utf-8"
+
+
+@pytest.mark.parametrize("accept", ["image/png", f"{JSON};q=0", f"{GRAPHQL};q=0, image/*"])
+async def test_who_takes_none_of_the_types_gets_406(loregate: Service, accept: str) -> None:
+    refused = await post(loregate, VIEWER, Accept=accept)
     assert refused.status_code == 406
+    assert refused.json()["errors"][0]["extensions"]["code"] == "NOT_ACCEPTABLE"
 
 
-STATUSES: dict[str, tuple[str, int, int]] = {
-    "an answer": ("{ viewer { id } }", 200, 200),
-    "a parse error": ("{", 200, 400),
-    "a validation error": ("{ nothing }", 200, 400),
-    "variables that do not fit": (
-        "query ($id: ID!) { content(id: $id) { contentId } }",
+def asking(query: str, **more: Any) -> bytes:
+    return orjson.dumps({"query": query, **more})
+
+
+# What is sent, and its status for who does not know the release and for who does.
+STATUSES: dict[str, tuple[bytes, int, int]] = {
+    "an answer": (VIEWER, 200, 200),
+    "JSON that cannot be read": (b"NONSENSE", 400, 400),
+    "half of JSON": (b'{"query":', 400, 400),
+    "no query, but a misspelt one": (b'{"qeury": "{ __typename }"}', 400, 422),
+    "variables that are a list": (asking("{ __typename }", variables=[7]), 400, 422),
+    "a document that does not parse": (asking("{"), 200, 400),
+    "a document that is not valid": (asking("{ nothing }"), 200, 422),
+    "a document that is too complex": (asking("{ a" * 60 + "}" * 60), 200, 422),
+    "an operation that is not there": (asking("{ __typename }", operationName="no"), 200, 422),
+    "one of two operations": (asking("query a { __typename } query b { __typename }"), 200, 422),
+    "a variable that is missing": (
+        asking("query ($id: ID!) { content(id: $id) { contentId } }"),
         200,
-        400,
+        422,
     ),
-    "a refusal while running": ("{ contents(first: 0) { edges { cursor } } }", 200, 200),
-    "a subscription": ("subscription { events { id } }", 406, 406),
+    "a variable that does not fit": (
+        asking("query ($n: Int) { contents(first: $n) { edges { cursor } } }", variables={"n": ""}),
+        200,
+        422,
+    ),
+    "a field that fails": (asking("{ contents(first: 0) { edges { cursor } } }"), 200, 294),
+    "a field that fails beside one that does not": (
+        asking("{ viewer { id } contents(first: 0) { edges { cursor } } }"),
+        200,
+        294,
+    ),
+    "a persisted query": (
+        b'{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "00"}}}',
+        200,
+        422,
+    ),
+    "a subscription": (asking("subscription { events { id } }"), 406, 406),
+    "more than 256 KB": (asking("{ __typename }", variables={"a": " " * 300_000}), 413, 413),
 }
 
 
 @pytest.mark.parametrize("name", STATUSES)
-async def test_the_status_says_whether_execution_began(loregate: Service, name: str) -> None:
-    query, old, new = STATUSES[name]
-    content = orjson.dumps({"query": query})
-    assert (await post(loregate, content, Accept=JSON)).status_code == old
-    response = await post(loregate, content, Accept=GRAPHQL)
-    assert response.status_code == new
-    assert ("data" in response.json()) == (new == 200)
+async def test_the_status_is_that_of_the_release_or_the_one_of_always(
+    loregate: Service, name: str
+) -> None:
+    content, old, new = STATUSES[name]
+    for accept, status in ((JSON, old), ("*/*", old), (GRAPHQL, new)):
+        response = await post(loregate, content, Accept=accept)
+        assert response.status_code == status, accept
+        assert ("data" in response.json()) == (new in (200, 294))
+        assert ("errors" in response.json()) == (new != 200)
+
+
+@pytest.mark.parametrize("accept", [JSON, GRAPHQL])
+async def test_the_callers_standing_is_a_status_of_its_own(
+    loregate: Service, accept: str, redis_url: str
+) -> None:
+    for headers in ({"Authorization": ""}, {"Authorization": "Bearer x"}):
+        response = await post(loregate, VIEWER, Accept=accept, **headers)
+        assert response.status_code == 401
+        assert "data" not in response.json()
+    await revoke(redis_url, "t")
+    gone = loregate.headers(jti="t")["Authorization"]
+    response = await post(loregate, VIEWER, Accept=accept, Authorization=gone)
+    assert response.status_code == 401
+    assert "data" not in response.json(), "nothing ran"
+    poor = loregate.headers(permissions=[])["Authorization"]
+    query = asking('{ content(id: "x") { contentId } }')
+    response = await post(loregate, query, Accept=accept, Authorization=poor)
+    assert response.status_code == (294 if accept == GRAPHQL else 200), "a field was forbidden"
+    assert response.json()["data"] == {"content": None}
+
+
+async def revoke(redis_url: str, jti: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        await redis.set(f"loregate:revoked:{jti}", "1")
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "OPTIONS"])
+async def test_other_methods_are_405_in_graphqls_words(loregate: Service, method: str) -> None:
+    response = await loregate.http.request(method, "/graphql", headers=loregate.headers())
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, HEAD, POST"
+    assert response.json()["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
+
+
+async def test_head_answers_as_get_without_a_body(loregate: Service) -> None:
+    for query, status in (("{ viewer { id } }", 200), ("{ nothing }", 422), ("{", 400)):
+        asked = {"params": {"query": query}}
+        headers = {**loregate.headers(), "Accept": GRAPHQL}
+        head = await loregate.http.head("/graphql", **asked, headers=headers)
+        found = await loregate.http.get("/graphql", **asked, headers=headers)
+        assert head.status_code == found.status_code == status
+        assert head.headers["Content-Type"] == found.headers["Content-Type"]
+        assert head.content == b""
+        assert found.content
+
+
+@pytest.mark.parametrize("path", ["/graphql/", "/health/", "/health/live/", "/api/v2/docs/"])
+async def test_a_slash_at_the_end_is_answered_and_not_redirected(
+    loregate: Service, path: str
+) -> None:
+    params = {"query": "{ viewer { id } }"} if path == "/graphql/" else {}
+    response = await loregate.http.get(path, params=params, headers=loregate.headers())
+    assert response.status_code == 200
+    if params:
+        posted = await loregate.http.post(path, content=VIEWER, headers=loregate.headers())
+        assert posted.status_code == 415, "it was read as any other"
+
+
+async def test_an_address_that_is_too_long_is_414(loregate: Service) -> None:
+    params = {"query": "{ viewer { id } }" + " " * 9_000}
+    response = await loregate.http.get("/graphql", params=params, headers=loregate.headers())
+    assert response.status_code == 414
+    assert response.json()["errors"][0]["extensions"]["code"] == "URI_TOO_LONG"
+
+
+@pytest.mark.parametrize("by", ["documentId", "persistedQuery"])
+async def test_a_persisted_query_is_not_supported_in_apollos_words(
+    loregate: Service, by: str
+) -> None:
+    """Its clients then send the text with the hash, which runs as any other."""
+    apollo = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "00"}}}
+    asked = apollo if by == "persistedQuery" else {"documentId": "sha256:00"}
+    refused = await post(loregate, orjson.dumps(asked))
+    [error] = refused.json()["errors"]
+    assert error["message"] == "PersistedQueryNotSupported"
+    assert error["extensions"]["code"] == "PERSISTED_QUERY_NOT_SUPPORTED"
+    sent = await post(loregate, asking("{ viewer { id } }", **apollo))
+    assert sent.json() == {"data": {"viewer": {"id": "alice"}}}
 
 
 async def test_get_runs_queries_and_nothing_else(loregate: Service) -> None:
@@ -142,3 +285,33 @@ async def test_limits_and_ids_are_in_the_headers(loregate: Service) -> None:
     response = await loregate.graphql(GENERATE, {"input": CHARACTER_INPUT})
     assert response.headers["X-RateLimit-Scope"] == "operation:text_generation"
     assert response.headers["X-RateLimit-Remaining"] == "99"
+
+
+@pytest.mark.parametrize("introspection", [True, False])
+async def test_without_a_token_an_error_tells_nothing_of_a_schema_that_is_hidden(
+    tmp_path: Path, redis_url: str, introspection: bool
+) -> None:
+    """A document that is not valid is answered as one that is and needs a token."""
+    queries = (
+        "{ viewer { id } }",
+        "{ viewer { nothing } }",
+        "{ nothing }",
+        "{ health { ... on Story { nothing } } }",
+        "{ __schema { types { name } } }",
+        "{",
+    )
+    given = service.settings(tmp_path, redis_url)
+    given = given.model_copy(update={"introspection": introspection})
+    async with service.running(given) as found:
+        answers = [await found.http.post("/graphql", json={"query": q}) for q in queries]
+        said = {orjson.dumps(shown(a.json())) for a in answers}
+        assert ({a.status_code for a in answers} == {401}) is not introspection
+        assert (len(said) == 1) is not introspection
+        health = await found.http.post("/graphql", json={"query": "{ health { status } }"})
+        assert health.json()["data"]["health"]["status"]
+
+
+def shown(body: Any) -> Any:
+    for error in body.get("errors", ()):
+        del error["extensions"]["requestId"]
+    return body

@@ -57,7 +57,33 @@ async def test_each_event_is_a_next_with_its_cursor_as_its_id(loregate: Service,
         await publish(loregate, "one")
         block = await stream.next()
     assert block.event == "next"
-    assert block.json == {"data": {"events": {"id": "one", "cursor": block.id}}}
+    assert block.json == {
+        "data": {"events": {"id": "one", "cursor": block.id}},
+        "extensions": {"cursor": block.id},
+    }
+
+
+async def test_the_position_comes_right_after_joining(loregate: Service) -> None:
+    """As an id alone; a client that is cut before its first event goes on from there."""
+    async with watching(loregate) as stream:
+        joined = await stream.block()
+        assert (joined.event, joined.data) == (None, None)
+    await publish(loregate, "meanwhile")
+    async with watching(loregate, last=joined.id) as stream:
+        assert await names(stream, 1) == ["meanwhile"]
+
+
+async def test_no_empty_line_stands_alone(loregate: Service) -> None:
+    """Some clients take one for a message without data. Heartbeats: test_event_stream.py."""
+    for query in ("{ viewer { id } }", IDS):
+        async with open_stream(loregate, "/graphql", json={"query": query}) as stream:
+            raw = b""
+            async for chunk in stream.response.aiter_raw():
+                raw += chunk
+                if b"id: " in raw:
+                    break
+        assert raw.startswith((b":\nevent: next\n", b":\nid: "))
+        assert b"\n\n\n" not in raw
 
 
 @pytest.mark.parametrize("by", ["GET", "POST"])
@@ -101,30 +127,104 @@ async def test_without_its_media_type_a_subscription_is_406(loregate: Service) -
     assert not stream_tasks()
 
 
-async def test_queries_and_mutations_stay_json(loregate: Service) -> None:
-    for accept in ("text/event-stream, application/json", "text/event-stream"):
-        headers = {**loregate.headers(), "Accept": accept}
-        body = {"query": "{ __typename }"}
-        answer = await loregate.http.post("/graphql", json=body, headers=headers)
-        assert answer.headers["content-type"].startswith("application/json")
-        assert answer.json() == {"data": {"__typename": "Query"}}
+@pytest.mark.parametrize("accept", ["text/event-stream", "text/event-stream, application/json"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ viewer { id } }",
+        'mutation { analyzeTheme(input: {content: "a tale"}) { analysis { contentType } } }',
+    ],
+)
+async def test_queries_and_mutations_are_one_next_and_complete(
+    loregate: Service, accept: str, query: str
+) -> None:
+    headers = {**loregate.headers(), "Accept": "application/json"}
+    as_json = await loregate.http.post("/graphql", json={"query": query}, headers=headers)
+    asked = {"query": query}
+    async with open_stream(loregate, "/graphql", json=asked, accept=accept) as stream:
+        assert stream.response.status_code == 200
+        assert int(stream.response.headers["X-RateLimit-Remaining"]) >= 0
+        first, last = await stream.rest()
+    assert (first.event, first.json) == ("next", as_json.json())
+    assert last == COMPLETE
+    await until_nothing_is_open(loregate)
 
 
-BAD: dict[str, tuple[Any, int]] = {
-    "GRAPHQL_PARSE_FAILED": ({"query": "subscription {"}, 400),
-    "GRAPHQL_VALIDATION_FAILED": ({"query": "subscription { nothing }"}, 400),
-    "BAD_USER_INPUT": ({"query": ""}, 400),
+BAD: dict[str, Any] = {
+    "GRAPHQL_PARSE_FAILED": {"query": "subscription {"},
+    "GRAPHQL_VALIDATION_FAILED": {"query": "{ nothing }"},
+    "QUERY_TOO_COMPLEX": {"query": "{ a" * 60 + "}" * 60},
+    "PERSISTED_QUERY_NOT_SUPPORTED": {"documentId": "sha256:00"},
 }
 
 
 @pytest.mark.parametrize("code", BAD)
-async def test_what_is_no_operation_is_400_in_json(loregate: Service, code: str) -> None:
-    body, status = BAD[code]
-    accept = "text/event-stream, application/graphql-response+json"
-    headers = {**loregate.headers(), "Accept": accept}
-    answer = await loregate.http.post("/graphql", json=body, headers=headers)
-    assert answer.status_code == status
-    assert answer.json()["errors"][0]["extensions"]["code"] == code
+async def test_a_document_that_is_refused_is_told_in_the_stream(
+    loregate: Service, code: str
+) -> None:
+    """A status other than 200 would hide the reason from a browser's client."""
+    async with open_stream(loregate, "/graphql", json=BAD[code]) as stream:
+        assert stream.response.status_code == 200
+        first, last = await stream.rest()
+    assert first.event == "next"
+    assert first.json["errors"][0]["extensions"]["code"] == code
+    assert last == COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("body", "claims", "status", "code"),
+    [
+        ({"query": ""}, {}, 400, "BAD_USER_INPUT"),
+        ({"query": IDS}, {"exp": 1}, 401, "UNAUTHENTICATED"),
+        ({"query": " " * 300_000}, {}, 413, "PAYLOAD_TOO_LARGE"),
+    ],
+)
+async def test_what_is_no_request_of_graphql_has_its_status_and_its_reason_in_the_stream(
+    loregate: Service, body: Any, claims: Any, status: int, code: str
+) -> None:
+    async with open_stream(loregate, "/graphql", json=body, claims=claims) as stream:
+        assert stream.response.status_code == status
+        first, last = await stream.rest()
+    assert first.json["errors"][0]["extensions"]["code"] == code
+    assert last == COMPLETE
+
+
+async def test_who_prefers_json_gets_it_also_for_a_subscription_that_is_refused(
+    loregate: Service,
+) -> None:
+    for accept, status in (("application/json", 200), ("application/graphql-response+json", 422)):
+        headers = {**loregate.headers(), "Accept": f"{accept}, text/event-stream"}
+        body = {"query": "subscription { nothing }"}
+        answer = await loregate.http.post("/graphql", json=body, headers=headers)
+        assert answer.status_code == status
+        assert answer.json()["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+LITERAL = 'subscription { events(after: "PLACE") { id } }'
+
+
+@pytest.mark.parametrize("query", ["subscription { events { id } }", LITERAL])
+async def test_last_event_id_resumes_also_without_a_variable(loregate: Service, query: str) -> None:
+    begin = await end(loregate)
+    asked = {"query": query.replace("PLACE", begin)}
+    await publish(loregate, "first")
+    place = await end(loregate)
+    await publish(loregate, "second")
+    async with open_stream(loregate, "/graphql", json=asked, last=place) as stream:
+        assert await names(stream, 1) == ["second"]
+
+
+async def test_a_last_event_id_that_cannot_be_used_is_refused(loregate: Service) -> None:
+    for query in ("subscription { events { id } }", IDS):
+        async with open_stream(loregate, "/graphql", json={"query": query}, last="x") as stream:
+            [first, _] = await stream.rest()
+        assert first.json["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    async with open_stream(loregate, "/graphql", json={"query": "{ viewer { id } }"}, last="x") as (
+        stream
+    ):
+        assert stream.response.status_code == 400
+        [first, _] = await stream.rest()
+    assert first.json["errors"][0]["extensions"]["field"] == "Last-Event-ID"
 
 
 @pytest.mark.parametrize(
@@ -217,10 +317,10 @@ async def test_a_users_subscriptions_are_bounded_and_free_again(
             assert len(await stream.rest()) == 2  # what did not begin takes no room
         async with watching(found) as stream:
             await until_subscribed(found)
-            headers = {**found.headers(), "Accept": "text/event-stream"}
-            over = await found.http.post("/graphql", json={"query": IDS}, headers=headers)
-            assert over.status_code == 429
-            assert over.json()["errors"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
+            async with watching(found) as over:
+                assert over.response.status_code == 429
+                [said, _] = await over.rest()
+            assert said.json["errors"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
             async with watching(found, claims={"sub": "bob"}):
                 await until_subscribed(found, 2)
             await publish(found, "still")

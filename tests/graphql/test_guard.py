@@ -13,6 +13,7 @@ from redis import Redis
 from app.caller import PERMISSIONS
 from resolvers import schema
 from resolvers.guard import Access, Rule
+from resolvers.node import CONTENT, global_id
 from tests.support import service
 from tests.support.graphql_schema import BUILT
 from tests.support.service import Service, token
@@ -38,12 +39,21 @@ START_FIELD = """startGeneration(input: {
 DELETE_FIELD = 'deleteContent(id: "01a203fd-5084-71ff-812d-9c162c596a5c") { requestId }'
 
 # Every root field: how it is selected, and the permission that it needs (None: only a token).
+NODE = global_id(CONTENT, "01a203fd-5084-71ff-812d-9c162c596a5c")
 ROOT: dict[str, tuple[str, str | None]] = {
     "Query.content": (
         'content(id: "01a203fd-5084-71ff-812d-9c162c596a5c") { contentId }',
         "content:read",
     ),
     "Query.contents": ("contents { edges { cursor } }", "content:read"),
+    "Query.node": (
+        'node(id: "Q29udGVudDowMWEyMDNmZC01MDg0LTcxZmYtODEyZC05YzE2MmM1OTZhNWM") { id }',
+        "content:read",
+    ),
+    "Query.nodes": (
+        'nodes(ids: ["Q29udGVudDowMWEyMDNmZC01MDg0LTcxZmYtODEyZC05YzE2MmM1OTZhNWM"]) { id }',
+        "content:read",
+    ),
     "Query.viewer": ("viewer { id }", None),
     "Query.rateLimits": ("rateLimits { scope }", None),
     "Query.generation": ('generation(id: "01a203fd-5084-71ff-812d-9c162c596a5c") { id }', None),

@@ -224,7 +224,7 @@ class Recorded(response_streams.SubscriptionGroup):
         super().__init__("alice", ("k",), executor=None, request_id="r")  # type: ignore[arg-type]  # it executes nothing
         self.executed, self.waits, self.go = list[Any](), waits, asyncio.Event()
 
-    def execute(self, event: Any) -> Any:
+    def execute(self, cursor: str, event: Any) -> Any:
         self.executed.append(event)
         return self._later(event) if self.waits else str(event)
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
@@ -19,49 +18,9 @@ from tests.support.event_streams import publish
 from tests.support.npm_clients import NpmClients
 from tests.support.service import Service, token
 from tests.support.sockets import until_subscribed
+from tests.support.wire import Wire
 
 COUNT = 120
-
-
-class Wire:
-    """A connection that can be cut: bytes go through until then."""
-
-    def __init__(self, to: str) -> None:
-        self._port = urlsplit(to).port
-        self._open: set[asyncio.StreamWriter] = set()
-        self.url = ""
-
-    @asynccontextmanager
-    async def laid(self) -> AsyncIterator[Wire]:
-        server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
-            yield self
-        finally:
-            self.cut()
-            server.close()
-
-    def cut(self) -> None:
-        for writer in list(self._open):
-            writer.transport.abort()
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner, outer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._open |= {writer, outer}
-        ways = [_pass(reader, outer), _pass(inner, writer)]
-        await asyncio.wait(map(asyncio.ensure_future, ways), return_when="FIRST_COMPLETED")
-        for one in (writer, outer):
-            one.close()
-            self._open.discard(one)
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:  # it was cut
-        return
 
 
 class Page:

@@ -2,87 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
 import re
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
 
 from app.open_streams import TokenExpired
 from tests.support import cli_process
-from tests.support.cli_process import ROOT
 from tests.support.event_streams import named_event
 from tests.support.npm_clients import NpmClients
 from tests.support.service import CHARACTER, Service, token
+from tests.support.snippets import EMBEDDED, Pasted, pasted, snippet
 from tests.support.sockets import until_subscribed
-
-SOON = 30.0  # s in which what must happen happens
-EMBEDDED = "127.0.0.1:8100"  # where `make dev` listens unless told otherwise
-
-
-def snippet(language: str, sign: str) -> str:
-    """The README's only block of that language which has `sign` in it."""
-    blocks = re.findall(
-        rf"^```{language}\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S
-    )
-    [found] = [block for block in blocks if sign in block]
-    return str(found)
-
-
-class Pasted:
-    """A snippet that runs, and what it said so far."""
-
-    def __init__(self, process: Process) -> None:
-        self.process = process
-        self.out = self.err = ""
-        self._heard = asyncio.Condition()
-        reading = (self._read(process.stdout, "out"), self._read(process.stderr, "err"))
-        self._reading = asyncio.gather(*reading)
-
-    async def _read(self, stream: asyncio.StreamReader | None, name: str) -> None:
-        assert stream is not None
-        while line := await stream.readline():
-            setattr(self, name, getattr(self, name) + line.decode())
-            async with self._heard:
-                self._heard.notify_all()
-
-    async def until(self, pattern: str, *, stream: str = "out") -> None:
-        """Until that was printed; the test fails with all that was said."""
-        try:
-            async with asyncio.timeout(SOON), self._heard:
-                await self._heard.wait_for(lambda: re.search(pattern, getattr(self, stream)))
-        except TimeoutError:
-            raise AssertionError(f"no {pattern!r} in {self.out!r} {self.err!r}") from None
-
-    async def ended(self) -> int:
-        async with asyncio.timeout(SOON):
-            await self._reading
-            return await self.process.wait()
-
-
-@contextlib.asynccontextmanager
-async def pasted(
-    command: Sequence[str], source: str, folder: Path, **variables: str
-) -> AsyncIterator[Pasted]:
-    """The snippet as a file in the folder, run in an environment with no others of ours."""
-    script = folder / ("snippet.mjs" if command[0] == "node" else "snippet.py")
-    script.write_text(source)
-    environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **variables}
-    process = await asyncio.create_subprocess_exec(
-        *command, script.name, cwd=folder, env=environment, stdout=PIPE, stderr=PIPE
-    )
-    running = Pasted(process)
-    try:
-        yield running
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await running.ended()
 
 
 # -- graphql-ws

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from typing import Any
 
+import orjson
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from resolvers import websocket_connection
 from tests.support import service
+from tests.support.event_streams import IDS, publish
 from tests.support.service import PROTOCOL, Service, Socket, token
 from tests.support.sockets import (
     EVENTS,
@@ -21,13 +25,24 @@ from tests.support.sockets import (
     until_subscribed,
 )
 
-
 # -- opening
-@pytest.mark.parametrize("offered", [None, ["graphql-ws"], ["chat", "graphql-sse"]])
-async def test_another_subprotocol_is_closed_with_4406(loregate: Service, offered: Any) -> None:
-    async with connect(socket_url(loregate), subprotocols=offered) as ws:
-        await Socket(ws).closed()
-        assert ws.close_code == 4406
+REASONS = {
+    None: "Subprotocol not acceptable: offer graphql-transport-ws",
+    "chat, graphql-sse": "Subprotocol not acceptable: offer graphql-transport-ws",
+    "graphql-ws": "The subprotocol graphql-ws is not spoken any more: "
+    "use a client of graphql-transport-ws",
+}
+
+
+@pytest.mark.parametrize("offered", REASONS)
+async def test_a_client_of_another_protocol_is_told_which_is_spoken(
+    loregate: Service, offered: str | None
+) -> None:
+    """The old protocol is taken in the handshake: a browser would otherwise see no reason."""
+    protocols: Any = offered.split(", ") if offered else None
+    async with connect(socket_url(loregate), subprotocols=protocols) as ws:
+        assert ws.subprotocol == ("graphql-ws" if offered == "graphql-ws" else None)
+        assert await Socket(ws).closed() == (4406, REASONS[offered])
 
 
 async def test_the_subprotocol_is_found_among_others(loregate: Service) -> None:
@@ -39,15 +54,39 @@ async def test_the_subprotocol_is_found_among_others(loregate: Service) -> None:
 FOREIGN = ["https://evil.example", "null", "http://[", "http://127.0.0.1", ""]
 
 
-async def test_a_page_of_elsewhere_gets_403_and_no_socket(loregate: Service) -> None:
+async def test_a_page_of_elsewhere_is_told_why_and_gets_nothing(loregate: Service) -> None:
+    """By a close: of a refused handshake a browser tells its page nothing."""
     for origin in FOREIGN:
-        with pytest.raises(InvalidStatus) as caught:
-            await connect(
-                socket_url(loregate),
-                subprotocols=[PROTOCOL],
-                additional_headers={"Origin": origin},
-            )
-        assert caught.value.response.status_code == 403, origin
+        headers = {"Origin": origin}
+        async with connect(
+            socket_url(loregate), subprotocols=[PROTOCOL], additional_headers=headers
+        ) as ws:
+            socket = Socket(ws)
+            with contextlib.suppress(ConnectionClosed):
+                await socket.send({"type": "connection_init", "payload": {}})
+            code, reason = await socket.closed()
+        assert code == 4403, origin
+        assert reason is not None
+        assert "LOREGATE_CORS_ORIGINS" in reason
+
+
+@pytest.mark.parametrize("init", [{}, {"payload": {}}, {"payload": None}])
+async def test_the_handshakes_own_header_counts(loregate: Service, init: Any) -> None:
+    async with connect(
+        socket_url(loregate), subprotocols=[PROTOCOL], additional_headers=loregate.headers()
+    ) as ws:
+        socket = Socket(ws)
+        await socket.send({"type": "connection_init", **init})
+        assert await socket.receive() == {"type": "connection_ack"}
+
+
+async def test_what_the_init_says_counts_before_the_handshakes_header(loregate: Service) -> None:
+    async with connect(
+        socket_url(loregate), subprotocols=[PROTOCOL], additional_headers=loregate.headers()
+    ) as ws:
+        socket = Socket(ws)
+        await socket.send({"type": "connection_init", "payload": {"authorization": "Bearer x"}})
+        assert (await socket.closed())[0] == 4403
 
 
 async def test_our_own_pages_and_allowed_ones_open_sockets(tmp_path: Any, redis_url: str) -> None:
@@ -207,3 +246,50 @@ async def test_one_operation_over_the_bound_is_refused_alone(loregate: Service) 
         await socket.send(subscribe("over"))
         assert (await socket.receive())["type"] == "next"
     await until_no_socket_is_left(loregate)
+
+
+# -- positions
+async def test_the_position_comes_right_after_joining(loregate: Service) -> None:
+    """A client whose server is killed before its first event goes on from there."""
+    loregate.sockets.timeouts.ping = 1_000
+    async with loregate.socket() as socket:
+        await socket.acknowledged()
+        name = await socket.subscribe(EVENTS)
+        async with asyncio.timeout(10):
+            message = orjson.loads(await socket.ws.recv())
+        assert message["type"] == "ping"
+        assert set(message["payload"]["cursors"]) == {name}
+    await publish(loregate, "meanwhile")
+    async with loregate.socket() as socket:
+        await socket.acknowledged()
+        await socket.subscribe(IDS, {"after": message["payload"]["cursors"][name]})
+        assert (await socket.next("events"))["id"] == "meanwhile"
+
+
+async def test_positions_come_again_while_nothing_happens(loregate: Service) -> None:
+    """Also to a client that pings by itself, and moved on by what is others'."""
+    loregate.sockets.timeouts.ping = 0.05
+    async with loregate.socket() as socket:
+        await socket.acknowledged()
+        name = await socket.subscribe(IDS)
+        await until_subscribed(loregate)
+        await publish(loregate, "others", user="bob")
+        while len({cursors[name] for cursors in socket.told}) < 2:
+            await socket.send({"type": "ping"})
+            assert await socket.receive() == {"type": "pong"}
+        place = socket.told[-1][name]
+    await publish(loregate, "mine")
+    async with loregate.socket() as socket:
+        await socket.acknowledged()
+        await socket.subscribe(IDS, {"after": place})
+        assert (await socket.next("events"))["id"] == "mine"
+
+
+async def test_each_result_has_its_cursor_beside_its_data(loregate: Service) -> None:
+    async with loregate.socket() as socket:
+        await socket.acknowledged()
+        await socket.subscribe("subscription { events { id same: cursor } }")
+        await until_subscribed(loregate)
+        await publish(loregate, "one")
+        result = (await socket.receive())["payload"]
+    assert result["extensions"] == {"cursor": result["data"]["events"]["same"]}

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from websockets.frames import Frame, Opcode
 
 from app.observe import logs
 from tests.support import rest_bodies, service
@@ -168,6 +169,18 @@ async def test_what_breaks_outside_every_route_is_a_500_and_told_too(loregate: S
     (broken,) = lines(text)
     assert (broken["request_id"], broken["level"]) == ("trace-43", "error")
     assert MARK not in text.getvalue()
+
+
+async def test_a_clients_bytes_are_no_error_of_ours(loregate: Service) -> None:
+    """A frame of text that is no UTF-8 ends its socket; anybody could fill the log with those."""
+    with written("info", "json") as text:
+        async with loregate.socket() as socket:
+            await socket.acknowledged()
+            protocol = socket.ws.protocol
+            protocol.send_frame(Frame(Opcode.TEXT, b"\xff\xfe"))
+            socket.ws.transport.write(b"".join(protocol.data_to_send()))
+            assert (await socket.closed())[0] == 1007
+    assert [line for line in lines(text) if line["level"] not in ("info", "debug")] == []
 
 
 async def test_a_path_cannot_begin_a_line_of_its_own(loregate: Service) -> None:

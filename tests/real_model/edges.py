@@ -197,7 +197,7 @@ async def frames(answer: httpx2.Response) -> AsyncIterator[tuple[str, dict[str, 
         kind, _, value = line.partition(": ")
         if kind == "event":
             name = value
-        elif kind == "data" and value:
+        elif kind == "data" and value and name != "position":
             yield name, orjson.loads(value)
 
 

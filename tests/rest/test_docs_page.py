@@ -8,6 +8,7 @@ from typing import Any
 
 from app.rest.openapi import openapi_document
 from tests.support.browser import Browser
+from tests.support.openapi import resolved
 from tests.support.service import Service
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"}
@@ -50,7 +51,10 @@ def declared() -> dict[str, tuple[list[dict[str, Any]], dict[str, Any]]]:
     found = {}
     for path, item in openapi_document()["paths"].items():
         for method in item.keys() & METHODS:
-            given = [*item.get("parameters", ()), *item[method].get("parameters", ())]
+            given = [
+                resolved(p)
+                for p in [*item.get("parameters", ()), *item[method].get("parameters", ())]
+            ]
             found[f"{method.upper()} {path} {item[method]['summary']}"] = given, item[method]
     return found
 

@@ -53,8 +53,12 @@ async def listen(running: cli_process.CliProcess, after: str | None, count: int)
         await ws.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
         while len(found) < count:
             message = orjson.loads(await ws.recv())
+            if message["type"] == "ping":
+                continue
             assert message["type"] == "next", message
-            found.append(message["payload"]["data"]["events"])
+            event = message["payload"]["data"]["events"]
+            if event["id"] not in [e["id"] for e in found]:  # each comes at least once
+                found.append(event)
     return found
 
 

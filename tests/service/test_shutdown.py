@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from app.open_streams import OpenStreams
 from app.shutdown import graceful_shutdown
@@ -81,18 +82,18 @@ async def test_a_terminated_server_tells_sockets_and_streams_their_places(
             name = await socket.subscribe(IDS)
             earlier = await joined(http, socket, stream)
             running.process.send_signal(signal.SIGTERM)
-            said = await last_ping(socket)
+            cursors = await last_cursors(socket)
             *_, block = await stream.rest()
             assert (await socket.closed())[0] == 1012
         assert block.json["code"] == "SHUTTING_DOWN"
         assert await asyncio.wait_for(running.process.wait(), 20) in (0, -signal.SIGTERM)
-        cursors = {block.id, said["payload"]["cursors"][name]}
+        places = {block.id, cursors[name]}
     async with (
         cli_process.serving(tmp_path, "serve", **given) as again,
         httpx2.AsyncClient(base_url=again.url, headers=headers, timeout=20) as http,
     ):
         made = (await http.post(THEME, json=GOOD[THEME])).json()["content_id"]
-        for cursor in cursors:
+        for cursor in places:
             async with http.stream("GET", f"{PATH}?after={cursor}") as response:
                 stream = Stream(response)
                 # A stopping server may publish again what it had not noted yet as published.
@@ -101,11 +102,12 @@ async def test_a_terminated_server_tells_sockets_and_streams_their_places(
                 assert found == made
 
 
-async def last_ping(socket: Socket) -> Any:
-    """The socket's last ping; what came before it is over."""
-    while "cursors" not in (message := await socket.receive()).get("payload", {}):
-        pass
-    return message
+async def last_cursors(socket: Socket) -> dict[str, str]:
+    """What the last ping before the close says; what came before it is over."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await socket.receive()
+    return socket.told[-1]
 
 
 async def joined(http: httpx2.AsyncClient, socket: Socket, stream: Stream) -> set[str]:

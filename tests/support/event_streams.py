@@ -84,8 +84,8 @@ class Stream:
         return Block(**found)
 
     async def next(self) -> Block:
-        """The next block with data."""
-        while (found := await self.block()).data is None:
+        """The next block with data, other than a position."""
+        while (found := await self.block()).data is None or found.event == "position":
             pass
         return found
 
@@ -105,10 +105,16 @@ class Stream:
 
 @asynccontextmanager
 async def open_stream(
-    found: Service, path: str = PATH, *, last: str | None = None, claims: Any = None, **given: Any
+    found: Service,
+    path: str = PATH,
+    *,
+    last: str | None = None,
+    claims: Any = None,
+    accept: str = "text/event-stream",
+    **given: Any,
 ) -> AsyncIterator[Stream]:
     """A GET, or with `json` a POST, that takes events."""
-    headers = {**found.headers(**(claims or {})), "Accept": "text/event-stream"}
+    headers = {**found.headers(**(claims or {})), "Accept": accept}
     if last is not None:
         headers["Last-Event-ID"] = last
     method = "POST" if "json" in given else "GET"

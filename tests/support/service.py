@@ -150,12 +150,19 @@ class Socket:
     def __init__(self, ws: ClientConnection) -> None:
         self.ws = ws
         self._ids = itertools.count(1)
+        self.told: list[dict[str, str]] = []  # the cursors of each ping that had some
 
     async def send(self, message: Any) -> None:
         await self.ws.send(orjson.dumps(message).decode())
 
     async def receive(self, seconds: float = 10) -> Any:
-        return orjson.loads(await asyncio.wait_for(self.ws.recv(), seconds))
+        """The next message; of pings with cursors, what they say is kept."""
+        async with asyncio.timeout(seconds):
+            while True:
+                message = orjson.loads(await self.ws.recv())
+                if message["type"] != "ping" or "payload" not in message:
+                    return message
+                self.told.append(message["payload"]["cursors"])
 
     async def acknowledged(self) -> Socket:
         assert (await self.receive())["type"] == "connection_ack"
