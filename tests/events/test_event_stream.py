@@ -325,8 +325,8 @@ async def serving(source: Source, **given: Any) -> AsyncIterator[int]:
 
     app = Starlette(routes=[Route("/", handle)])
     config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", access_log=False)
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
+    config.timeout_graceful_shutdown = 1  # s; also when a test fails with a response open
+    running = asyncio.create_task((server := uvicorn.Server(config)).serve())
     while not server.started:
         await asyncio.sleep(0)
     try:
@@ -351,7 +351,7 @@ async def test_a_real_server_flushes_headers_and_events_at_once() -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"content-type: text/event-stream; charset=utf-8" in head
         assert b"content-length" not in head
-        assert await reader.readuntil(b":\n\n\r\n")
+        assert await reader.readuntil(b":\n\r\n")
         source.give(Frame(b"hello", id="1"))
         assert b"id: 1\ndata: hello\n\n" in await reader.readuntil(b"\n\n\r\n")
         source.give(None)
@@ -363,7 +363,7 @@ async def test_a_connection_that_closes_ends_a_waiting_iterator() -> None:
     source = Source()
     async with asyncio.timeout(SOON), serving(source) as port:
         reader, writer = await ask(port)
-        await reader.readuntil(b":\n\n\r\n")
+        await reader.readuntil(b":\n\r\n")
         writer.transport.abort()
         await source.closed.wait()
 
@@ -372,7 +372,7 @@ async def test_a_connection_that_is_not_read_is_cut_off() -> None:
     source = Source()
     async with asyncio.timeout(SOON), serving(source, write_timeout=0.1) as port:
         reader, writer = await ask(port)
-        await reader.readuntil(b":\n\n\r\n")
+        await reader.readuntil(b":\n\r\n")
         for _ in range(400):  # 25 MB; who does not read has buffers for about 5
             source.give(Frame(b"x" * 65_536))
         await source.closed.wait()
