@@ -14,6 +14,7 @@ from tests.support.service import Service
 from tests.support.upstream import Upstream
 
 pytest_plugins = [
+    "tests.support.starvation",
     "tests.support.backends",
     "tests.support.valkey_server",
     "tests.support.postgres",

@@ -135,8 +135,8 @@ async def benches(
                     openai_base_url=provider.url,
                     fallback=chain,
                     model_timeout=3.0,
-                    first_token_timeout=0.3,
-                    stall_timeout=0.3,
+                    first_token_timeout=0.5,
+                    stall_timeout=0.5,
                 )
                 running = await stack.enter_async_context(service.running(given))
                 models = running.gateway.models

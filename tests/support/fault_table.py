@@ -11,9 +11,9 @@ ASKED, NEXT, STORYTELLER = "gpt-4-turbo", "gpt-3.5-turbo", "storyteller"
 UPSTREAM = {ASKED: "gpt-6.1-terra", NEXT: "gpt-6-luna"}  # what the provider calls them
 OTHER = "Nobody rowed out to look, and in the morning the bell was gone."  # the next model's text
 
-# Seconds. Of the tests' settings: 0.3 to a first token and between two, 3 for a whole call; three
+# Seconds. Of the tests' settings: 0.5 to a first token and between two, 3 for a whole call; three
 # failures open a breaker for 5.
-QUICK = 2.0  # nothing but time-outs of 0.3; what waits for the call's whole time is found
+QUICK = 2.0  # nothing but time-outs of 0.5; what waits for the call's whole time is found
 WAITED = 2.9  # twice the second that the provider asked for, once two; or reading 36 KB
 
 
