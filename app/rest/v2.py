@@ -19,6 +19,7 @@ from app.errors import (
     MethodNotAllowed,
     NotFound,
 )
+from app.events.asyncapi import asyncapi_document
 from app.http import disconnected, limit_headers, read_json
 from app.operations import OPERATIONS, Operation
 from app.pipeline.context import RequestContext
@@ -99,11 +100,19 @@ def _document() -> JSON:
     return JSON(openapi_document())
 
 
+@cache
+def _events_document() -> JSON:
+    return JSON(asyncapi_document())
+
+
 def _documents() -> list[Route]:
-    document = _document()  # 40 ms
+    document, events_document = _document(), _events_document()  # 40 ms
 
     async def openapi(_: Request) -> Response:
         return Response(document.body, media_type="application/json")
+
+    async def asyncapi(_: Request) -> Response:
+        return Response(events_document.body, media_type="application/json")
 
     async def docs(_: Request) -> Response:
         return HTMLResponse(DOCS_PAGE)
@@ -119,6 +128,7 @@ def _documents() -> list[Route]:
 
     return [
         Route("/api/v2/openapi.json", openapi),
+        Route("/api/v2/asyncapi.json", asyncapi),
         Route("/api/v2/docs", docs),
         Route(error_pages.PATH, errors),
         Route(f"{error_pages.PATH}/{{code}}", error),

@@ -43,6 +43,20 @@ async def test_redocly_finds_nothing(npm_workshop: Workshop) -> None:
     assert "You have" not in said  # so many warnings
 
 
+async def test_asyncapis_own_parser_finds_nothing_in_the_document_of_the_events(
+    npm_workshop: Workshop,
+) -> None:
+    said = await npm_workshop.run("node", "asyncapi_parser.mjs", "asyncapi.json")
+    assert said.split() == ["3.1.0"]
+
+
+async def test_spectral_finds_nothing_in_the_document_of_the_events(npm_workshop: Workshop) -> None:
+    said = await npm_workshop.run(
+        "spectral", "lint", "-r", "spectral-asyncapi.yaml", "-F", "hint", "asyncapi.json"
+    )
+    assert "No results" in said
+
+
 # -- TypeScript
 async def test_openapi_typescript_and_openapi_fetch(
     loregate: Service, npm_workshop: Workshop

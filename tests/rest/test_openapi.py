@@ -60,7 +60,7 @@ def test_every_bound_is_said_in_json_schemas_own_words() -> None:
 # What the document need not tell: GraphQL, itself and the pages, and the answer of 404.
 UNTOLD = (
     *("/graphql", "/api/v2/openapi.json", "/api/v2/docs", "/api/v2/{rest:path}"),
-    *("/api/v2/errors", "/api/v2/errors/{code}"),
+    *("/api/v2/asyncapi.json", "/api/v2/errors", "/api/v2/errors/{code}"),
 )
 
 

@@ -19,7 +19,7 @@ modules.
 | policies   | limit_standing errors caller redis                                          |
 | llm        | errors operations redis                                               |
 | storyteller | errors operations llm                                                |
-| events     | errors caller redis                                                   |
+| events     | errors caller operations redis                                        |
 | storage    | errors events.types                                                   |
 | observe    | errors                                                                |
 | generations | errors redis                                                         |
@@ -30,7 +30,8 @@ modules.
 | shutdown   | open_streams                                                          |
 | sse        | open_streams caller errors http                                       |
 | rest       | accept pipeline operations http sse limit_standing caller errors                   |
-| rest       | events.reader generations.generation generations.reader generations.transcript |
+| rest       | events.asyncapi events.reader                                         |
+| rest       | generations.generation generations.reader generations.transcript      |
 | resolvers  | accept pipeline operations http sse limit_standing caller errors                   |
 | resolvers  | events.types generations.transcript open_streams origins              |
 | embedded   | errors                                                                |

@@ -1,4 +1,5 @@
-"""Generators of clients that others wrote, and linters: what they make of the OpenAPI document.
+"""Generators of clients that others wrote, and linters: what they make of the OpenAPI document
+and of that of the events.
 
 Those of npm stand in a folder with its packages, those of PyPI in an environment of their own,
 which `make test-generators` sets up: they depend on more than the project does.
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from app.events.asyncapi import asyncapi_document
 from app.rest.openapi import openapi_document
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +74,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     folder = tmp_path_factory.mktemp("generators")
     shutil.copytree(SCRIPTS, folder, dirs_exist_ok=True, ignore=_modules)
     (folder / "openapi.json").write_text(json.dumps(openapi_document(), indent=1))
+    (folder / "asyncapi.json").write_text(json.dumps(asyncapi_document(), indent=1))
     return Workshop(folder)
 
 
