@@ -13,11 +13,12 @@ CLIENTS_READY := $(CLIENTS_VENV)/.ready
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 3
 
-.PHONY: help dev test test-servers test-clients test-generators lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz constraints clean
+.PHONY: help dev test test-long test-servers test-clients test-generators lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
 	@echo "make test    set up and run all tests"
+	@echo "make test-long      processes that are killed, hang and roll; streams cut at each byte"
 	@echo "make test-servers   the tests that need a PostgreSQL server and a Redis Cluster"
 	@echo "make test-generators   linters and generators of clients, from npm and PyPI, on the OpenAPI document"
 	@echo "make test-clients   the tests with clients that others wrote (needs npm)"
@@ -49,6 +50,11 @@ dev: $(READY)
 test: $(READY)
 	@echo "== testing"
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# What it kills and lets hang wants a core to itself: no more of them at once than cores.
+test-long: $(READY)
+	@echo "== testing with processes that die, and at each byte"
+	@$(BIN)/python -m pytest -m long -n 2 --dist worksteal $(ARGS)
 
 # Valkey, which makes the cluster, came with the environment; PostgreSQL may have to be installed.
 test-servers: $(READY)

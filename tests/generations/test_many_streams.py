@@ -11,6 +11,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from app.generations.log import generation_key
 from app.generations.transcript import Transcript
 from tests.support.generation_clients import (
@@ -27,6 +29,8 @@ from tests.support.service import CHARACTER_INPUT, Service
 from tests.support.sockets import connection_tasks
 from tests.support.upstream import Behaviour, Upstream
 from tests.support.waiting import tasks_named, until
+
+pytestmark = pytest.mark.long
 
 DROPS = 1_000
 AT_ONCE = 6  # generations

@@ -18,6 +18,8 @@ from tests.support.service import CHARACTER, Service, token
 from tests.support.snippets import EMBEDDED, Pasted, pasted, snippet
 from tests.support.wire import Wire
 
+pytestmark = pytest.mark.long
+
 MINUTE = 60.0  # s
 
 

@@ -220,6 +220,7 @@ async def test_serve_without_redis_says_so_and_takes_it_when_it_comes(tmp_path: 
                 server.stop()
 
 
+@pytest.mark.long
 async def test_several_workers_share_one_port(tmp_path: Path, redis_url: str) -> None:
     given = {"LOREGATE_JWT_SECRET": SECRET, "REDIS_URL": redis_url}
     assert (await cli_process.run(tmp_path, "migrate", **given))[0] == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from redis.asyncio import Redis
 from websockets.asyncio.client import connect
 
@@ -21,6 +22,8 @@ from tests.support.generation_clients import CHARACTER, FOLLOW, START, HeardGene
 from tests.support.service import PROTOCOL, SECRET, Socket, token
 from tests.support.upstream import Behaviour, Upstream, prose
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.long
 
 TOGETHER = 15.0  # s from a process's death to the news of it
 

@@ -13,6 +13,8 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.provider import Steady
 from tests.chaos.rolling import roll
 
+pytestmark = pytest.mark.long
+
 SEED, USERS = 9, 5
 
 

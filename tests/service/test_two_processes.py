@@ -16,6 +16,8 @@ from tests.support.rest_bodies import GOOD, TEXT, THEME
 from tests.support.service import SECRET, token
 from tests.support.upstream import Behaviour, Upstream
 
+pytestmark = pytest.mark.long
+
 Pair = tuple[CliProcess, CliProcess]
 
 

@@ -21,10 +21,13 @@ from tests.support.cli_process import CliProcess
 from tests.support.service import CHARACTER, SECRET, token
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.skipif(
-    not Path(f"/proc/self/task/{os.getpid()}/children").exists(),
-    reason="only Linux tells who the children are, and who holds a connection",
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not Path(f"/proc/self/task/{os.getpid()}/children").exists(),
+        reason="only Linux tells who the children are, and who holds a connection",
+    ),
+]
 CLIENTS = 3
 PACE = 0.02  # s between two requests of a client
 REPLACED = 30.0  # s; a dead one takes about 3, a stopped one 5 more until it is called dead
