@@ -1,6 +1,7 @@
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY clients/javascript/src clients/javascript/src
 COPY app app
 COPY resolvers resolvers
 RUN python -m venv /opt/loregate \

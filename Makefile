@@ -10,10 +10,11 @@ MODEL_VENV := .venv-model
 MODEL_READY := $(MODEL_VENV)/.ready
 CLIENTS_VENV := .venv-clients
 CLIENTS_READY := $(CLIENTS_VENV)/.ready
+BROWSER_READY := $(VENV)/.ready-browser
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 3
 
-.PHONY: help dev test test-long test-servers test-clients test-generators lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz constraints clean
+.PHONY: help dev test test-long test-servers test-clients test-generators test-browser lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -22,6 +23,7 @@ help:
 	@echo "make test-servers   the tests that need a PostgreSQL server and a Redis Cluster"
 	@echo "make test-generators   linters and generators of clients, from npm and PyPI, on the OpenAPI document"
 	@echo "make test-clients   the tests with clients that others wrote (needs npm)"
+	@echo "make test-browser   the pages in Debian's Chromium; BROWSER_SCREENSHOTS=folder leaves pictures"
 	@echo "make check   lint, types, schema and tests, as CI runs them"
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
 	@echo "make bench-streams   the same for answers that are streamed"
@@ -93,6 +95,17 @@ test-clients: $(READY) $(CLIENTS_READY)
 	@echo "== testing with clients that others wrote"
 	@command -v npm >/dev/null || { echo "npm is missing; on Debian and Ubuntu: apt-get install npm"; exit 1; }
 	@$(BIN)/python -m pytest -m clients -n $(JOBS) --dist loadfile tests/graphql $(ARGS)
+
+$(BROWSER_READY): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	@touch $(BROWSER_READY)
+
+# Chromium is the system's own; where there is none the tests are skipped and say so.
+test-browser: $(BROWSER_READY)
+	@echo "== looking at the pages in a browser"
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+		|| echo "NO BROWSER: everything is skipped; on Debian: apt-get install chromium"
+	@$(BIN)/python -m pytest -m browser -rs tests/browser $(ARGS)
 
 lint: $(READY)
 	@echo "== ruff"

@@ -12,7 +12,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -90,7 +92,7 @@ def dev(
             given["openai_base_url"] = embedded.enter_context(serving())
         settings = settings.model_copy(update=given)
         migrated(settings)
-        app = create_app(settings)
+        app = create_app(settings, development_token=token_signer(settings))
         _announce(settings, listening, valkey=own, faulty=faulty)
         run(uvicorn.Config(app, **uvicorn_options(settings)), listening)
 
@@ -110,11 +112,17 @@ def with_short_timeouts(settings: Settings) -> Settings:
 def _announce(
     settings: Settings, listening: socket.socket, *, valkey: str | None, faulty: bool
 ) -> None:
-    token = None
-    if settings.jwt_secret or settings.jwt_private_key:
-        token = signed(settings, "developer", list(PERMISSIONS), "standard", DAY)
+    sign = token_signer(settings)
     host, port = listening.getsockname()[:2]
-    typer.echo(banner.text(f"http://{host}:{port}", token, valkey=valkey, faulty=faulty))
+    url = f"http://{host}:{port}"
+    typer.echo(banner.text(url, sign and sign(), valkey=valkey, faulty=faulty))
+
+
+def token_signer(settings: Settings) -> Callable[[], str] | None:
+    """Signs tokens of a developer with every permission, for a day; None without a key to sign."""
+    if not (settings.jwt_secret or settings.jwt_private_key):
+        return None
+    return partial(signed, settings, "developer", list(PERMISSIONS), "standard", DAY)
 
 
 @cli.command()

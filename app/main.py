@@ -14,11 +14,10 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from app import document_wiring
+from app.console.pages import Pages
 from app.errors import DependencyUnavailable, SettingsError
 from app.events.fanout import Fanout
 from app.events.log import EventLog
@@ -112,10 +111,16 @@ class Parts:
     documents: DocumentWatch | None = None
 
 
-def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starlette:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    alone: bool = True,
+    development_token: Callable[[], str] | None = None,
+) -> Starlette:
     """The whole service as an ASGI app; from the environment when no settings are given.
 
     `alone`: the process has no other task, so that its garbage collector is set for this one.
+    `development_token`: signs a token for who opens a page on this machine.
 
     Raises:
         SettingsError: a setting is wrong; nothing was opened.
@@ -139,12 +144,18 @@ def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starl
     endpoint = Endpoint(executor, gateway, page=bool(settings.graphiql))
     origins = Origins(settings.cors_origins, loopback=settings.dev)
     socket = WebSocketEndpoint(executor, gateway, origins=origins)
+    pages = Pages(
+        console=bool(settings.console),
+        graphiql=bool(settings.graphiql),
+        development_token=development_token,
+    )
     app = Starlette(
         routes=[
             Route("/graphql", endpoint.handle, methods=METHODS),
             WebSocketRoute("/graphql", socket.handle),
+            *pages.routes(),
             *v2.routes(gateway),
-            *_front_door(settings),
+            *([pages.front_door()] if settings.dev else []),
         ],
         middleware=[
             Middleware(TrailingSlash),
@@ -173,15 +184,6 @@ def create_app(settings: Settings | None = None, *, alone: bool = True) -> Starl
     app.router.redirect_slashes = False  # its Location would name the host that the caller named
     app.state.parts = parts
     return app
-
-
-def _front_door(settings: Settings) -> list[Route]:
-    """In `loregate dev` the address itself leads to a page; in production nothing is there."""
-
-    async def lead(_: Request) -> Response:
-        return RedirectResponse("/graphql" if settings.graphiql else "/api/v2/docs")
-
-    return [Route("/", lead)] if settings.dev else []
 
 
 def wire(settings: Settings, traffic: Traffic) -> Parts:

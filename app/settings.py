@@ -54,6 +54,7 @@ def _trusted_list(value: Any) -> Any:
 
 Mode = Literal["off", "log", "enforce"]
 REDIS = "redis"
+SWITCHES = ("introspection", "graphiql", "console")  # on in `loregate dev`, off in production
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class Settings(BaseSettings):
     cors_origins: Names = Field((), alias="LOREGATE_CORS_ORIGINS")
     introspection: Switch = Field(None, alias="LOREGATE_INTROSPECTION")
     graphiql: Switch = Field(None, alias="LOREGATE_GRAPHIQL")
+    console: Switch = Field(None, alias="LOREGATE_CONSOLE")
 
     documents: Annotated[TrustedList, NoDecode, BeforeValidator(_trusted_list)] = Field(
         TrustedList(), alias="LOREGATE_DOCUMENTS"
@@ -162,9 +164,7 @@ class Settings(BaseSettings):
             found = cls(_env_file=env_file, **given)
         except ValidationError as error:
             raise SettingsError("\n".join(_explain(e, cls) for e in error.errors())) from None
-        switches = {
-            name: dev for name in ("introspection", "graphiql") if getattr(found, name) is None
-        }
+        switches = {name: dev for name in SWITCHES if getattr(found, name) is None}
         file = ConfigFile.read(found.config) if found.config else found.file
         _check_chain(found, file)
         found._dev = dev

@@ -16,7 +16,8 @@ from app.rest.responses import error_response
 
 # What answers a WebSocket's handshake; a denial with a response has a status of its own.
 HANDSHAKE = {"websocket.accept": 101, "websocket.close": 403}
-UNCOUNTED_PATHS = ("/health", "/metrics")  # what operators ask is no traffic
+# What operators ask is no traffic, nor are the files of pages.
+UNCOUNTED_PATHS = ("/health", "/metrics", "/console")
 MAX_LOGGED_PATH = 200  # bytes of it that are logged
 
 log = logging.getLogger("loregate.request")

@@ -36,7 +36,7 @@ modules.
 | resolvers  | events.types generations.transcript open_streams origins              |
 | embedded   | errors                                                                |
 | fake_openai |                                                                      |
-| console    |                                                                       |
+| console    | accept                                                                |
 
 Where an outside library may be imported; any that is not listed is the standard library's, or
 `orjson`'s and `uuid_utils`', which are everybody's.
@@ -56,7 +56,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | alembic           | storage                                 |
 | asyncpg           | storage                                 |
 | structlog         | observe                                 |
-| starlette         | rest resolvers http origins sse main    |
+| starlette         | rest resolvers http origins sse console main |
 | tenacity          | llm                                     |
 | prometheus_client | observe                                 |
 | strawberry        | resolvers                               |

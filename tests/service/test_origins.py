@@ -118,16 +118,20 @@ def test_nothing_but_the_command_makes_settings_those_of_dev(
     assert Settings.load(dev=True).model_copy(update={"workers": 2}).dev
 
 
-async def test_in_dev_the_address_itself_leads_to_a_page(tmp_path: Path, redis_url: str) -> None:
-    pages = {True: "Loregate GraphQL</h1>", False: "Loregate REST v2</h1>"}
-    for graphiql, title in pages.items():
-        given = service.settings(tmp_path, redis_url, dev=True)
-        given = given.model_copy(update={"graphiql": graphiql})
-        async with service.running(given) as found:
-            headers = {"Accept": "text/html"}
-            led = await found.http.get("/", headers=headers, follow_redirects=True)
-            assert led.status_code == 200
-            assert title in led.text
+async def test_in_dev_the_address_itself_leads_to_the_first_page_that_is_on(
+    tmp_path: Path, redis_url: str
+) -> None:
+    given = service.settings(tmp_path, redis_url, dev=True)
+    for off, page in {
+        (): "/console",
+        ("console",): "/graphql",
+        ("console", "graphiql"): "/api/v2/docs",
+    }.items():
+        async with service.running(given.model_copy(update=dict.fromkeys(off, False))) as found:
+            led = await found.http.get("/")
+            assert (led.status_code, led.headers["location"]) == (307, page)
+            there = await found.http.get(page, headers={"Accept": "text/html"})
+            assert there.headers["content-type"].startswith("text/html")
 
 
 async def test_in_production_nothing_is_at_the_address_itself(loregate: Service) -> None:

@@ -77,6 +77,7 @@ READ: list[tuple[str, str, str, Any]] = [
     ("LOREGATE_CORS_ORIGINS", "https://a,https://b", "cors_origins", ("https://a", "https://b")),
     ("LOREGATE_INTROSPECTION", "on", "introspection", True),
     ("LOREGATE_GRAPHIQL", "1", "graphiql", True),
+    ("LOREGATE_CONSOLE", "1", "console", True),
     ("LOREGATE_DOCUMENTS", "log:a:b.json", "documents", TrustedList("log", "a:b.json")),
     ("LOREGATE_MAX_COST", "500", "max_cost", 500),
     ("LOREGATE_LOG_LEVEL", "WARNING", "log_level", "warning"),
@@ -119,9 +120,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (found.event_retention, found.event_partitions) == (86_400, 1)
     assert found.database == f"sqlite+aiosqlite:///{Path.cwd()}/.loregate/loregate.db"
     assert (found.cache_ttl, found.file.cache) == (3600, {})
-    assert (found.introspection, found.graphiql) == (False, False)
+    assert (found.introspection, found.graphiql, found.console) == (False, False, False)
     development = Settings.load(dev=True)
-    assert (development.introspection, development.graphiql) == (True, True)
+    assert (development.introspection, development.graphiql, development.console) == (True,) * 3
 
 
 WRONG = [

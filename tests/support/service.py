@@ -189,7 +189,7 @@ class Socket:
 async def running(found: Settings, **wired: Any) -> AsyncIterator[Service]:
     """The service with these settings, migrated, until the block ends."""
     await asyncio.to_thread(migrate, found.database)
-    app = create_app(found, alone=False)
+    app = create_app(found, alone=False, **wired)
     listening = listen(found)
     config = uvicorn.Config(app, **uvicorn_options(found))
     server = uvicorn.Server(config)
