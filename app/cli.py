@@ -3,53 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import logging
-import multiprocessing
 import os
-import signal
-import socket
 import sys
-import threading
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import uvicorn
-from pydantic import SecretStr
-from uvicorn.supervisors import Multiprocess
 
-from app import cli_documents
-from app.caller import PERMISSIONS
-from app.embedded import banner
-from app.embedded.defaults import data_directory, development_key, development_secret
-from app.embedded.valkey import start_valkey
 from app.errors import DependencyUnavailable, SettingsError
-from app.fake_openai.fault_deck import serving
-from app.observe import logs
-from app.policies.keys import sign
-from app.settings import Settings
+from app.terminal.commands import LazyGroup
 
-DAY = 86_400  # s
-TAKES_NOTHING = 30_000  # ms
-GRACEFUL_TIMEOUT = 30  # s for what is in flight when the service stops
-KILL_TIMEOUT = 10.0  # s for a worker behind that: farewells take 3, a database that is silent 5
+if TYPE_CHECKING:
+    import socket
+
+    from app.settings import Settings
+
+# Nothing else is imported before a command needs it: the service takes seconds on a busy machine,
+# and `loregate write` is waited for.
+
 # s, with `--faulty`: two models that both take all of it leave an answer within 10.
 SHORT_TIMEOUTS = {"model_timeout": 4.5, "first_token_timeout": 1.5, "stall_timeout": 1.5}
 
-log = logging.getLogger(__name__)
+
+class Commands(LazyGroup):
+    """Those of this module, and those that stand in their own."""
+
+    modules = {"documents": "app.cli_documents"}
+
+
 cli = typer.Typer(
+    cls=Commands,
     help="A GraphQL gateway that writes Dungeons & Dragons content with language models.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-cli.add_typer(cli_documents.cli, name="documents")
 
 
 def main() -> None:
@@ -68,7 +58,16 @@ def dev(
     ] = False,
 ) -> None:
     """Serve with everything embedded: Valkey, SQLite, the storyteller, and a token to try it."""
-    from app.main import create_app  # imports the whole service, which `token` does not need
+    from pydantic import SecretStr
+
+    from app import server
+    from app.cli_token import developer
+    from app.embedded.defaults import data_directory, development_key, development_secret
+    from app.embedded.valkey import start_valkey
+    from app.fake_openai.fault_deck import serving
+    from app.main import create_app
+    from app.observe import logs
+    from app.settings import Settings
 
     settings = Settings.load(dev=True, env_file=Path(".env"))
     if faulty:
@@ -78,7 +77,7 @@ def dev(
     given: dict[str, Any] = {"workers": 1}
     if not (settings.jwt_secret or settings.jwt_public_key or settings.jwt_jwks_url):
         given["jwt_secret"] = (SecretStr(development_secret(directory)),)
-    listening = listen(settings)
+    listening = server.listen(settings)
     own: str | None = None
     with ExitStack() as embedded:
         if settings.redis_url is None:
@@ -92,9 +91,9 @@ def dev(
             given["openai_base_url"] = embedded.enter_context(serving())
         settings = settings.model_copy(update=given)
         migrated(settings)
-        app = create_app(settings, development_token=token_signer(settings))
+        app = create_app(settings, development_token=developer(settings))
         _announce(settings, listening, valkey=own, faulty=faulty)
-        run(uvicorn.Config(app, **uvicorn_options(settings)), listening)
+        server.run(server.configuration(app, settings), listening)
 
 
 def with_short_timeouts(settings: Settings) -> Settings:
@@ -112,17 +111,13 @@ def with_short_timeouts(settings: Settings) -> Settings:
 def _announce(
     settings: Settings, listening: socket.socket, *, valkey: str | None, faulty: bool
 ) -> None:
-    sign = token_signer(settings)
+    from app.cli_token import developer
+    from app.embedded import banner
+
+    sign = developer(settings)
     host, port = listening.getsockname()[:2]
     url = f"http://{host}:{port}"
     typer.echo(banner.text(url, sign and sign(), valkey=valkey, faulty=faulty))
-
-
-def token_signer(settings: Settings) -> Callable[[], str] | None:
-    """Signs tokens of a developer with every permission, for a day; None without a key to sign."""
-    if not (settings.jwt_secret or settings.jwt_private_key):
-        return None
-    return partial(signed, settings, "developer", list(PERMISSIONS), "standard", DAY)
 
 
 @cli.command()
@@ -132,6 +127,11 @@ def serve(
     ] = None,
 ) -> None:
     """Serve in production: nothing embedded, everything from the environment."""
+    from app import server
+    from app.embedded.defaults import data_directory
+    from app.observe import logs
+    from app.settings import Settings
+
     if workers is not None:
         os.environ["LOREGATE_WORKERS"] = str(workers)  # each worker reads it for its share
     settings = Settings.load()
@@ -139,12 +139,11 @@ def serve(
     if settings.database_url is None:
         data_directory(settings.data_dir)
     asyncio.run(preflight(settings))
-    config = uvicorn.Config("app.cli:worker", factory=True, **uvicorn_options(settings))
-    config.workers = settings.workers
+    config = server.configuration("app.server:worker", settings)
     with TemporaryDirectory(prefix="loregate-metrics-") as directory:
         if settings.workers > 1:  # through which a scrape of one worker sees all
             os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", directory)
-        run(config, listen(settings))
+        server.run(config, server.listen(settings))
 
 
 async def preflight(settings: Settings) -> None:
@@ -172,86 +171,6 @@ async def preflight(settings: Settings) -> None:
         await store.close()
 
 
-def uvicorn_options(settings: Settings) -> dict[str, Any]:
-    return {
-        "host": settings.host,
-        "port": settings.port,
-        "loop": "uvloop",
-        "http": "httptools",
-        "ws": "websockets-sansio",
-        "ws_max_size": 256 * 1024,
-        "ws_per_message_deflate": False,  # 300 KB a socket, for events of 500 bytes
-        "ws_ping_interval": 20.0,
-        "ws_ping_timeout": 20.0,
-        "timeout_keep_alive": 65,  # longer than the usual proxy's 60, or it writes into a close
-        "timeout_graceful_shutdown": GRACEFUL_TIMEOUT,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "backlog": 2048,
-    }
-
-
-def listen(settings: Settings) -> socket.socket:
-    """The listening socket. Raises `SettingsError` where it cannot be had."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    found = socket.socket(family)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        # ASGI cannot cut a connection off: the kernel does, when a client takes nothing.
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKES_NOTHING)
-    try:
-        found.bind((settings.host, settings.port))
-    except OSError as error:
-        found.close()
-        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror}"
-        raise SettingsError(
-            f"LOREGATE_HOST and LOREGATE_PORT: {settings.host}:{settings.port} {why}"
-        ) from None
-    found.set_inheritable(True)
-    return found
-
-
-def run(config: uvicorn.Config, listening: socket.socket) -> None:
-    """Serve until told to stop."""
-    if config.workers > 1:
-        Workers(config, sockets=[listening]).run()
-        return
-    server = uvicorn.Server(config)
-    server.run(sockets=[listening])
-    if not server.started:
-        sys.exit(1)
-
-
-class Workers(Multiprocess):
-    """The processes of one service: one that dies or hangs is replaced, and none outlives it."""
-
-    def join_all(self) -> None:
-        """Return when all have ended: uvicorn would wait for ever for one that hangs."""
-        end = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + KILL_TIMEOUT
-        for worker in self.processes:
-            worker.process.join(max(0.0, end - time.monotonic()))
-            if worker.process.is_alive():
-                log.warning("a worker hangs and is killed", extra={"pid": worker.pid})
-                worker.process.kill()
-            worker.process.join()
-
-
-def worker() -> Any:
-    """The app of one of several processes."""
-    from app.main import create_app
-
-    if parent := multiprocessing.parent_process():
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    return create_app()
-
-
-def _end_with(parent: Any) -> None:
-    """Stop in good order when the parent was killed: nobody else would, and the port is held."""
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 @cli.command()
 def token(
     sub: Annotated[str, typer.Option(help="Whom the token is for.")],
@@ -262,38 +181,11 @@ def token(
     ttl: Annotated[int, typer.Option(help="Seconds until it ends.", min=1)] = 3600,
 ) -> None:
     """Print a token, signed with the configured secret or private key."""
-    settings = Settings.load(dev=True, env_file=Path(".env"))
-    if not settings.jwt_secret and not settings.jwt_private_key:
-        secret = settings.data_dir / "jwt-secret"
-        if not secret.exists():
-            raise SettingsError(
-                "nothing to sign with: set LOREGATE_JWT_SECRET or LOREGATE_JWT_PRIVATE_KEY, "
-                "or run `loregate dev` once, which makes a secret for development"
-            )
-        settings = settings.model_copy(
-            update={"jwt_secret": (SecretStr(development_secret(settings.data_dir)),)}
-        )
-    typer.echo(signed(settings, sub, permission or [], tier, ttl))
+    from app import cli_token
+    from app.settings import Settings
 
-
-def signed(settings: Settings, sub: str, permissions: list[str], tier: str, ttl: int) -> str:
-    """A token of this gateway's own."""
-    now = int(time.time())
-    claims: dict[str, Any] = {
-        "sub": sub,
-        "iat": now,
-        "exp": now + ttl,
-        "type": "access",
-        "permissions": permissions,
-        "tier": tier,
-    }
-    if settings.jwt_issuer:
-        claims["iss"] = settings.jwt_issuer
-    if settings.jwt_audience:
-        claims["aud"] = settings.jwt_audience
-    if settings.jwt_private_key:
-        return sign(claims, private_key=settings.jwt_private_key.get_secret_value())
-    return sign(claims, secret=settings.jwt_secret[0].get_secret_value())
+    settings = cli_token.with_secret(Settings.load(dev=True, env_file=Path(".env")))
+    typer.echo(cli_token.signed(settings, sub, permission or [], tier, ttl))
 
 
 @cli.command()
@@ -325,6 +217,7 @@ def models(
 ) -> None:
     """Print the table of models; with --check also what each of them answers, and its price."""
     from app import cli_models
+    from app.settings import Settings
 
     settings = Settings.load(dev=True, env_file=Path(".env"))
     typer.echo(cli_models.table(settings))
@@ -342,12 +235,15 @@ def models(
 @cli.command()
 def migrate() -> None:
     """Bring the database to the newest revision."""
+    from app.settings import Settings
+
     settings = Settings.load()
     typer.echo(f"the database is at revision {migrated(settings)}")
 
 
 def migrated(settings: Settings) -> str:
     """The revision that the database is at now. Raises `SettingsError`."""
+    from app.embedded.defaults import data_directory
     from app.storage.migrate import migrate as bring_up
 
     if settings.database_url is None:

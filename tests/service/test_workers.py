@@ -31,7 +31,9 @@ pytestmark = [
 CLIENTS = 3
 PACE = 0.02  # s between two requests of a client
 REPLACED = 30.0  # s; a dead one takes about 3, a stopped one 5 more until it is called dead
-HASTY = "import app.cli as c; c.GRACEFUL_TIMEOUT, c.KILL_TIMEOUT = 1, 1.0; c.main()"
+HASTY = (
+    "import app.cli as c, app.server as s; s.GRACEFUL_TIMEOUT, s.KILL_TIMEOUT = 1, 1.0; c.main()"
+)
 
 
 def children(pid: int) -> set[int]:

@@ -19,10 +19,10 @@ from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 
 from app.caller import PERMISSIONS, Caller
-from app.cli import listen, uvicorn_options
 from app.config_file import ConfigFile, LimitTable
 from app.main import Parts, create_app
 from app.policies.keys import sign
+from app.server import listen, uvicorn_options
 from app.settings import Settings
 from app.storage.migrate import migrate
 from resolvers.websocket import WebSocketEndpoint as SocketEdge
