@@ -11,10 +11,11 @@ MODEL_READY := $(MODEL_VENV)/.ready
 CLIENTS_VENV := .venv-clients
 CLIENTS_READY := $(CLIENTS_VENV)/.ready
 BROWSER_READY := $(VENV)/.ready-browser
+DOCS_READY := $(VENV)/.ready-docs
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 3
 
-.PHONY: help dev test test-long test-servers test-clients test-generators test-browser lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz constraints clean
+.PHONY: help dev test test-long test-servers test-clients test-generators test-browser lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz docs test-docs constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -35,6 +36,7 @@ help:
 	@echo "make conformance-peers   the same cases against other servers (needs npm)"
 	@echo "make fuzz    10,000 generated cases each for REST, GraphQL, WebSocket and cursors (FUZZ_CASES=10000)"
 	@echo "make try-model   every operation against llama.cpp with a small model (builds it first: five minutes)"
+	@echo "make docs    build the documentation into build/docs; make test-docs tests what was built"
 
 $(READY): pyproject.toml constraints.txt
 	@echo "== setting up $(VENV) with $$($(PYTHON) --version)"
@@ -178,8 +180,22 @@ try-model: $(READY) $(MODEL_READY)
 	@echo "== trying a real model"
 	@$(BIN)/python -m tests.real_model.try_model $(ARGS)
 
+# Sphinx reads the code for its references, so it stands in the code's own environment.
+$(DOCS_READY): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $(DOCS_READY)
+
+docs: $(DOCS_READY)
+	@echo "== building build/docs"
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/docs
+	@echo "open build/docs/index.html"
+
+test-docs: $(DOCS_READY)
+	@echo "== building the documentation and testing it"
+	@$(BIN)/python -m pytest -m docs -rs tests/docs $(ARGS)
+
 # The set of versions that the tests ran with: names and versions, no addresses.
-constraints: $(READY)
+constraints: $(READY) $(DOCS_READY)
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude loregate > constraints.txt
 	@echo "constraints.txt has $$(wc -l < constraints.txt) packages"
 
