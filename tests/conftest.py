@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.support.openai_writers",
     "tests.support.local_limits",
     "tests.support.npm_clients",
+    "tests.support.javascript_client",
     "tests.support.generators",
     "tests.support.browser",
 ]

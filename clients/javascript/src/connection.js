@@ -5,7 +5,7 @@
 // feed was full and goes on later; it rejects with what came between. `transport.leave(feed)` ends
 // that early, `transport.close()` ends all.
 import { LoregateError } from './errors.js';
-import { backOff } from './waiting.js';
+import { backOff, told } from './waiting.js';
 
 const LINGER = 500; // ms that a connection stays open for the next subscription
 
@@ -70,7 +70,7 @@ export class Connection {
     let refused = false; // the token, since the feed was last let in
     const opened = () => {
       refused = false;
-      this.#openedAt = Date.now();
+      this.#openedAt ??= Date.now();
       if (!feed.ended && !this.#away) this.#become('open');
     };
     while (!feed.ended) {
@@ -104,7 +104,7 @@ export class Connection {
   #become(state, detail = {}) {
     if (this.state === state && !detail.error) return;
     this.state = state;
-    for (const listener of [...this.#listeners]) listener(state, detail);
+    for (const listener of [...this.#listeners]) told(listener, state, detail);
   }
 }
 

@@ -1,32 +1,39 @@
 // Feed: what a subscription's iterator is fed from: a bounded queue, and its place in the log.
 
 import { LoregateError } from './errors.js';
+import { told } from './waiting.js';
 
 const MAX_KNOWN = 4_096; // ids of events; repeats come soon after
 
 export class Feed {
   ended = false;
+  #begun = false;
   #queue = [];
   #takers = []; // calls of `next` that wait
   #roomy = []; // who waits for room
   #known = new Set();
-  #told; // the position that was last told
+  #told; // the position that the consumer knows
   #error; // what the iteration ends in, once
+  #over; // resolves `over`
   #options;
 
   /**
    * `read(payload)` gives the value of a result; `begin(feed)` is called by the first `next`, and
-   * `leave(feed)` when the iteration ends. `after` is the cursor to begin behind.
+   * `leave(feed)` when the iteration ends. `limit` is how many values may be queued. Of the
+   * consumer's are `after`, the cursor to begin behind, `signal`, `onPosition` and `onExpired`.
    */
-  constructor({ document, variables, after, ...options }) {
-    Object.assign(this, { document, given: variables, cursor: after });
-    this.#options = options; // read, begin, leave, limit, signal, onPosition, onExpired
-    this.#told = after;
-    this.over = new Promise((resolve) => (this.resolveOver = resolve));
+  constructor(options) {
+    this.#options = options;
+    this.cursor = this.#told = options.after;
+    this.over = new Promise((resolve) => (this.#over = resolve));
+  }
+
+  get document() {
+    return this.#options.document;
   }
 
   get variables() {
-    return { ...this.given, after: this.cursor };
+    return { ...this.#options.variables, after: this.cursor };
   }
 
   // -- for the consumer
@@ -35,13 +42,7 @@ export class Feed {
   }
 
   next() {
-    const { signal, begin } = this.#options;
-    if (begin) {
-      this.#options.begin = undefined;
-      if (signal?.aborted) this.#abort();
-      else signal?.addEventListener('abort', this.#abort);
-      if (!this.ended) begin(this);
-    }
+    if (!this.#begun) this.#begin();
     return new Promise((resolve, reject) => {
       this.#takers.push({ resolve, reject });
       this.#serve();
@@ -52,6 +53,15 @@ export class Feed {
     this.#queue = [];
     this.end();
     return { value, done: true };
+  }
+
+  #begin() {
+    const { signal, begin } = this.#options;
+    this.#begun = true;
+    if (this.ended) return;
+    if (signal?.aborted) return this.#abort();
+    signal?.addEventListener('abort', this.#abort);
+    begin(this);
   }
 
   // -- for the connection
@@ -76,7 +86,7 @@ export class Feed {
   skips(error) {
     const { onExpired } = this.#options;
     if (error.code !== 'CURSOR_EXPIRED' || !onExpired || onExpired === 'throw') return false;
-    if (typeof onExpired === 'function') onExpired(error);
+    if (onExpired !== 'continue') told(onExpired, error);
     this.cursor = error.resumeAfter;
     return true;
   }
@@ -94,7 +104,7 @@ export class Feed {
     this.#error = error;
     this.#options.signal?.removeEventListener('abort', this.#abort);
     this.#options.leave(this);
-    this.resolveOver();
+    this.#over();
     this.#serve();
   }
 
@@ -132,7 +142,7 @@ export class Feed {
     // Who waits has handled all that came, and may keep this place.
     if (this.#takers.length && this.cursor !== this.#told) {
       this.#told = this.cursor;
-      this.#options.onPosition?.(this.cursor);
+      told(this.#options.onPosition, this.cursor);
     }
   }
 }

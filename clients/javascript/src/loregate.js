@@ -10,7 +10,7 @@ import { backOff, sleep, within } from './waiting.js';
 
 export { LoregateError };
 
-const MAX_WAIT = 60; // s, of all waits of one request
+const MAX_WAIT = 60; // s from a request's first failure
 const TIMEOUT = 180; // s for one answer; the gateway's own deadlines are shorter
 const BUFFER = 500; // results that wait for a slow consumer
 
@@ -22,6 +22,7 @@ export class Loregate {
 
   constructor(options = {}) {
     const { url = globalThis.location?.origin, token, onState } = options;
+    if (!url) throw new TypeError('Loregate needs the url of the gateway');
     const WebSocket = options.WebSocket === undefined ? globalThis.WebSocket : options.WebSocket;
     this.#url = `${url.replace(/\/+$/, '')}/graphql`;
     this.#access = new Access(token);
@@ -98,7 +99,7 @@ export class Loregate {
 
   /** `ask(token)`, again where a later try may mend it and makes nothing twice. */
   async #repeated(repeatable, signal, ask) {
-    const end = Date.now() + this.#options.maxWait * 1000;
+    let end; // when it is given up, once it has failed
     for (let failures = 0, refused = false; ; failures++) {
       try {
         return await ask(await this.#access.token());
@@ -107,6 +108,7 @@ export class Loregate {
         const renewed = error.code === 'UNAUTHENTICATED' && this.#access.renewable && !refused;
         refused ||= renewed;
         const wait = renewed ? 0 : pauseAfter(error, repeatable, failures);
+        end ??= Date.now() + this.#options.maxWait * 1000;
         if (Date.now() + wait > end) throw error;
         await sleep(wait, signal);
       }

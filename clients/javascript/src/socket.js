@@ -53,6 +53,7 @@ class Session {
   /** As `transport.read`, once it is acknowledged. */
   read(feed) {
     return new Promise((resolve, reject) => {
+      if (this.over) return reject(lost('The connection was closed'));
       const id = String(++this.#count);
       this.#reading.set(id, { feed, resolve, reject });
       const payload = { query: feed.document, variables: feed.variables };

@@ -1,4 +1,4 @@
-// How long to wait, and waiting that can be given up.
+// How long to wait, waiting that can be given up, and telling who waits.
 
 const SHORTEST = 250; // ms, doubled by each failure in a row
 const LONGEST = 15_000; // ms
@@ -30,5 +30,16 @@ export async function within(ms, signal, timedOut, work) {
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', abort);
+  }
+}
+
+/** Call a listener of the caller's, if there is one; what it throws is not ours to stumble over. */
+export function told(listener, ...facts) {
+  try {
+    listener?.(...facts);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

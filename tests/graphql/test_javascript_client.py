@@ -1,0 +1,442 @@
+"""The JavaScript client keeps its promises, over WebSocket and over server-sent events."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from app.config_file import ConfigFile, LimitTable
+from app.open_streams import TokenExpired
+from tests.support import service
+from tests.support.event_streams import publish, until_nothing_is_open
+from tests.support.generation_clients import LONG, SLOW
+from tests.support.javascript_client import CLIENT, JavaScriptClient
+from tests.support.service import CHARACTER_INPUT, Service, token
+from tests.support.sockets import until_subscribed
+from tests.support.upstream import Behaviour, Upstream
+from tests.support.waiting import until
+from tests.support.wire import Wire
+
+clients = pytest.mark.clients
+ways = pytest.mark.parametrize("way", ["socket", "stream"])
+
+QUEST = {"elementType": "QUEST", "context": {"setting": "Saltmere"}}
+CHARACTER: dict[str, Any] = {"operation": "character", "input": CHARACTER_INPUT}
+IDS = "{ contents { edges { node { contentId } } } }"
+
+
+def options(found: Service | Wire, way: str, **more: Any) -> dict[str, Any]:
+    return {"url": found.url, "way": way, "token": token(), **more}
+
+
+async def contents(found: Service) -> list[str]:
+    """The ids of all that alice has."""
+    edges = (await found.data(IDS))["contents"]["edges"]
+    return [edge["node"]["contentId"] for edge in edges]
+
+
+def test_its_documents_and_types_are_those_of_the_schema() -> None:
+    command = [sys.executable, str(CLIENT / "generate.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# -- events
+@clients
+@ways
+async def test_events_come_once_each_and_those_behind_after_first(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    begin = (await loregate.data("{ eventCursor }"))["eventCursor"]
+    await publish(loregate, "before", "before")
+    async with javascript_client.driven(**options(loregate, way)) as client:
+        await client.say(events={"after": begin})
+        await client.first("value")
+        await publish(loregate, "live", "before", "live", "last")
+        await client.until(lambda: "last" in client.ids)
+        assert client.ids == ["before", "live", "last"]
+        assert client.told("value")[0]["metadata"]["modelUsed"] == "storyteller"
+
+
+@clients
+@ways
+async def test_only_the_wanted_types_come(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    async with javascript_client.driven(**options(loregate, way)) as client:
+        await client.say(events={"types": ["THEME_ANALYZED"]})
+        await client.first("position")
+        await publish(loregate, "text")
+        await publish(loregate, "theme", kind="theme.analyzed")
+        await client.first("value")
+        assert client.ids == ["theme"]
+
+
+@clients
+@ways
+async def test_a_cut_before_the_first_event_loses_none(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    async with (
+        Wire(loregate.url).laid() as wire,
+        javascript_client.driven(**options(wire, way)) as client,
+    ):
+        await client.say(events={})
+        await client.first("position")
+        async with wire.broken():
+            await publish(loregate, "while it was away")
+        await client.first("value")
+        await publish(loregate, "live")
+        await client.first("value", 2)
+        assert client.ids == ["while it was away", "live"]
+        assert {"waiting", "connecting", "open"} <= set(client.told("state"))
+
+
+@clients
+@ways
+async def test_it_stays_away_when_told_so_and_then_goes_on(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    async with javascript_client.driven(**options(loregate, way)) as client:
+        await client.say(events={})
+        await client.first("position")
+        await client.say(disconnect=None)
+        await until_nothing_is_open(loregate)
+        await publish(loregate, "while it was away")
+        await client.say(connect=None)
+        await client.first("value")
+        assert client.ids == ["while it was away"]
+        assert client.told("state") == [
+            "connecting",
+            "open",
+            "closed",
+            "idle",
+            "connecting",
+            "open",
+        ]
+
+
+# -- tokens
+@clients
+@ways
+async def test_a_token_at_its_end_is_asked_for_anew_and_nothing_is_missed(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    given: list[str] = []
+
+    def renewed() -> str:
+        given.append(token(jti=f"t{len(given)}"))
+        return given[-1]
+
+    async with javascript_client.driven(url=loregate.url, way=way) as client:
+        client.token = renewed
+        await client.say(events={})
+        await client.first("position")
+        for number in range(3):
+            for holder in list(loregate.gateway.open_streams):
+                holder.end(TokenExpired())
+            await publish(loregate, f"{number}")
+            await client.first("value", number + 1)
+        assert client.ids == ["0", "1", "2"]
+        assert client.told("token") == [None, *given[:-1]]  # which was refused, each time
+
+
+@clients
+@ways
+async def test_a_token_that_is_no_function_ends_the_iteration_with_its_end(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    async with javascript_client.driven(**options(loregate, way)) as client:
+        await client.say(events={})
+        await client.first("position")
+        for holder in list(loregate.gateway.open_streams):
+            holder.end(TokenExpired())
+        failed = await client.first("failed")
+        assert (failed["name"], failed["code"]) == ("LoregateError", "TOKEN_EXPIRED")
+        assert await client.ended() == ""
+
+
+@clients
+@ways
+async def test_a_bad_token_ends_the_iteration_after_one_more_was_asked_for(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    async with javascript_client.driven(url=loregate.url, way=way) as client:
+        client.token = lambda: "no.token.at-all"
+        await client.say(events={})
+        failed = await client.first("failed")
+        assert (failed["code"], failed["status"]) == ("UNAUTHENTICATED", 401)
+        assert client.told("token") == [None, "no.token.at-all"]
+        assert await client.ended() == ""
+
+
+@clients
+async def test_a_request_with_an_expired_token_is_sent_again_with_another(
+    loregate: Service, javascript_client: JavaScriptClient
+) -> None:
+    old = token(exp=1)
+    tokens = [token(), old]
+    async with javascript_client.driven(url=loregate.url, way="stream") as client:
+        client.token = lambda: tokens.pop()
+        await client.say(request={"document": "{ viewer { id } }"})
+        assert (await client.first("result"))["data"] == {"viewer": {"id": "alice"}}
+        assert client.told("token") == [None, old]
+
+
+@clients
+async def test_a_page_of_elsewhere_is_told_so(
+    loregate: Service, javascript_client: JavaScriptClient
+) -> None:
+    given = options(loregate, "socket", origin="https://evil.example")
+    async with javascript_client.driven(**given) as client:
+        await client.say(events={})
+        assert (await client.first("failed"))["code"] == "ORIGIN_REFUSED"
+        assert await client.ended() == ""
+
+
+# -- cursors
+@clients
+@ways
+async def test_a_cursor_that_expired_ends_the_iteration_and_tells_where_to_go_on(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    place = (await loregate.data("{ eventCursor }"))["eventCursor"]
+    await loregate.parts.event_log.redis.call("FLUSHALL")
+    await publish(loregate, "gone")
+    async with javascript_client.driven(**options(loregate, way)) as client:
+        await client.say(events={"after": place})
+        failed = await client.first("failed")
+        assert failed["code"] == "CURSOR_EXPIRED"
+        await client.say(events={"after": failed["resumeAfter"]})
+        await client.first("value")
+
+
+@clients
+@ways
+async def test_a_cursor_that_expired_is_gone_on_from_when_it_was_told_so(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    place = (await loregate.data("{ eventCursor }"))["eventCursor"]
+    await loregate.parts.event_log.redis.call("FLUSHALL")
+    await publish(loregate, "left")
+    async with javascript_client.driven(**options(loregate, way)) as client:
+        await client.say(events={"after": place, "onExpired": "continue"})
+        await client.first("value")
+        await publish(loregate, "live")
+        await client.until(lambda: "live" in client.ids)
+        assert client.told("failed") == []
+
+
+# -- generations
+@clients
+@ways
+async def test_a_text_is_whole_through_cuts(
+    with_models: Service, provider: Upstream, javascript_client: JavaScriptClient, way: str
+) -> None:
+    provider.always = SLOW
+    async with (
+        Wire(with_models.url).laid() as wire,
+        javascript_client.driven(**options(wire, way)) as client,
+    ):
+        await client.say(start=CHARACTER)
+        generation = await client.first("started")
+        await client.say(generation={"id": generation["id"]})
+        for count in (3, 8, 13):
+            await client.first("value", count)
+            wire.cut()
+        await client.first("ended")
+        told = client.told("value")
+        assert "".join(v["text"] for v in told if v["type"] == "delta") == LONG
+        assert [v["seq"] for v in told if v["type"] == "delta"] == list(range(1, len(told) - 1))
+        assert (told[0]["type"], told[-1]["type"]) == ("started", "completed")
+        assert told[-1]["content"]["text"] == LONG
+        assert len(provider.requests) == 1
+
+
+@clients
+@ways
+async def test_a_generation_that_is_cancelled_ends_so(
+    with_models: Service, provider: Upstream, javascript_client: JavaScriptClient, way: str
+) -> None:
+    provider.always = Behaviour(silent=True)
+    async with javascript_client.driven(**options(with_models, way)) as client:
+        await client.say(start=CHARACTER)
+        generation = await client.first("started")
+        await client.say(generation={"id": generation["id"]})
+        await client.first("value")
+        await client.say(cancel={"id": generation["id"]})
+        await client.first("ended")
+        assert [v["type"] for v in client.told("value")] == ["started", "cancelled"]
+        assert (await client.first("cancelled"))["state"] == "CANCELLED"
+
+
+# -- leaving
+@clients
+@ways
+async def test_who_leaves_the_loop_leaves_nothing_open(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    async with javascript_client.driven(**options(loregate, way)) as client:
+        await client.say(events={})
+        await client.first("position")
+        await client.say(leave=None)
+        await client.first("ended")  # the loop that waited
+        await until_nothing_is_open(loregate)
+        assert await client.ended() == ""
+
+
+@clients
+@ways
+async def test_an_aborted_iteration_rejects_and_leaves_nothing_open(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    async with javascript_client.driven(**options(loregate, way)) as client:
+        await client.say(events={})
+        await client.first("position")
+        await client.say(abort=None)
+        assert (await client.first("failed"))["name"] == "AbortError"
+        await until_nothing_is_open(loregate)
+        assert await client.ended() == ""
+
+
+@clients
+@ways
+async def test_who_waits_for_a_gateway_that_is_away_may_leave(
+    javascript_client: JavaScriptClient, way: str
+) -> None:
+    given = {"url": "http://127.0.0.1:1", "way": way, "token": "any"}
+    async with javascript_client.driven(**given) as client:
+        await client.say(events={})
+        await client.until(lambda: "waiting" in client.told("state"))
+        assert await client.first("why") == "CONNECTION_LOST"
+        await client.say(leave=None)
+        await client.first("ended")
+        assert await client.ended() == ""
+
+
+# -- back-pressure
+@clients
+async def test_a_slow_consumer_is_unsubscribed_and_goes_on_from_its_cursor(
+    loregate: Service, javascript_client: JavaScriptClient
+) -> None:
+    async with javascript_client.driven(**options(loregate, "socket", buffer=10)) as client:
+        await client.say(events={"step": True})
+        await client.say(next=None)
+        await until_subscribed(loregate)
+        await publish(loregate, *range(30))
+        await client.first("value")
+        await until(lambda: not loregate.parts.fanout.readers)  # it keeps ten, and wants no more
+        await client.say(go=None)
+        await client.first("value", 30)
+        await until_subscribed(loregate)
+        await publish(loregate, 30)
+        await client.first("value", 31)
+        assert client.ids == [str(n) for n in range(31)]
+
+
+@clients
+async def test_over_a_stream_no_more_is_read_than_is_taken(
+    loregate: Service, javascript_client: JavaScriptClient
+) -> None:
+    given = options(loregate, "stream", buffer=10, counting=True)
+    async with javascript_client.driven(**given) as client:
+        await client.say(events={"step": True})
+        await client.say(next=None)
+        await until_subscribed(loregate)
+        for name in range(60):
+            await publish(loregate, name)
+            await until_subscribed(loregate)  # each is a piece of its own
+        await client.say(pieces=None)
+        assert await client.first("pieces") < 20
+        await client.say(go=None)
+        await client.first("value", 60)
+        assert client.ids == [str(n) for n in range(60)]
+
+
+# -- writing
+@clients
+async def test_a_write_gives_the_payload(
+    loregate: Service, javascript_client: JavaScriptClient
+) -> None:
+    async with javascript_client.driven(**options(loregate, "socket")) as client:
+        await client.say(write={"operation": "story", "input": QUEST})
+        payload = await client.first("payload")
+        assert payload["story"]["text"]
+        assert payload["story"]["__typename"] == "Story"
+        assert payload["rateLimit"]["remaining"] < payload["rateLimit"]["limit"]
+        await client.say(write={"operation": "story", "input": {**QUEST, "elementType": "SONG"}})
+        failed = await client.first("failed")
+        assert (failed["code"], failed["retryable"]) == ("BAD_USER_INPUT", False)
+        assert failed["requestId"]
+
+
+@clients
+async def test_a_full_limit_is_waited_for_as_it_says(
+    tmp_path: Any, redis_url: str, javascript_client: JavaScriptClient
+) -> None:
+    limit = LimitTable(target="operation:text_generation", max=1, window=2)
+    given = service.settings(tmp_path, redis_url)
+    given = given.model_copy(update={"file": ConfigFile(limits=(limit,))})
+    async with (
+        service.running(given) as found,
+        javascript_client.driven(**options(found, "stream")) as client,
+    ):
+        for _ in range(3):
+            await client.say(write=CHARACTER)
+        await client.first("payload", 3)
+        assert client.told("failed") == []
+        assert len(await contents(found)) == 3
+
+
+@clients
+async def test_a_limit_that_is_full_for_longer_is_told_at_once(
+    tmp_path: Any, redis_url: str, javascript_client: JavaScriptClient
+) -> None:
+    async with (
+        service.running_with_limits(tmp_path, redis_url, operation__text_generation=1) as found,
+        javascript_client.driven(**options(found, "stream", maxWait=5)) as client,
+    ):
+        for _ in range(2):
+            await client.say(write=CHARACTER)
+        failed = await client.first("failed")
+        assert (failed["code"], failed["retryable"]) == ("RATE_LIMIT_EXCEEDED", True)
+        assert 5 < failed["retryAfter"] <= 60
+
+
+@clients
+async def test_a_write_whose_answer_was_cut_off_is_made_once(
+    with_models: Service, provider: Upstream, javascript_client: JavaScriptClient
+) -> None:
+    provider.always = Behaviour(text=LONG, pace=0.02)
+    async with (
+        Wire(with_models.url).laid() as wire,
+        javascript_client.driven(**options(wire, "stream")) as client,
+    ):
+        await client.say(write=CHARACTER)
+        await until(lambda: provider.requests)
+        wire.cut()
+        payload = await client.first("payload")
+        assert payload["content"]["text"] == LONG
+        assert await contents(with_models) == [payload["content"]["contentId"]]
+        assert len(provider.requests) == 1
+
+
+@clients
+async def test_a_mutation_of_the_callers_own_is_not_sent_twice(
+    with_models: Service, provider: Upstream, javascript_client: JavaScriptClient
+) -> None:
+    provider.always = SLOW
+    asked = {"document": service.GENERATE, "variables": {"input": CHARACTER_INPUT}}
+    async with (
+        Wire(with_models.url).laid() as wire,
+        javascript_client.driven(**options(wire, "stream")) as client,
+    ):
+        await client.say(request=asked)
+        await until(lambda: provider.requests)
+        wire.cut()
+        assert (await client.first("failed"))["code"] == "CONNECTION_LOST"
+        await until(lambda: not with_models.gateway.generations.running)
+        assert len(provider.requests) == 1
