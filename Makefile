@@ -15,7 +15,7 @@ DOCS_READY := $(VENV)/.ready-docs
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 3
 
-.PHONY: help dev test test-long test-servers test-clients test-generators test-browser lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz docs test-docs constraints clean
+.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz docs test-docs constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-generators   linters and generators of clients, from npm and PyPI, on the OpenAPI document"
 	@echo "make test-clients   the tests with clients that others wrote (needs npm)"
 	@echo "make test-browser   the pages in Debian's Chromium; BROWSER_SCREENSHOTS=folder leaves pictures"
+	@echo "make client-types   the JavaScript client's documents and types, from schema.graphql"
 	@echo "make check   lint, types, schema and tests, as CI runs them"
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
 	@echo "make bench-streams   the same for answers that are streamed"
@@ -96,7 +97,7 @@ $(CLIENTS_READY): Makefile
 test-clients: $(READY) $(CLIENTS_READY)
 	@echo "== testing with clients that others wrote"
 	@command -v npm >/dev/null || { echo "npm is missing; on Debian and Ubuntu: apt-get install npm"; exit 1; }
-	@$(BIN)/python -m pytest -m clients -n $(JOBS) --dist loadfile tests/graphql $(ARGS)
+	@$(BIN)/python -m pytest -m clients -n $(JOBS) --dist loadfile tests/graphql tests/examples $(ARGS)
 
 $(BROWSER_READY): $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
@@ -117,6 +118,11 @@ lint: $(READY)
 types: $(READY)
 	@echo "== mypy"
 	@$(BIN)/mypy
+
+# The client's documents and types; without changes a test asks for this.
+client-types: $(READY)
+	@echo "== documents and types of the JavaScript client"
+	@$(BIN)/python clients/javascript/generate.py
 
 schema: $(READY)
 	@echo "== schema"

@@ -177,7 +177,7 @@ class Declarations:
             self.declare(self.schema.named(input_type))
             self.declare(payload)
             writes.append(f"  {name}: {{ input: {input_type}; payload: {payload.name} }};")
-        for name in ("Generation", "Event", "GenerationEvent"):
+        for name in ("Generation", "EventType", "Event", "GenerationEvent"):
             self.declare(self.schema.named(name))
         table = ["/** What `write` and `start` take, and `write` gives. */"]
         table += ["export interface Operations {", *writes, "}"]

@@ -44,6 +44,13 @@ def test_its_documents_and_types_are_those_of_the_schema() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@clients
+async def test_its_types_let_pass_what_works_and_refuse_what_does_not(
+    javascript_client: JavaScriptClient,
+) -> None:
+    await javascript_client.checked()
+
+
 # -- events
 @clients
 @ways
@@ -317,6 +324,22 @@ async def test_who_waits_for_a_gateway_that_is_away_may_leave(
         assert await client.ended() == ""
 
 
+@clients
+@ways
+async def test_who_leaves_one_of_two_iterations_ends_its_subscription_alone(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    async with javascript_client.driven(**options(loregate, way)) as client:
+        for count in (1, 2):
+            await client.say(events={})
+            await client.first("position", count)
+        await client.say(leave=None)
+        await until_subscribed(loregate)
+        await publish(loregate, "for the other")
+        await client.first("value")
+        assert client.ids == ["for the other"]
+
+
 # -- back-pressure
 @clients
 async def test_a_slow_consumer_is_unsubscribed_and_goes_on_from_its_cursor(
@@ -341,7 +364,7 @@ async def test_a_slow_consumer_is_unsubscribed_and_goes_on_from_its_cursor(
 async def test_over_a_stream_no_more_is_read_than_is_taken(
     loregate: Service, javascript_client: JavaScriptClient
 ) -> None:
-    given = options(loregate, "stream", buffer=10, counting=True)
+    given = options(loregate, "stream", buffer=10)
     async with javascript_client.driven(**given) as client:
         await client.say(events={"step": True})
         await client.say(next=None)
@@ -389,6 +412,7 @@ async def test_a_full_limit_is_waited_for_as_it_says(
         await client.first("payload", 3)
         assert client.told("failed") == []
         assert len(await contents(found)) == 3
+        assert len(client.told("answered")) <= 7  # each was asked for when it could be had
 
 
 @clients

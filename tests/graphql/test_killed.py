@@ -1,4 +1,4 @@
-"""The stock graphql-ws client, with the README's snippet, where a server ends without a word."""
+"""graphql-ws, as examples/graphql_ws.mjs has it, where a server ends without a word."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support import cli_process
+from tests.support import cli_process, examples
 from tests.support.cli_process import CliProcess, free_port
 from tests.support.event_streams import publish
 from tests.support.npm_clients import NpmClients
 from tests.support.service import CHARACTER, Service, token
-from tests.support.snippets import EMBEDDED, Pasted, pasted, snippet
+from tests.support.snippets import EMBEDDED, Pasted, pasted
 from tests.support.wire import Wire
 
 pytestmark = pytest.mark.long
@@ -24,7 +24,7 @@ MINUTE = 60.0  # s
 
 
 def source(url: str) -> str:
-    return snippet("js", "createClient").replace(EMBEDDED, url.removeprefix("http://"))
+    return examples.source("graphql_ws.mjs").replace(EMBEDDED, url.removeprefix("http://"))
 
 
 async def write(running: CliProcess) -> str:

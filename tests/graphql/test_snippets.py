@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx2
 
 from app.open_streams import TokenExpired
-from tests.support import cli_process
+from tests.support import cli_process, examples
 from tests.support.event_streams import named_event
 from tests.support.npm_clients import NpmClients
 from tests.support.service import CHARACTER, Service, token
-from tests.support.snippets import EMBEDDED, Pasted, pasted, snippet
+from tests.support.snippets import Pasted, pasted, snippet
 from tests.support.sockets import until_subscribed
 
 
@@ -24,10 +24,9 @@ from tests.support.sockets import until_subscribed
 async def watching(
     found: Service, npm_clients: NpmClients, **variables: str
 ) -> AsyncIterator[Pasted]:
-    source = snippet("js", "createClient")
-    assert source.count(EMBEDDED) == 1
-    source = source.replace(EMBEDDED, found.url.removeprefix("http://"))
-    async with pasted(["node"], source, npm_clients.folder, **variables) as page:
+    given = {"LOREGATE_URL": found.url, **variables}
+    source = examples.source("graphql_ws.mjs")
+    async with pasted(["node"], source, npm_clients.folder, **given) as page:
         yield page
 
 
@@ -81,8 +80,8 @@ async def test_the_graphql_ws_snippet_says_that_nobody_listens(
     loregate: Service,
     npm_clients: NpmClients,
 ) -> None:
-    source = snippet("js", "createClient").replace(EMBEDDED, "127.0.0.1:1")
-    async with pasted(["node"], source, npm_clients.folder, TOKEN=token()) as page:
+    nobody = "http://127.0.0.1:1"
+    async with examples.script("graphql_ws.mjs", npm_clients.folder, nobody, token()) as page:
         await page.until("connecting again: .*ECONNREFUSED", stream="err")
 
 

@@ -88,6 +88,14 @@ class JavaScriptClient:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    async def checked(self) -> None:
+        """Fails the test unless TypeScript finds what sample.mts expects, and nothing else."""
+        process = await asyncio.create_subprocess_exec(
+            "../node_modules/.bin/tsc", "-p", "tsconfig.json", cwd=self.folder, stdout=PIPE
+        )
+        said, _ = await asyncio.wait_for(process.communicate(), SOON)
+        assert process.returncode == 0, said.decode()
+
     @asynccontextmanager
     async def driven(self, **options: Any) -> AsyncIterator[Driver]:
         """The driver, until the block ends; `options` are the client's, and its own."""

@@ -818,6 +818,9 @@ export interface Generation {
 /** How far a generation is. */
 export type GenerationState = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED';
 
+/** What happened. */
+export type EventType = 'CONTENT_GENERATED' | 'STORY_GENERATED' | 'THEME_ANALYZED' | 'VALIDATION_COMPLETED';
+
 /** Something that happened. */
 export type Event = ContentGeneratedEvent | StoryGeneratedEvent | ThemeAnalyzedEvent | ValidationCompletedEvent;
 

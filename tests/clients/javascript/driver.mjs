@@ -22,6 +22,7 @@ class Foreign extends WebSocket {
 let pieces = 0; // of answers that were read
 async function counted(...request) {
   const response = await fetch(...request);
+  tell({ answered: response.status });
   const reader = response.body.getReader();
   const pull = async (controller) => {
     const { value, done } = await reader.read();
@@ -41,7 +42,7 @@ const gate = new Loregate({
     return new Promise((resolve) => (given = resolve));
   },
   onState: (state, { error }) => tell({ state, ...(error && { why: error.code }) }),
-  fetch: options.counting ? counted : undefined,
+  fetch: counted,
   WebSocket: way === 'socket' ? (origin ? Foreign : WebSocket) : null,
   ...options,
 });
