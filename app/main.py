@@ -141,14 +141,14 @@ def create_app(
         trust=settings.documents.mode,
     )
     parts.documents = document_wiring.watch(settings, executor.trusted, parts.redis)
-    endpoint = Endpoint(executor, gateway, page=bool(settings.graphiql))
-    origins = Origins(settings.cors_origins, loopback=settings.dev)
-    socket = WebSocketEndpoint(executor, gateway, origins=origins)
     pages = Pages(
         console=bool(settings.console),
         graphiql=bool(settings.graphiql),
         development_token=development_token,
     )
+    endpoint = Endpoint(executor, gateway, page=pages.graphiql)
+    origins = Origins(settings.cors_origins, loopback=settings.dev)
+    socket = WebSocketEndpoint(executor, gateway, origins=origins)
     app = Starlette(
         routes=[
             Route("/graphql", endpoint.handle, methods=METHODS),

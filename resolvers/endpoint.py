@@ -6,14 +6,13 @@ Each outcome has its status by the media type of its answer: `_status` and `_doc
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from importlib import resources
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 from graphql import OperationType
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from app.accept import Accept
 from app.errors import GatewayError, InternalError, MethodNotAllowed, Unauthenticated
@@ -36,7 +35,8 @@ SUBSCRIPTIONS = (
     "Subscriptions are served over WebSocket (graphql-transport-ws) on this address, "
     f"or as server-sent events with Accept: {EVENT_STREAM}"
 )
-PAGE = resources.files("resolvers").joinpath("page.html").read_text()
+
+Page = Callable[[Request], Awaitable[Response]]
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +44,13 @@ log = logging.getLogger(__name__)
 class Endpoint:
     """Requests to /graphql; `METHODS` are routed here, so that each is answered as GraphQL."""
 
-    def __init__(self, executor: Executor, gateway: Gateway, *, page: bool) -> None:
-        """`page`: whether a browser that opens the address gets a page to try queries on."""
+    def __init__(self, executor: Executor, gateway: Gateway, *, page: Page | None) -> None:
+        """`page`: what a browser that opens the address gets to try queries on, if anything."""
         self._executor, self._gateway, self._page = executor, gateway, page
 
     async def handle(self, request: Request) -> Response:
         if self._page and _is_browser(request):
-            return HTMLResponse(PAGE)
+            return await self._page(request)
         request_id: str = request.state.request_id
         context: RequestContext | None = None
         media_type = GRAPHQL_RESPONSE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
@@ -25,6 +25,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".graphql": "text/plain; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".woff2": "font/woff2",
@@ -94,32 +95,36 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An installed distribution that brings files which somebody else wrote.
+    """Files that somebody else wrote, from the installed distribution that brings them.
 
-    `name` is ours, for the address; `files` maps names of ours to paths in the package `module`.
+    `name` is ours, for the address, in which the version stands too: `@name` in a page of ours is
+    replaced by both. `folder` is a path from the distribution's package on.
     """
 
     name: str
     distribution: str
-    module: str
-    files: Mapping[str, str]
+    folder: str
+    files: Sequence[str]
 
     @property
-    def folder(self) -> str:
-        """The part of the address that names the package and its version."""
+    def versioned(self) -> str:
         return f"{self.name}-{metadata.version(self.distribution)}"
 
     def assets(self) -> dict[str, Asset]:
-        root = resources.files(self.module)
+        package, *path = self.folder.split("/")
+        root = resources.files(package).joinpath(*path)
         return {
-            f"{self.folder}/{name}": Asset(root.joinpath(path), cache_control=IMMUTABLE)
-            for name, path in self.files.items()
+            f"{self.versioned}/{file.rpartition('/')[2]}": Asset(
+                root.joinpath(*file.split("/")), cache_control=IMMUTABLE
+            )
+            for file in self.files
         }
 
 
-def own(folder: str, replaced: Mapping[str, str] | None = None) -> dict[str, Asset]:
+def own(folder: str, *packages: Package) -> dict[str, Asset]:
     """Every file of a folder below static/ that a browser can use, by its path below static/."""
     root = resources.files("app.console").joinpath("static").joinpath(folder)
+    replaced = {f"@{package.name}/": f"{package.versioned}/" for package in packages}
     return {
         f"{folder}/{path}": Asset(source, replaced=replaced)
         for path, source in _files(root)

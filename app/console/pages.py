@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.console import assets
-from app.console.assets import Asset
+from app.console.assets import Asset, Package
 
 CONSOLE = "/console"
 SESSION = "/console/session"
@@ -36,6 +36,8 @@ POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
+# Its style sheet has its fonts in it; its dialogs write a style, so that the page does not scroll.
+GRAPHIQL_NEEDS = {"style-src": "'self' 'unsafe-inline'", "font-src": "'self' data:"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -47,6 +49,22 @@ OURS = ("same-origin", "none")  # Sec-Fetch-Site of our own pages, and of who ty
 NOT_OURS = "Only the gateway's own pages may ask for this"
 
 Page = Callable[[Request], Awaitable[Response]]
+
+# GraphiQL 2 and its query builder (MIT), React 17 (MIT) and graphql-ws (MIT), as static files.
+GRAPHIQL_FILES = Package(
+    name="graphiql",
+    distribution="graphene-django-graphiql-static",
+    folder="graphene_django_graphiql_static/static/graphene_django_graphiql_static",
+    files=(
+        "react.production.min.js",
+        "react-dom.production.min.js",
+        "graphiql.min.js",
+        "graphiql.min.css",
+        "graphiql-plugin-explorer.umd.js",
+        "graphql-ws.min.js",
+        "style.css",
+    ),
+)
 
 
 def policy(loosened: Mapping[str, str] | None = None) -> str:
@@ -70,6 +88,13 @@ class Pages:
         self._assets: dict[str, Asset] = {}
         if console:
             self._assets |= assets.own("console") | assets.own("client")
+        if graphiql:
+            self._assets |= GRAPHIQL_FILES.assets() | assets.own("graphiql", GRAPHIQL_FILES)
+
+    @property
+    def graphiql(self) -> Page | None:
+        """GraphiQL, for a browser that opens the endpoint; None where it is off."""
+        return self._page("graphiql/index.html", GRAPHIQL_NEEDS) if self._graphiql else None
 
     @property
     def files(self) -> list[str]:
@@ -91,8 +116,8 @@ class Pages:
 
         return Route("/", lead)
 
-    def _page(self, name: str) -> Page:
-        headers = {**HEADERS, "Content-Security-Policy": policy()}
+    def _page(self, name: str, loosened: Mapping[str, str] | None = None) -> Page:
+        headers = {**HEADERS, "Content-Security-Policy": policy(loosened)}
 
         async def page(request: Request) -> Response:
             return await self._assets[name].response(request, headers)

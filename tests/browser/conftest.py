@@ -5,7 +5,8 @@ A module of this folder begins with
     pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 so that its tests share one gateway and one browser; each has a page of its own, with no memory of
-the others. `make test-browser` runs them; with `BROWSER_SCREENSHOTS=folder` they leave pictures.
+the others. What `page.wait_for_function` is given must be a function (`() => …`): a bare expression
+would be evaluated as text, which no page of ours allows. `make test-browser` runs them; with `BROWSER_SCREENSHOTS=folder` they leave pictures.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
 
 DEVELOPER = "developer"
+PATIENCE = 20_000  # ms for anything that a page is waited for
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -67,7 +69,9 @@ def watch(watched: tuple[BrowserContext, Watch]) -> Watch:
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(watched: tuple[BrowserContext, Watch]) -> Page:
     """An empty page, 1280 wide and light: `await page.goto("/console")` opens one of ours."""
-    return await watched[0].new_page()
+    found = await watched[0].new_page()
+    found.set_default_timeout(PATIENCE)
+    return found
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ PLAYWRIGHT_ARGUMENTS = [
 SCREENSHOTS = "BROWSER_SCREENSHOTS"  # the folder that they go to; without it none are made
 SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
 LOUD = ("error", "warning")
+MAX_TEXT = 300  # characters of a message; one may quote a font
 # A refusal reaches the console by itself, but not what a policy forbids in a worker or a frame.
 REPORT_VIOLATIONS = """
 addEventListener('securitypolicyviolation', (event) => console.error(
@@ -129,7 +130,8 @@ class Watch:
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in LOUD:
-            self.seen.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+            where = message.location.get("url", "")
+            self.seen.append(f"{message.type}: {message.text[:MAX_TEXT]} ({where})")
 
     def _asked(self, url: str) -> None:
         scheme, host, *_ = urlsplit(url)
