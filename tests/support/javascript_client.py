@@ -13,10 +13,17 @@ from typing import Any
 import pytest
 
 from tests.support.npm_clients import NODE, NpmClients
+from tests.support.service import Service, token
+from tests.support.wire import Wire
 
 CLIENT = Path(__file__).parents[2] / "clients" / "javascript"
 SOON = 30.0  # s in which what must happen happens
 LINE = 1 << 24  # bytes of the longest line
+
+
+def options(found: Service | Wire, way: str, **more: Any) -> dict[str, Any]:
+    """The driver's, for alice: `way` is "socket" or "stream"."""
+    return {"url": found.url, "way": way, "token": token(), **more}
 
 
 class Driver:
