@@ -6,7 +6,8 @@ A module of this folder begins with
 
 so that its tests share one gateway and one browser; each has a page of its own, with no memory of
 the others. What `page.wait_for_function` is given must be a function (`() => …`): a bare expression
-would be evaluated as text, which no page of ours allows. `make test-browser` runs them; with `BROWSER_SCREENSHOTS=folder` they leave pictures.
+would be evaluated as text, which no page of ours allows. `make test-browser` runs them; with
+`BROWSER_SCREENSHOTS=folder` they leave pictures.
 """
 
 from __future__ import annotations

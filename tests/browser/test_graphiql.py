@@ -143,6 +143,7 @@ async def test_a_reload_keeps_the_tabs_and_stores_no_token(page: Page) -> None:
     await page.wait_for_selector(".graphiql-query-editor .CodeMirror")
     assert await page.locator(".graphiql-tab").count() == tabs
     assert '"id": "developer"' in await run(page, '"permissions"')
+    await page.wait_for_function("() => localStorage['graphiql:queries']?.includes('query Me')")
     stored = await page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }])")
     assert "Me" in stored
     assert "Bearer" not in stored

@@ -74,8 +74,3 @@ async def test_a_browser_shows_every_operation_with_its_parameters_and_headers(
         for status, response in operation["responses"].items():
             assert f" {status} " in f"{text} "
             assert all(f" {header} " in text for header in response.get("headers", {})), name
-
-
-async def test_the_page_of_graphql_runs_in_a_browser(loregate: Service, browser: Browser) -> None:
-    assert "Loregate GraphQL</h1>" in await browser.load(f"{loregate.url}/graphql")
-    assert browser.said == ""

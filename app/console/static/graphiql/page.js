@@ -10,25 +10,26 @@ const element = React.createElement;
 const pretty = (value) => JSON.stringify(value, null, 2);
 
 // History, favourites and theme are kept; tabs only as long as the window, for the cursors and ids in
-// them get old. Their headers, with the token, are kept nowhere: tabs that are found again get ours.
+// them get old. Headers, with the token, are kept nowhere: what is found again gets ours.
 const KEPT = /^graphiql:(theme|queries|favorites)$/;
+const WITH_HEADERS = /^graphiql:(tabState|queries|favorites)$/;
 const TABS = 'graphiql:tabState';
 const WIDE = 800; // px from which the examples are open at the start
 
-function storageWith(headers) {
+const withHeaders = (text, headers) => JSON.stringify(JSON.parse(text, (key, value) => (key === 'headers' ? headers : value)));
+
+function storageWith(headers = null) {
   const place = (key) => (KEPT.test(key) ? localStorage : sessionStorage);
-  const tabs = (found) => {
-    const state = JSON.parse(found);
-    return JSON.stringify({ ...state, tabs: state.tabs.map((tab) => ({ ...tab, headers: tab.headers ?? headers ?? null })) });
-  };
   const getItem = (key) => {
     const found = place(key).getItem(key);
     if (key === 'graphiql:visiblePlugin') return found ?? (innerWidth < WIDE ? null : 'Examples');
-    return key === TABS && found ? tabs(found) : found;
+    return found && WITH_HEADERS.test(key) ? withHeaders(found, headers) : found;
   };
+  const setItem = (key, value) =>
+    place(key).setItem(key, WITH_HEADERS.test(key) ? withHeaders(value, null) : value);
   return {
     getItem,
-    setItem: (key, value) => place(key).setItem(key, value),
+    setItem,
     removeItem: (key) => place(key).removeItem(key),
     clear: () => { localStorage.clear(); sessionStorage.clear(); },
     get length() { return localStorage.length + sessionStorage.length; },
