@@ -25,7 +25,7 @@ help:
 	@echo "make test-generators   linters and generators of clients, from npm and PyPI, on the OpenAPI document"
 	@echo "make test-clients   the tests with clients that others wrote (needs npm)"
 	@echo "make test-browser   the pages in Debian's Chromium; BROWSER_SCREENSHOTS=folder leaves pictures"
-	@echo "make client-types   the JavaScript client's documents and types, from schema.graphql"
+	@echo "make client-types   the clients' documents and types, from schema.graphql"
 	@echo "make check   lint, types, schema and tests, as CI runs them"
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
 	@echo "make bench-streams   the same for answers that are streamed"
@@ -118,11 +118,14 @@ lint: $(READY)
 types: $(READY)
 	@echo "== mypy"
 	@$(BIN)/mypy
+	@MYPYPATH=clients/python/src $(BIN)/mypy --config-file clients/python/pyproject.toml \
+		clients/python/src tests/python_client/typed_use.py
 
 # The client's documents and types; without changes a test asks for this.
 client-types: $(READY)
 	@echo "== documents and types of the JavaScript client"
 	@$(BIN)/python clients/javascript/generate.py
+	@$(BIN)/python clients/python/generate.py
 
 schema: $(READY)
 	@echo "== schema"

@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.support.local_limits",
     "tests.support.npm_clients",
     "tests.support.javascript_client",
+    "tests.support.python_clients",
     "tests.support.generators",
     "tests.support.browser",
 ]

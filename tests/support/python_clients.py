@@ -1,0 +1,91 @@
+"""Both of loregate-client's clients by the same names, so that one test holds both to one truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Self
+
+import httpx2
+import pytest
+from loregate_client import AsyncLoregate, Loregate
+
+Connect = Callable[..., AbstractAsyncContextManager[Any]]
+END = object()
+
+
+class ThreadedStream:
+    """A stream of `Loregate`, each of its steps in a thread."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        found = await asyncio.to_thread(next, self._stream, END)
+        if found is END:
+            raise StopAsyncIteration
+        return found
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._stream.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class Threaded:
+    """`Loregate`, each of its calls in a thread."""
+
+    def __init__(self, gate: Loregate) -> None:
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._gate, name)
+        if name in ("events", "generation", "stream"):
+            return lambda *given, **named: ThreadedStream(method(*given, **named))
+        return lambda *given, **named: asyncio.to_thread(method, *given, **named)
+
+
+@asynccontextmanager
+async def _asyncio(*given: Any, handler: Any = None, **named: Any) -> AsyncIterator[Any]:
+    if handler is not None:
+        named["http"] = httpx2.AsyncClient(transport=httpx2.MockTransport(handler))
+    async with AsyncLoregate(*given, **named) as gate:
+        yield gate
+
+
+@asynccontextmanager
+async def _threaded(*given: Any, handler: Any = None, **named: Any) -> AsyncIterator[Any]:
+    if handler is not None:
+        named["http"] = httpx2.Client(transport=httpx2.MockTransport(handler))
+    with Loregate(*given, **named) as gate:
+        yield Threaded(gate)
+
+
+@pytest.fixture(params=[_asyncio, _threaded], ids=["async", "sync"])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """`connect(url, token, …)`; `handler` answers its requests instead of a gateway."""
+    found: Connect = request.param
+    return found
+
+
+async def take(stream: Any, count: int) -> list[Any]:
+    """So many of what a stream tells."""
+    async with asyncio.timeout(30):
+        return [await anext(stream) for _ in range(count)]
+
+
+async def rest(stream: Any) -> list[Any]:
+    """What it tells to its end."""
+    async with asyncio.timeout(30):
+        return [told async for told in stream]
