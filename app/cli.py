@@ -1,4 +1,4 @@
-"""The command `loregate`: dev, serve, token, schema, models, documents, migrate."""
+"""The command `loregate`, and those of its commands that stand in no module of their own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ SHORT_TIMEOUTS = {"model_timeout": 4.5, "first_token_timeout": 1.5, "stall_timeo
 class Commands(LazyGroup):
     """Those of this module, and those that stand in their own."""
 
-    modules = {"documents": "app.cli_documents"}
+    modules = {
+        "write": "app.cli_write",
+        "documents": "app.cli_documents",
+    }
 
 
 cli = typer.Typer(
@@ -179,13 +182,15 @@ def token(
     ] = None,
     tier: Annotated[str, typer.Option(help="The rate-limit tier.")] = "standard",
     ttl: Annotated[int, typer.Option(help="Seconds until it ends.", min=1)] = 3600,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with its claims.")] = False,
 ) -> None:
     """Print a token, signed with the configured secret or private key."""
     from app import cli_token
     from app.settings import Settings
 
     settings = cli_token.with_secret(Settings.load(dev=True, env_file=Path(".env")))
-    typer.echo(cli_token.signed(settings, sub, permission or [], tier, ttl))
+    found = cli_token.signed(settings, sub, permission or [], tier, ttl)
+    typer.echo(cli_token.as_json(found) if as_json else found)
 
 
 @cli.command()
@@ -214,21 +219,14 @@ def models(
     check: Annotated[
         bool, typer.Option("--check", help="Ask each for a short text and a small schema.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Print the table of models; with --check also what each of them answers, and its price."""
     from app import cli_models
     from app.settings import Settings
 
     settings = Settings.load(dev=True, env_file=Path(".env"))
-    typer.echo(cli_models.table(settings))
-    if not check:
-        return
-    typer.echo("")
-    well = True
-    for good, line in asyncio.run(cli_models.check(settings)):
-        typer.echo(line)
-        well = well and good
-    if not well:
+    if not cli_models.show(settings, ask=check, as_json=as_json):
         sys.exit(1)
 
 

@@ -7,8 +7,9 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import orjson
 import typer
 
 from app.errors import DependencyUnavailable, SettingsError
@@ -51,7 +52,10 @@ def add(files: Files, where: Where = None) -> None:
 
 
 @cli.command("list")
-def show(where: Where = None) -> None:
+def show(
+    where: Where = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
     """Show the list; exit code 1 when a document does not fit this version's schema."""
 
     async def run() -> tuple[str, dict[str, str]]:
@@ -59,11 +63,14 @@ def show(where: Where = None) -> None:
             return listed.name, await listed.read()
 
     name, texts = asyncio.run(run())
-    if not texts:
-        typer.echo(f"{name}: no documents; `loregate documents add FILE` adds some")
     found, problems = _compiled(texts)
-    for line in _table(texts, found, problems):
-        typer.echo(line)
+    if as_json:
+        typer.echo(orjson.dumps({"list": name, "documents": _facts(texts, found, problems)}))
+    elif not texts:
+        typer.echo(f"{name}: no documents; `loregate documents add FILE` adds some")
+    else:
+        for line in _table(texts, found, problems):
+            typer.echo(line)
     if problems:
         sys.exit(1)
 
@@ -110,6 +117,23 @@ def _compiled(texts: Mapping[str, str]) -> tuple[dict[str, Document], dict[str, 
     from resolvers import schema, trusted_documents  # import the whole service
 
     return trusted_documents.listed(trusted_documents.reader(schema.build()), texts)
+
+
+def _facts(
+    texts: Mapping[str, str], found: Mapping[str, Document], problems: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The same as JSON has it."""
+    from resolvers.trusted_documents import operations_of
+
+    return [
+        {
+            "id": name,
+            "characters": len(text),
+            "operations": operations_of(found[name]) if name in found else None,
+            "problem": problems.get(name),
+        }
+        for name, text in sorted(texts.items())
+    ]
 
 
 def _table(

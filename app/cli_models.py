@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+import typer
 
 from app.llm.breaker import Breakers
 from app.llm.completion import Completion, CompletionRequest, Writer
@@ -31,6 +32,39 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 MAX_TOKENS = 120  # tokens of such an answer
+
+
+def show(settings: Settings, *, ask: bool, as_json: bool) -> bool:
+    """Print the table, and with `ask` what each model answers; whether all of that went well."""
+    if not as_json:
+        typer.echo(table(settings))
+    checked = asyncio.run(check(settings)) if ask else ()
+    if as_json:
+        told = [{"ok": well, "said": said} for well, said in checked]
+        found = {"models": facts(settings), "chain": settings.fallback, "checks": told}
+        typer.echo(orjson.dumps(found))
+    elif ask:
+        typer.echo("\n".join(["", *(said for _, said in checked)]))
+    return all(well for well, _ in checked)
+
+
+def facts(settings: Settings) -> list[dict[str, Any]]:
+    """What the table tells of each model, as JSON has it."""
+    return [
+        {
+            "name": row.name,
+            "provider": row.profile.provider,
+            "upstream": row.table.upstream_name,
+            "url": row.url,
+            "effort": row.profile.effort,
+            "input_price": row.table.input_price,
+            "cached_price": row.table.cached_price,
+            "output_price": row.table.output_price,
+            "context_size": row.table.context_size,
+            "has_key": row.table.key_name in settings.model_keys,
+        }
+        for row in model_rows(settings)
+    ]
 
 
 def table(settings: Settings) -> str:

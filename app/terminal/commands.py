@@ -11,7 +11,10 @@ from typer.main import get_command
 
 
 class OnDemand(MutableMapping[str, Any]):
-    """Commands by name; what has no command yet is made when it is looked up."""
+    """Commands by name; what has no command yet is made when it is looked up.
+
+    `make` may know more names than are listed, and raises `KeyError` for those that it does not.
+    """
 
     def __init__(
         self, made: MutableMapping[str, Any], names: Iterable[str], make: Callable[[str], Any]
@@ -20,8 +23,6 @@ class OnDemand(MutableMapping[str, Any]):
         self._names = dict.fromkeys((*made, *names))
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._names:
-            raise KeyError(name)
         if name not in self._made:
             self._made[name] = self._make(name)
         return self._made[name]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import jwt
 import orjson
 import pytest
 from websockets.asyncio.client import connect
@@ -256,3 +257,12 @@ async def test_a_token_needs_something_to_sign_with(tmp_path: Path) -> None:
     code, _, err = await cli_process.run(tmp_path, "token", "--sub", "alice")
     assert code == 1
     assert "nothing to sign with" in err
+
+
+async def test_a_token_as_json_tells_its_claims(tmp_path: Path) -> None:
+    words = ("token", "--sub", "alice", "--permission", "text:generate", "--ttl", "60", "--json")
+    code, out, _ = await cli_process.run(tmp_path, *words, LOREGATE_JWT_SECRET=SECRET)
+    told = json.loads(out)
+    assert code == 0
+    assert jwt.decode(told["token"], SECRET, algorithms=["HS256"]) == told["claims"]
+    assert told["claims"]["exp"] - told["claims"]["iat"] == 60

