@@ -1,13 +1,17 @@
-"""The site, built once for all tests that look at it."""
+"""The site, built once for all tests that look at it; and a gateway for the pages' commands."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.cli_process import CliProcess, serving
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -25,3 +29,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return built
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliProcess]:
+    """`loregate dev`, as the pages' readers have it."""
+    serves = serving(tmp_path_factory.mktemp("dev"), "dev")
+    with asyncio.Runner() as runner:
+        running = runner.run(serves.__aenter__())
+        try:
+            yield running
+        finally:
+            runner.run(serves.__aexit__(None, None, None))

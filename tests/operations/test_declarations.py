@@ -14,7 +14,7 @@ from app.policies.limits import DEFAULT_LIMITS
 from app.storyteller.storyteller import COMPOSERS
 from resolvers.errors import camel
 
-README = Path(__file__).parents[2] / "README.md"
+PERMISSIONS_PAGE = Path(__file__).parents[2] / "docs" / "guides" / "security.md"
 EVERY = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda o: o.name)
 
 
@@ -28,8 +28,9 @@ def test_its_permission_its_limit_and_its_composer_are_there(
 
 
 @EVERY
-def test_the_readme_names_it_beside_its_permission(operation: Operation[Any, Any]) -> None:
-    [allows] = re.findall(rf"^\| `{operation.permission}` \| (.+) \|$", README.read_text(), re.M)
+def test_the_security_guide_names_it_beside_its_permission(operation: Operation[Any, Any]) -> None:
+    text = PERMISSIONS_PAGE.read_text()
+    [allows] = re.findall(rf"^\| `{operation.permission}` \| (.+) \|$", text, re.M)
     assert f"`{camel(operation.mutation.name)}`" in allows
     first, last = f"POST {operation.path}`", f"`…/{operation.path.split('/', 3)[3]}`"
     assert first in allows or last in allows or f"`…/{operation.path.split('/')[-1]}`" in allows

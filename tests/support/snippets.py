@@ -1,4 +1,4 @@
-"""The README's snippets, run as they are pasted."""
+"""The snippets of the README and the documentation, run as they are pasted."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from tests.support.cli_process import ROOT
+from tests.support.doc_blocks import blocks
 
 SOON = 30.0  # s in which what must happen happens
 EMBEDDED = "127.0.0.1:8100"  # where `make dev` listens unless told otherwise
 
 
 def snippet(language: str, sign: str) -> str:
-    """The README's only block of that language which has `sign` in it."""
-    blocks = re.findall(
-        rf"^```{language}\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S
-    )
-    [found] = [block for block in blocks if sign in block]
-    return str(found)
+    """The only block of that language in the README and the documentation with `sign` in it."""
+    [found] = [block.text for block in blocks(language) if sign in block.text]
+    return found
 
 
 class Pasted:

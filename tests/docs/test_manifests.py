@@ -1,0 +1,95 @@
+"""The manifests in deploy/ and Compose: well-formed, and their times fit the gateway's own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.server import GRACEFUL_TIMEOUT, KILL_TIMEOUT
+from app.settings import Settings
+from app.shutdown import FAREWELL_TIMEOUT
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+STOPPING = FAREWELL_TIMEOUT + GRACEFUL_TIMEOUT + KILL_TIMEOUT  # s at the most
+KUBERNETES = "1.34"  # the oldest whose `sleep` of preStop is stable
+
+
+def objects() -> dict[str, Any]:
+    """The manifests' objects, by their kind."""
+    found = [o for path in MANIFESTS for o in yaml.safe_load_all(path.read_text())]
+    return {o["kind"]: o for o in found}
+
+
+def pod() -> dict[str, Any]:
+    found: dict[str, Any] = objects()["Deployment"]["spec"]["template"]["spec"]
+    return found
+
+
+def gateway() -> dict[str, Any]:
+    [found] = pod()["containers"]
+    return dict(found)
+
+
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return found
+
+
+def test_a_pod_and_a_compose_service_have_time_to_stop_in_good_order() -> None:
+    waited = gateway()["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod()["terminationGracePeriodSeconds"] > waited + STOPPING
+    given = compose()["services"]["gateway"]["stop_grace_period"]
+    assert int(given.removesuffix("s")) > STOPPING
+
+
+def test_the_guide_tells_the_times_of_the_code() -> None:
+    guide = (ROOT / "docs" / "guides" / "production.md").read_text()
+    rows = dict(re.findall(r"^\| ([^|]+) \| (\d+) \|", guide, re.M))
+    waited = gateway()["lifecycle"]["preStop"]["sleep"]["seconds"]
+    told = [waited, FAREWELL_TIMEOUT, GRACEFUL_TIMEOUT, KILL_TIMEOUT]
+    assert [int(s) for s in rows.values()] == [*told, pod()["terminationGracePeriodSeconds"]]
+    assert f"their sum, {sum(told):g}," in guide
+
+
+def test_probes_ask_what_is_served() -> None:
+    asked = {name: gateway()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness")}
+    assert {probe["path"] for probe in asked.values()} == {"/health/live"}
+    assert gateway()["readinessProbe"]["httpGet"]["path"] == "/health/ready"
+    [port] = gateway()["ports"]
+    assert port["containerPort"] == Settings().port
+    assert {probe["port"] for probe in asked.values()} == {port["name"]}
+
+
+def test_a_pods_settings_are_settings_and_count_its_replicas() -> None:
+    given = objects()["ConfigMap"]["data"]
+    assert Settings(**given).host == given["LOREGATE_HOST"]
+    known = {f.alias for f in Settings.model_fields.values()}
+    assert given.keys() <= known
+    assert int(given["LOREGATE_REPLICAS"]) == objects()["Deployment"]["spec"]["replicas"]
+    assert pod()["enableServiceLinks"] is False
+
+
+def test_selectors_find_the_pods() -> None:
+    labels = objects()["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    found = objects()
+    assert found["Service"]["spec"]["selector"] == labels
+    for kind, name in (("Deployment", "selector"), ("PodDisruptionBudget", "selector")):
+        assert found[kind]["spec"][name]["matchLabels"] == labels
+    assert found["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda p: p.name)
+def test_a_manifest_fits_the_schemas_of_kubernetes(manifest: Path) -> None:
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "-k", KUBERNETES]
+    done = subprocess.run(
+        [*command, manifest], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
