@@ -32,6 +32,9 @@ class Commands(LazyGroup):
 
     modules = {
         "write": "app.cli_write",
+        "events": "app.cli_events",
+        "limits": "app.cli_limits",
+        "doctor": "app.cli_doctor",
         "documents": "app.cli_documents",
     }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +76,6 @@ def _renewed(sign: Callable[[], str] | None) -> Callable[[], str | None]:
     return token
 
 
-@cache
 def _settings() -> Settings:
     from app.settings import Settings
 
