@@ -35,11 +35,15 @@ async def gateway(
         yield found
 
 
+async def paste(page: Page, token: str) -> None:
+    await page.get_by_role("textbox", name="Token").fill(token)
+    await page.keyboard.press("Enter")
+
+
 async def signed_in(page: Page, token: str) -> ConsolePage:
     console = ConsolePage(page)
     await page.goto("/console")
-    await page.get_by_role("textbox", name="Token").fill(token)
-    await page.keyboard.press("Enter")
+    await paste(page, token)
     return console
 
 
@@ -70,13 +74,9 @@ async def test_a_refused_token_is_said_and_asked_for_again(page: Page, watch: Wa
     watch.allow("401")
     console = await signed_in(page, "no.token.atall")
     await console.says("#gate-why", "The token was refused")
-    await page.get_by_role("textbox", name="Token").fill(
-        service.token("alice", exp=int(time.time()) - 60)
-    )
-    await page.keyboard.press("Enter")
+    await paste(page, service.token("alice", exp=int(time.time()) - 60))
     await console.says("#gate-why", "The token has expired")
-    await page.get_by_role("textbox", name="Token").fill(service.token("alice"))
-    await page.keyboard.press("Enter")
+    await paste(page, service.token("alice"))
     await console.is_ready()
     assert await console.one("#gate").is_hidden()
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
-from app.config_file import ConfigFile, LimitTable
+from app.config_file import LimitTable
 from app.embedded.valkey import EmbeddedValkey
-from tests.support import service, upstream
+from tests.support import upstream
 from tests.support.browser import Watch
-from tests.support.console_page import ConsolePage
+from tests.support.console_page import ConsolePage, gateway_with_models
 from tests.support.service import Service
 from tests.support.upstream import FAULTS, Behaviour, Upstream, prose
 
@@ -38,13 +37,9 @@ async def gateway(
     valkey: EmbeddedValkey, provider: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
     """As `loregate dev`, with models behind the fake provider and few analyses a minute."""
-    given = service.settings(
-        tmp_path_factory.mktemp("gateway"), valkey.url, dev=True, openai_base_url=provider.url
-    )
     limits = (LimitTable(target="operation:theme_analysis", max=ANALYSES),)
-    given = given.model_copy(update={"file": ConfigFile(limits=limits)})
-    token = partial(service.token, "developer")
-    async with service.running(given, development_token=token) as found:
+    directory = tmp_path_factory.mktemp("gateway")
+    async with gateway_with_models(directory, valkey.url, provider, limits) as found:
         yield found
 
 
