@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.console_page import ConsolePage
-from tests.support.service import Service
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -100,7 +99,9 @@ async def test_models_are_shown_with_breaker_and_price(page: Page) -> None:
     assert "Falls back to gpt-3.5-turbo" in shown
 
 
-async def test_a_content_is_opened_continued_and_deleted(page: Page, gateway: Service) -> None:
+async def test_a_content_is_opened_continued_and_deleted(
+    page: Page, screenshots: Screenshots
+) -> None:
     console = await ConsolePage(page).open()
     await console.write("characterContent")
     first = console.one("#content-list .card").first
@@ -112,6 +113,7 @@ async def test_a_content_is_opened_continued_and_deleted(page: Page, gateway: Se
     await console.says("#content-list", "continues another")
     await console.one(f"[data-content='{parent}'].card").get_by_role("button", name="Open").click()
     await console.says("#reader", "Continued 1 time")
+    await screenshots("console-reader")
     await console.one("#reader .near button").click()
     await console.says("#reader", "Continues ")
     await console.one("#reader").get_by_role("button", name="Delete…").click()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +17,8 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, WebSocketRoute
+
+Screenshots = Callable[[str], Awaitable[None]]
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -57,7 +59,7 @@ async def test_a_text_goes_on_where_the_socket_was_cut(page: Page, provider: Ups
 
 
 async def test_events_from_while_it_was_cut_are_told_once_it_is_resumed(
-    page: Page, gateway: Service
+    page: Page, gateway: Service, screenshots: Screenshots
 ) -> None:
     console = await ConsolePage(page).open()
     await console.one("#cut").click()
@@ -65,6 +67,7 @@ async def test_events_from_while_it_was_cut_are_told_once_it_is_resumed(
     assert await console.one("#feed-list .event").count() == 0
     await console.one("#cut").click()
     await console.says("#feed-list .mark", "3 of 3 stored contents told, 0 missed, 0 told twice.")
+    await screenshots("console-resumed")
     events = await console.one("#feed-list .event").all()
     told = [await event.get_attribute("data-content") for event in events]
     assert told == made[::-1]

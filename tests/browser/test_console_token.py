@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +17,8 @@ from tests.support.service import Service
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
+
+Screenshots = Callable[[str], Awaitable[None]]
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -47,10 +49,11 @@ async def signed_in(page: Page, token: str) -> ConsolePage:
     return console
 
 
-async def test_it_asks_for_a_token_and_then_writes(page: Page) -> None:
+async def test_it_asks_for_a_token_and_then_writes(page: Page, screenshots: Screenshots) -> None:
     await page.goto("/console")
     console = ConsolePage(page)
     await console.says("#gate", "A token, please")
+    await screenshots("console-token")
     assert await console.one("main[inert]").count() == 1
     assert await page.evaluate("document.activeElement.id") == "token"
     console = await signed_in(page, service.token("alice"))
