@@ -99,6 +99,13 @@ async def test_models_are_shown_with_breaker_and_price(page: Page) -> None:
     assert "Falls back to gpt-3.5-turbo" in shown
 
 
+async def test_health_is_told_part_by_part(page: Page) -> None:
+    console = await ConsolePage(page).open()
+    await console.says("#health", "Database healthy")
+    assert await console.one("#health li").count() == 4
+    await console.says("#health", "requests a second")
+
+
 async def test_a_content_is_opened_continued_and_deleted(
     page: Page, screenshots: Screenshots
 ) -> None:
