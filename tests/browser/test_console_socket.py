@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from app.embedded.valkey import EmbeddedValkey
-from tests.support import service, upstream
-from tests.support.console_page import ConsolePage
+from tests.support import upstream
+from tests.support.console_page import ConsolePage, gateway_with_models
 from tests.support.service import Service
 from tests.support.upstream import Behaviour, Upstream, prose
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, WebSocketRoute
+
+Screenshots = Callable[[str], Awaitable[None]]
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -36,11 +37,8 @@ async def gateway(
     valkey: EmbeddedValkey, provider: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
     """As `loregate dev`, with models behind the fake provider."""
-    given = service.settings(
-        tmp_path_factory.mktemp("gateway"), valkey.url, dev=True, openai_base_url=provider.url
-    )
-    token = partial(service.token, "developer")
-    async with service.running(given, development_token=token) as found:
+    directory = tmp_path_factory.mktemp("gateway")
+    async with gateway_with_models(directory, valkey.url, provider) as found:
         yield found
 
 
@@ -61,7 +59,7 @@ async def test_a_text_goes_on_where_the_socket_was_cut(page: Page, provider: Ups
 
 
 async def test_events_from_while_it_was_cut_are_told_once_it_is_resumed(
-    page: Page, gateway: Service
+    page: Page, gateway: Service, screenshots: Screenshots
 ) -> None:
     console = await ConsolePage(page).open()
     await console.one("#cut").click()
@@ -69,6 +67,7 @@ async def test_events_from_while_it_was_cut_are_told_once_it_is_resumed(
     assert await console.one("#feed-list .event").count() == 0
     await console.one("#cut").click()
     await console.says("#feed-list .mark", "3 of 3 stored contents told, 0 missed, 0 told twice.")
+    await screenshots("console-resumed")
     events = await console.one("#feed-list .event").all()
     told = [await event.get_attribute("data-content") for event in events]
     assert told == made[::-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +17,8 @@ from tests.support.service import Service
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
+
+Screenshots = Callable[[str], Awaitable[None]]
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -35,18 +37,23 @@ async def gateway(
         yield found
 
 
+async def paste(page: Page, token: str) -> None:
+    await page.get_by_role("textbox", name="Token").fill(token)
+    await page.keyboard.press("Enter")
+
+
 async def signed_in(page: Page, token: str) -> ConsolePage:
     console = ConsolePage(page)
     await page.goto("/console")
-    await page.get_by_role("textbox", name="Token").fill(token)
-    await page.keyboard.press("Enter")
+    await paste(page, token)
     return console
 
 
-async def test_it_asks_for_a_token_and_then_writes(page: Page) -> None:
+async def test_it_asks_for_a_token_and_then_writes(page: Page, screenshots: Screenshots) -> None:
     await page.goto("/console")
     console = ConsolePage(page)
     await console.says("#gate", "A token, please")
+    await screenshots("console-token")
     assert await console.one("main[inert]").count() == 1
     assert await page.evaluate("document.activeElement.id") == "token"
     console = await signed_in(page, service.token("alice"))
@@ -70,13 +77,9 @@ async def test_a_refused_token_is_said_and_asked_for_again(page: Page, watch: Wa
     watch.allow("401")
     console = await signed_in(page, "no.token.atall")
     await console.says("#gate-why", "The token was refused")
-    await page.get_by_role("textbox", name="Token").fill(
-        service.token("alice", exp=int(time.time()) - 60)
-    )
-    await page.keyboard.press("Enter")
+    await paste(page, service.token("alice", exp=int(time.time()) - 60))
     await console.says("#gate-why", "The token has expired")
-    await page.get_by_role("textbox", name="Token").fill(service.token("alice"))
-    await page.keyboard.press("Enter")
+    await paste(page, service.token("alice"))
     await console.is_ready()
     assert await console.one("#gate").is_hidden()
 

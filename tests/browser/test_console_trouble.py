@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
-from app.config_file import ConfigFile, LimitTable
+from app.config_file import LimitTable
 from app.embedded.valkey import EmbeddedValkey
-from tests.support import service, upstream
+from tests.support import upstream
 from tests.support.browser import Watch
-from tests.support.console_page import ConsolePage
+from tests.support.console_page import ConsolePage, gateway_with_models
 from tests.support.service import Service
 from tests.support.upstream import FAULTS, Behaviour, Upstream, prose
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, Route
+
+Screenshots = Callable[[str], Awaitable[None]]
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -38,24 +39,21 @@ async def gateway(
     valkey: EmbeddedValkey, provider: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
     """As `loregate dev`, with models behind the fake provider and few analyses a minute."""
-    given = service.settings(
-        tmp_path_factory.mktemp("gateway"), valkey.url, dev=True, openai_base_url=provider.url
-    )
     limits = (LimitTable(target="operation:theme_analysis", max=ANALYSES),)
-    given = given.model_copy(update={"file": ConfigFile(limits=limits)})
-    token = partial(service.token, "developer")
-    async with service.running(given, development_token=token) as found:
+    directory = tmp_path_factory.mktemp("gateway")
+    async with gateway_with_models(directory, valkey.url, provider, limits) as found:
         yield found
 
 
 async def test_a_reset_strikes_the_dropped_text_out_and_the_fallback_writes(
-    page: Page, provider: Upstream
+    page: Page, provider: Upstream, screenshots: Screenshots
 ) -> None:
     console = await ConsolePage(page).open()
     provider.then(BROKEN, Behaviour(text=prose(40), pace=0.02))
     await console.press_write()
     await console.says("#text .dropped del", "lost5")
     await console.says("#writing-status", "Its text is dropped")
+    await screenshots("console-reset")
     await console.written()
     assert (await console.text_of("#text .result")).startswith("word0 word1")
     await console.says("#text .dropped summary", "gpt-4-turbo failed: cut; gpt-3.5-turbo writes.")
@@ -84,7 +82,9 @@ async def test_markup_of_a_model_is_text(page: Page, provider: Upstream) -> None
     assert await console.one("#text img, #text b, #feed-list b, #content-list b").count() == 0
 
 
-async def test_a_full_limit_says_when_there_is_room_again(page: Page, provider: Upstream) -> None:
+async def test_a_full_limit_says_when_there_is_room_again(
+    page: Page, screenshots: Screenshots
+) -> None:
     console = await ConsolePage(page).open()
     await console.choose("themeAnalysis")
     await console.one("summary", has_text="Cache and delivery").click()
@@ -99,6 +99,7 @@ async def test_a_full_limit_says_when_there_is_room_again(page: Page, provider: 
     full = console.one("[data-scope='operation:theme_analysis'][data-tone=full]")
     await full.wait_for()
     assert "0 of 3 left" in await full.inner_text()
+    await screenshots("console-limit")
 
 
 async def test_no_model_at_all_is_told_with_what_was_tried(page: Page, provider: Upstream) -> None:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from app.config_file import ConfigFile, LimitTable
+from tests.support import service
+from tests.support.service import Service
+from tests.support.upstream import Upstream
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
@@ -14,6 +23,18 @@ WATCH_TEXT = """() => {
   new MutationObserver(() => window.told.push(text.textContent)).observe(
     text, { childList: true, subtree: true });
 }"""
+
+
+@contextlib.asynccontextmanager
+async def gateway_with_models(
+    directory: Path, redis_url: str, provider: Upstream, limits: tuple[LimitTable, ...] = ()
+) -> AsyncIterator[Service]:
+    """As `loregate dev`, with models behind the fake provider."""
+    given = service.settings(directory, redis_url, dev=True, openai_base_url=provider.url)
+    given = given.model_copy(update={"file": ConfigFile(limits=limits)})
+    token = partial(service.token, "developer")
+    async with service.running(given, development_token=token) as found:
+        yield found
 
 
 class ConsolePage:

@@ -5,6 +5,7 @@ import { byId, empty, fill } from "./dom.js";
 import { Contents } from "./contents.js";
 import { Feed } from "./feed.js";
 import { Gateway } from "./gateway.js";
+import { showHealth } from "./health.js";
 import { Limits } from "./limits.js";
 import { showModels } from "./models.js";
 import { alertOf, AwayNotice } from "./notices.js";
@@ -85,7 +86,8 @@ class Console {
 
   async #look() {
     try {
-      const { rateLimits, models } = await this.gateway.standing();
+      const { rateLimits, models, health } = await this.gateway.standing();
+      showHealth(health);
       this.limits.show(rateLimits);
       showModels(models);
       fill(byId("limit-trouble"));

@@ -17,7 +17,7 @@ export function facts(metadata, { cacheStatus = null, elapsed = null, schema = n
     h("p", { class: "badges" }, badges(metadata, cacheStatus)),
     h("dl", { class: "numbers" }, pairs(metadata, elapsed).map(([name, value, title]) =>
       h("div", { title }, h("dt", {}, name), h("dd", {}, value)))),
-    h("h4", {}, "Attempts"),
+    h("h3", { class: "label" }, "Attempts"),
     timeline(metadata.attempts, schema));
 }
 

@@ -108,7 +108,7 @@ export class Feed {
     const repeats = this.#heard - this.#ids.size;
     const told = `Resumed: ${plural(meanwhile, "event")} from meanwhile.`;
     const checked = `${number(stored.length - missed)} of ${plural(stored.length, "stored content")} told, ${missed} missed, ${repeats} told twice.`;
-    this.#say.textContent = `${told} ${checked}`;
+    this.#say.textContent = missed + repeats === 0 ? "Resumed; nothing was missed." : `Resumed. ${checked}`;
     return [`${told} ${checked}`, missed + repeats === 0 ? "good" : "bad"];
   }
 

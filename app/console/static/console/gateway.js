@@ -20,7 +20,8 @@ const DELETE = `mutation Delete($id: ID!) { deleteContent(id: $id) {
   rateLimit { ${LIMIT} } contentId } }`;
 const STANDING = `query Standing { rateLimits { ${LIMIT} }
   models { id name provider upstream state breaker configured contextSize maxTokens
-    inputPrice cachedPrice outputPrice retiresAt gone fallback } }`;
+    inputPrice cachedPrice outputPrice retiresAt gone fallback }
+  health { components { openai messageHub cache db } metrics { requestRate errorRate p95Latency } } }`;
 const VIEWER = `query Viewer { viewer { id tier permissions expiresAt } eventCursor }`;
 const CONTENTS = `query Contents($first: Int!, $after: String, $types: [ContentType!]) {
   contents(first: $first, after: $after, contentTypes: $types) {

@@ -1,7 +1,7 @@
 // What the user must know: an alert for what failed, with what can be done about it.
 
 import { badge, button, fill, h, ticked } from "./dom.js";
-import { clock, number, seconds } from "./words.js";
+import { clock, seconds } from "./words.js";
 
 /** An alert for an error of the gateway's. `again` is called by its button, `retry` once it may. */
 export function alertOf(error, again = null) {
@@ -9,15 +9,9 @@ export function alertOf(error, again = null) {
   const request = error.requestId && h("p", { class: "quote" }, "Request ", h("code", {}, error.requestId));
   const body = [h("p", {}, code, " ", ticked(error.message)), request];
   const wait = error.retryAfterMs ? error.retryAfterMs / 1000 : error.retryAfter;
-  if (error.code === "RATE_LIMIT_EXCEEDED") body.splice(1, 0, limitLine(error));
   if (wait) body.push(countdown(wait, again));
   else if (again) body.push(button("Try again", again, { class: "small" }));
   return h("div", { class: "notice bad", role: "alert" }, body);
-}
-
-function limitLine({ scope, limit, remaining }) {
-  if (scope === undefined) return null;
-  return h("p", {}, "The limit ", h("code", {}, scope), ` admits ${number(limit)} in its window; ${number(remaining)} left.`);
 }
 
 /** Counts down to the moment at which another try makes sense, then offers it. */

@@ -46,7 +46,7 @@ export class Reader {
 
   #children(children) {
     if (children.length === 0) return null;
-    return h("section", {}, h("h4", {}, `Continued ${plural(children.length, "time")}`),
+    return h("section", {}, h("h3", { class: "label" }, `Continued ${plural(children.length, "time")}`),
       h("ul", { class: "values" }, children.map((child) => h("li", {}, this.#link("", child)))));
   }
 

@@ -39,7 +39,7 @@ export function prose(text) {
 }
 
 function section(field, found, schema) {
-  return h("section", { title: field.description }, h("h4", {}, spoken(field.name)), value(field, found, schema));
+  return h("section", { title: field.description }, h("h3", { class: "label" }, spoken(field.name)), value(field, found, schema));
 }
 
 function value(field, found, schema) {

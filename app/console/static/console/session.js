@@ -26,7 +26,6 @@ export class Session {
     this.isDev = Boolean(dev);
     this.#token = token ?? null;
     byId("version").textContent = version ?? "";
-    byId("sign-out").hidden = this.isDev && token !== null;
     if (this.#token === null) this.#ask(null);
   }
 
@@ -67,6 +66,7 @@ export class Session {
     this.#why.hidden = why === null;
     this.#gate.hidden = false;
     byId("desk").inert = true;
+    byId("sign-out").hidden = true;
     byId("token").focus();
     fill(byId("viewer"), "signed out");
   }
@@ -80,6 +80,7 @@ export class Session {
     field.value = "";
     this.#gate.hidden = true;
     byId("desk").inert = false;
+    byId("sign-out").hidden = false;
     this.#resolve();
     this.bus.tell("signedIn");
   }
