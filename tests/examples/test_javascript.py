@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,8 +19,10 @@ from tests.support import browser, service
 from tests.support.event_streams import publish
 from tests.support.examples import EXAMPLES, script, source
 from tests.support.generation_clients import LONG
+from tests.support.javascript_client import CLIENT, JavaScriptClient
 from tests.support.npm_clients import NpmClients
 from tests.support.service import Service, token
+from tests.support.snippets import EMBEDDED, pasted
 from tests.support.sockets import until_subscribed
 from tests.support.upstream import Behaviour, Upstream
 from tests.support.wire import Wire
@@ -90,6 +93,26 @@ async def test_graphql_ws_shows_events(loregate: Service, npm_clients: NpmClient
         await until_subscribed(loregate)
         await publish(loregate, "one")
         await run.until("'one'")
+
+
+@clients
+async def test_the_clients_readme_works_as_it_stands(
+    loregate: Service, javascript_client: JavaScriptClient, tmp_path: Path
+) -> None:
+    """Installed by npm into a folder of its own; its blocks are one script."""
+    install = ["npm", "install", "--no-audit", "--no-fund", str(CLIENT)]
+    done = await asyncio.create_subprocess_exec(*install, cwd=tmp_path, stdout=PIPE)
+    await done.communicate()
+    assert done.returncode == 0
+    blocks = re.findall(r"^```js\n(.*?)^```$", (CLIENT / "README.md").read_text(), re.M | re.S)
+    assert "".join(blocks).count(EMBEDDED) == 1
+    made = "".join(blocks).replace(EMBEDDED, loregate.url.removeprefix("http://"))
+    async with pasted(["node"], made, tmp_path, TOKEN=token()) as run:
+        await until_subscribed(loregate)
+        await loregate.generate()
+        await run.until(r"CONTENT_GENERATED storyteller")
+        assert run.err == ""
+        assert len(run.out) > 200  # two stories
 
 
 # -- the page

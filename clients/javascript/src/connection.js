@@ -57,7 +57,7 @@ export class Connection {
   }
 
   leave(feed) {
-    this.#feeds.delete(feed);
+    if (!this.#feeds.delete(feed)) return;
     this.#transport.leave(feed);
     if (this.#feeds.size) return;
     this.#pause?.end();

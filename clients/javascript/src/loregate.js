@@ -108,8 +108,9 @@ export class Loregate {
         const renewed = error.code === 'UNAUTHENTICATED' && this.#access.renewable && !refused;
         refused ||= renewed;
         const wait = renewed ? 0 : pauseAfter(error, repeatable, failures);
-        end ??= Date.now() + this.#options.maxWait * 1000;
-        if (Date.now() + wait > end) throw error;
+        const now = Date.now();
+        end ??= now + this.#options.maxWait * 1000;
+        if (now + wait > end) throw error;
         await sleep(wait, signal);
       }
     }
