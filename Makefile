@@ -119,7 +119,8 @@ types: $(READY)
 	@echo "== mypy"
 	@$(BIN)/mypy
 	@MYPYPATH=clients/python/src $(BIN)/mypy --config-file clients/python/pyproject.toml \
-		clients/python/src tests/python_client/typed_use.py
+		clients/python/src tests/python_client/typed_use.py \
+		examples/event_service.py examples/legacy_service.py
 
 # The client's documents and types; without changes a test asks for this.
 client-types: $(READY)
