@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
+import webbrowser
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +18,6 @@ from app.errors import DependencyUnavailable, SettingsError
 from app.terminal.commands import LazyGroup
 
 if TYPE_CHECKING:
-    import socket
-
     from app.settings import Settings
 
 # Nothing else is imported before a command needs it: the service takes seconds on a busy machine,
@@ -62,6 +62,12 @@ def dev(
     faulty: Annotated[
         bool, typer.Option("--faulty", help="Models that fail in every way, to see what follows.")
     ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="LOREGATE_PORT unless given; 0 is any.", min=0, max=65_535)
+    ] = None,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the first page in a browser.")
+    ] = False,
 ) -> None:
     """Serve with everything embedded: Valkey, SQLite, the storyteller, and a token to try it."""
     from pydantic import SecretStr
@@ -75,7 +81,8 @@ def dev(
     from app.observe import logs
     from app.settings import Settings
 
-    settings = Settings.load(dev=True, env_file=Path(".env"))
+    chosen = {} if port is None else {"port": port}
+    settings = Settings.load(dev=True, env_file=Path(".env"), **chosen)
     if faulty:
         settings = with_short_timeouts(settings)
     logs.configure(settings.log_level, settings.log_format)
@@ -98,7 +105,11 @@ def dev(
         settings = settings.model_copy(update=given)
         migrated(settings)
         app = create_app(settings, development_token=developer(settings))
-        _announce(settings, listening, valkey=own, faulty=faulty)
+        url = server.address(listening)
+        _announce(settings, url, valkey=own, faulty=faulty)
+        if open_browser:
+            listening.listen()  # the browser is let in when the server begins
+            threading.Thread(target=_open, args=(url,), daemon=True).start()
         server.run(server.configuration(app, settings), listening)
 
 
@@ -114,16 +125,19 @@ def with_short_timeouts(settings: Settings) -> Settings:
     return settings.model_copy(update=times)
 
 
-def _announce(
-    settings: Settings, listening: socket.socket, *, valkey: str | None, faulty: bool
-) -> None:
+def _open(url: str) -> None:
+    """In a thread of its own: a browser on the terminal is waited for."""
+    if not webbrowser.open(url):
+        typer.echo(f"loregate: there is no browser to open {url}", err=True)
+
+
+def _announce(settings: Settings, url: str, *, valkey: str | None, faulty: bool) -> None:
     from app.cli_token import developer
     from app.embedded import banner
 
     sign = developer(settings)
-    host, port = listening.getsockname()[:2]
-    url = f"http://{host}:{port}"
-    typer.echo(banner.text(url, sign and sign(), valkey=valkey, faulty=faulty))
+    pages = {"console": bool(settings.console), "graphiql": bool(settings.graphiql)}
+    typer.echo(banner.text(url, sign and sign(), **pages, valkey=valkey, faulty=faulty))
 
 
 @cli.command()

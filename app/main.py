@@ -154,7 +154,7 @@ def create_app(
             Route("/graphql", endpoint.handle, methods=METHODS),
             WebSocketRoute("/graphql", socket.handle),
             *pages.routes(),
-            *v2.routes(gateway),
+            *v2.routes(gateway, reference=pages.reference),
             *([pages.front_door()] if settings.dev else []),
         ],
         middleware=[

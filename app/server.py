@@ -73,6 +73,13 @@ def listen(settings: Settings) -> socket.socket:
     return found
 
 
+def address(listening: socket.socket) -> str:
+    """Where a browser on this machine finds it, which cannot open the address that means any."""
+    host, port = listening.getsockname()[:2]
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+
+
 def run(config: uvicorn.Config, listening: socket.socket) -> None:
     """Serve until told to stop."""
     if config.workers > 1:

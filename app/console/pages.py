@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.console import assets
-from app.console.assets import Asset, Package
+from app.console.assets import Package
 
 CONSOLE = "/console"
 SESSION = "/console/session"
@@ -65,6 +65,13 @@ GRAPHIQL_FILES = Package(
         "style.css",
     ),
 )
+# Swagger UI 5 (Apache-2.0), from a package whose own code is never imported.
+SWAGGER_UI_FILES = Package(
+    name="swagger-ui",
+    distribution="mkdocs-swagger-ui-tag",
+    folder="mkdocs_swagger_ui_tag/swagger-ui",
+    files=("javascripts/swagger-ui-bundle.js", "stylesheets/swagger-ui.css"),
+)
 
 
 def policy(loosened: Mapping[str, str] | None = None) -> str:
@@ -73,7 +80,7 @@ def policy(loosened: Mapping[str, str] | None = None) -> str:
 
 
 class Pages:
-    """The pages that are on, and their files."""
+    """The pages that are on, and their files: the REST reference always, others by settings."""
 
     def __init__(
         self,
@@ -85,7 +92,7 @@ class Pages:
         """`development_token`: signs one for who opens a page of `loregate dev`."""
         self._console, self._graphiql = console, graphiql
         self._development_token = development_token
-        self._assets: dict[str, Asset] = {}
+        self._assets = SWAGGER_UI_FILES.assets() | assets.own("reference", SWAGGER_UI_FILES)
         if console:
             self._assets |= assets.own("console") | assets.own("client")
         if graphiql:
@@ -95,6 +102,11 @@ class Pages:
     def graphiql(self) -> Page | None:
         """GraphiQL, for a browser that opens the endpoint; None where it is off."""
         return self._page("graphiql/index.html", GRAPHIQL_NEEDS) if self._graphiql else None
+
+    @property
+    def reference(self) -> Page:
+        """The REST reference, to read and to try."""
+        return self._page("reference/index.html")
 
     @property
     def files(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the operations' own models, and a page to read it.
+"""The OpenAPI 3.1 document, made from the operations' own models.
 
 Why no library writes it stands in docs/decisions/0012-own-openapi.md. Its forms are those that
 generators of clients digest; tests/generators has some, and `make test-generators` runs them.
@@ -6,7 +6,6 @@ generators of clients digest; tests/generators has some, and `make test-generato
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
 from app.errors import (
@@ -43,8 +42,6 @@ from app.rest.openapi_answers import (
 )
 from app.rest.openapi_batch import batch_paths, batch_schemas
 from app.rest.openapi_live import LIVE_PARAMETERS, LIVE_SCHEMAS, live_paths
-
-DOCS_PAGE = resources.files("app.rest").joinpath("docs.html").read_text()
 
 COMMON: tuple[type[GatewayError], ...] = (Forbidden, *REFUSED)
 RUNS = (

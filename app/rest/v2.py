@@ -26,7 +26,7 @@ from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Asked, Gateway
 from app.rest import batch, error_pages, events, generations
 from app.rest.directives import answer_headers, directives
-from app.rest.openapi import DOCS_PAGE, openapi_document
+from app.rest.openapi import openapi_document
 from app.rest.responses import JSON, error_response
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -114,9 +114,6 @@ def _documents() -> list[Route]:
     async def asyncapi(_: Request) -> Response:
         return Response(events_document.body, media_type="application/json")
 
-    async def docs(_: Request) -> Response:
-        return HTMLResponse(DOCS_PAGE)
-
     async def errors(_: Request) -> Response:
         return HTMLResponse(error_pages.page(*error_pages.EXPLAINED))
 
@@ -129,7 +126,6 @@ def _documents() -> list[Route]:
     return [
         Route("/api/v2/openapi.json", openapi),
         Route("/api/v2/asyncapi.json", asyncapi),
-        Route("/api/v2/docs", docs),
         Route(error_pages.PATH, errors),
         Route(f"{error_pages.PATH}/{{code}}", error),
     ]
@@ -172,9 +168,12 @@ def _unrouted(routed: Sequence[Route]) -> Handler:
     return refuse
 
 
-def routes(gateway: Gateway) -> Sequence[Route]:
-    """All of REST v2; an operation's route follows from its declaration."""
-    found = _routes(gateway)
+def routes(gateway: Gateway, *, reference: Endpoint) -> Sequence[Route]:
+    """All of REST v2; an operation's route follows from its declaration.
+
+    `reference`: the page that shows it to browsers.
+    """
+    found = [*_routes(gateway), Route("/api/v2/docs", reference)]
     unrouted = authenticated(gateway, _unrouted(found))
     return [*found, Route("/api/v2/{rest:path}", unrouted, methods=METHODS)]
 

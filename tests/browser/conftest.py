@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
 
 DEVELOPER = "developer"
-PATIENCE = 20_000  # ms for anything that a page is waited for
+PATIENCE = 30_000  # ms for anything that a page is waited for
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

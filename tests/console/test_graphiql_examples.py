@@ -32,10 +32,10 @@ def test_each_root_field_has_one_example_and_all_are_of_the_schema() -> None:
     assert validate(SCHEMA, parse(TEXT)) == []
 
 
-@pytest.mark.parametrize("example", ASKED, ids=named)
-async def test_an_example_is_answered_without_errors(loregate: Service, example: Example) -> None:
-    answer = await loregate.data(example.document, await variables(loregate, example))
-    assert answer[example.field] is not None
+async def test_each_example_is_answered_without_errors(loregate: Service) -> None:
+    for example in ASKED:
+        answer = await loregate.data(example.document, await variables(loregate, example))
+        assert answer[example.field] is not None, example.field
 
 
 @pytest.mark.parametrize("example", FOLLOWED, ids=named)

@@ -20,7 +20,7 @@ from app.console.pages import Pages
 from tests.support import service
 from tests.support.service import Service
 
-PAGES = ("/console",)
+PAGES = ("/console", "/graphql", "/api/v2/docs")
 SESSION = "/console/session"
 INDEX = "/console/static/console/index.html"
 OURS = {"Sec-Fetch-Site": "same-origin"}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import re
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,9 @@ import orjson
 import pytest
 from websockets.asyncio.client import connect
 
+from app import server
 from app.cli import with_short_timeouts
+from app.embedded import banner
 from app.embedded.valkey import EmbeddedValkey
 from app.fake_openai.faults import FAULTS
 from app.settings import Settings
@@ -87,6 +92,50 @@ async def test_what_dev_prints_works_when_it_is_pasted(tmp_path: Path) -> None:
         ]
         await write(running)
         assert (await listen(running, start, 1))[0]["type"] == "CONTENT_GENERATED"
+
+
+def test_the_banner_names_the_pages_that_are_on_and_the_console_first() -> None:
+    url = "http://127.0.0.1:8100"
+    found = [line.split()[1] for line in banner.text(url, None).splitlines() if line[:2] == "  "]
+    assert found == [f"{url}{path}" for path in ("/console", "/graphql", "/api/v2/docs", "/health")]
+    without = banner.text(url, None, console=False, graphiql=False)
+    assert "/console" not in without
+    assert "GraphiQL" not in without
+    assert f"{url}/graphql" in without
+
+
+async def test_the_port_of_the_command_comes_before_the_variables(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        code, _, err = await cli_process.run(
+            tmp_path, "dev", "--port", str(port), LOREGATE_PORT=str(cli_process.free_port())
+        )
+    assert code == 1
+    assert f"127.0.0.1:{port} is in use" in err
+
+
+async def test_dev_opens_its_address_in_a_browser_that_is_let_in(tmp_path: Path) -> None:
+    """The browser is a script that fetches what it is given, as soon as it is told to."""
+    opened, script = tmp_path / "opened", tmp_path / "browser"
+    os.mkfifo(opened)
+    fetch = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).url)"
+    script.write_text(f'#!/bin/sh\n{sys.executable} -c "{fetch}" "$1" > {opened}\n')
+    script.chmod(0o700)
+    async with cli_process.serving(tmp_path, "dev", "--open", BROWSER=f"{script} %s") as running:
+        said = await asyncio.wait_for(asyncio.to_thread(opened.read_text), 40)
+        assert said.strip() == f"{running.url}/console"
+
+
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")],
+)
+def test_an_address_is_one_that_a_browser_can_open(host: str, named: str) -> None:
+    with contextlib.closing(server.listen(Settings.load(host=host, port=0))) as listening:
+        port = listening.getsockname()[1]
+        assert server.address(listening) == f"http://{named}:{port}"
 
 
 async def test_dev_with_faulty_models_says_so_and_names_each_fault_in_the_log(
