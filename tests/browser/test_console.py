@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.console_page import ConsolePage
+from tests.support.service import Service
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -129,6 +130,18 @@ async def test_a_content_is_opened_continued_and_deleted(
     await console.one("#content-list .card", has_text="continues another").wait_for(
         state="detached"
     )
+
+
+async def test_older_contents_come_page_by_page(page: Page, gateway: Service) -> None:
+    made = [(await gateway.generate(sub="developer"))["contentId"] for _ in range(14)]
+    console = await ConsolePage(page).open()
+    cards = console.one("#content-list .card")
+    await cards.nth(11).wait_for()
+    assert await cards.count() == 12
+    await console.one("#more").click()
+    await cards.nth(13).wait_for()
+    shown = [await card.get_attribute("data-content") for card in await cards.all()]
+    assert shown[:14] == made[::-1]
 
 
 async def test_usage_is_plotted(page: Page) -> None:

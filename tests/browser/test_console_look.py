@@ -30,6 +30,15 @@ async def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
     assert await console.is_as_wide_as_the_window()
 
 
+async def test_on_a_phone_the_text_comes_into_sight(page: Page) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    console = await ConsolePage(page).open()
+    await console.write()
+    await page.wait_for_function(
+        "() => document.getElementById('text').getBoundingClientRect().top < innerHeight / 2"
+    )
+
+
 async def test_it_is_light_or_dark_as_the_system_is(page: Page) -> None:
     await ConsolePage(page).open()
     grounds = {}

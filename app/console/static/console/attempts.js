@@ -1,9 +1,9 @@
 // The attempts on each model as a timeline: who was asked, for how long, and how it ended.
 
-import { badge, h } from "./dom.js";
-import { milliseconds, spoken } from "./words.js";
+import { badge, h } from './dom.js';
+import { milliseconds, spoken } from './words.js';
 
-const NOT_CALLED = ["LIMITED", "OPEN", "BUSY", "UNCONFIGURED"];
+const NOT_CALLED = ['LIMITED', 'OPEN', 'BUSY', 'UNCONFIGURED'];
 
 /** A list with a bar for each attempt, one behind the other on one scale. */
 export function timeline(attempts, schema) {
@@ -14,20 +14,30 @@ export function timeline(attempts, schema) {
     begun += attempt.ms;
     return row;
   });
-  return h("ol", { class: "attempts", "aria-label": "Attempts on models, in order" }, rows);
+  return h('ol', { class: 'attempts', 'aria-label': 'Attempts on models, in order' }, rows);
 }
 
 function entry({ model, outcome, ms }, begun, total, schema) {
-  const tone = outcome === "OK" ? "good" : NOT_CALLED.includes(outcome) ? "plain" : "bad";
-  const said = schema?.enumValue("AttemptOutcome", outcome)?.description ?? "";
+  const tone = outcome === 'OK' ? 'good' : NOT_CALLED.includes(outcome) ? 'plain' : 'bad';
+  const said = schema?.enumValue('AttemptOutcome', outcome)?.description ?? '';
   const share = total > 0 ? ms / total : 0;
-  return h("li", { class: ["attempt", tone] },
-    h("span", { class: "attempt-model" }, model),
+  return h(
+    'li',
+    { class: ['attempt', tone] },
+    h('span', { class: 'attempt-model' }, model),
     badge(spoken(outcome), tone, said),
-    h("span", { class: "attempt-ms" }, NOT_CALLED.includes(outcome) && ms === 0 ? "not called" : milliseconds(ms)),
-    h("span", { class: "track", "aria-hidden": "true" },
-      h("span", { class: "bar", vars: { from: total > 0 ? begun / total : 0, share } })),
-    outcome !== "OK" && said && h("span", { class: "attempt-why" }, said));
+    h(
+      'span',
+      { class: 'attempt-ms' },
+      NOT_CALLED.includes(outcome) && ms === 0 ? 'not called' : milliseconds(ms),
+    ),
+    h(
+      'span',
+      { class: 'track', 'aria-hidden': 'true' },
+      h('span', { class: 'bar', vars: { from: total > 0 ? begun / total : 0, share } }),
+    ),
+    outcome !== 'OK' && said && h('span', { class: 'attempt-why' }, said),
+  );
 }
 
 /**

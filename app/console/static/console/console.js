@@ -1,20 +1,20 @@
 // The console: puts its parts together and keeps them up to date.
 
-import { Bus } from "./bus.js";
-import { byId, empty, fill } from "./dom.js";
-import { Contents } from "./contents.js";
-import { Feed } from "./feed.js";
-import { Gateway } from "./gateway.js";
-import { showHealth } from "./health.js";
-import { Limits } from "./limits.js";
-import { showModels } from "./models.js";
-import { alertOf, AwayNotice } from "./notices.js";
-import { Reader } from "./reader.js";
-import { switchScheme } from "./scheme.js";
-import { introspected } from "./schema.js";
-import { Session } from "./session.js";
-import { Usage } from "./usage.js";
-import { Writing } from "./writing.js";
+import { Bus } from './bus.js';
+import { byId, empty, fill } from './dom.js';
+import { Contents } from './contents.js';
+import { Feed } from './feed.js';
+import { Gateway } from './gateway.js';
+import { showHealth } from './health.js';
+import { Limits } from './limits.js';
+import { showModels } from './models.js';
+import { alertOf, AwayNotice } from './notices.js';
+import { Reader } from './reader.js';
+import { switchScheme } from './scheme.js';
+import { introspected } from './schema.js';
+import { Session } from './session.js';
+import { Usage } from './usage.js';
+import { Writing } from './writing.js';
 
 const LOOK = 20_000; // ms between looks at limits and models; each counts as one request
 const SOON = 400; // ms; what happens together is looked at once
@@ -32,13 +32,16 @@ class Console {
     this.usage = new Usage(this.bus);
     this.feed = new Feed(this.bus, this.gateway);
     this.contents = new Contents(this.bus, this.gateway);
-    this.away = new AwayNotice(byId("away"), () => this.#again());
-    for (const name of ["written", "deleted"]) this.bus.on(name, () => this.#count());
-    for (const name of ["written", "deleted", "refused"]) this.bus.on(name, () => this.#lookSoon());
-    this.bus.on("away", () => this.away.show());
-    this.bus.on("answered", () => this.away.hide());
-    this.bus.on("signedIn", () => this.#start());
-    document.addEventListener("visibilitychange", () => document.hidden || this.#lookSoon());
+    this.away = new AwayNotice(byId('away'), () => this.#again());
+    for (const name of ['written', 'deleted']) this.bus.on(name, () => this.#count());
+    for (const name of ['written', 'deleted', 'refused']) this.bus.on(name, () => this.#lookSoon());
+    this.bus.on('away', () => this.away.show());
+    this.bus.on('answered', () => this.away.hide());
+    this.gateway.connection.on('state', (state) => {
+      if (state === 'open' && this.away.isShown) this.#again();
+    });
+    this.bus.on('signedIn', () => this.#start());
+    document.addEventListener('visibilitychange', () => document.hidden || this.#lookSoon());
     setInterval(() => document.hidden || this.#lookSoon(), LOOK);
   }
 
@@ -62,10 +65,13 @@ class Console {
       this.feed.follow(eventCursor);
     } catch (error) {
       this.#isOn = false;
-      fill(byId("feed-trouble"), alertOf(error, () => this.#again()));
+      fill(
+        byId('feed-trouble'),
+        alertOf(error, () => this.#again()),
+      );
       return;
     }
-    fill(byId("feed-trouble"));
+    fill(byId('feed-trouble'));
     await Promise.all([this.#learn(), this.#look(), this.#count(), this.contents.refresh()]);
   }
 
@@ -77,10 +83,16 @@ class Console {
   }
 
   #withoutForms(error) {
-    fill(byId("fields"));
-    fill(byId("text"), empty("The forms cannot be made.", error.code === "GRAPHQL_VALIDATION_FAILED"
-      ? "They are made by introspection, which is off here: LOREGATE_INTROSPECTION=true turns it on."
-      : `The gateway did not tell its schema: ${error.message}`));
+    fill(byId('fields'));
+    fill(
+      byId('text'),
+      empty(
+        'The forms cannot be made.',
+        error.code === 'GRAPHQL_VALIDATION_FAILED'
+          ? 'Introspection is off here: LOREGATE_INTROSPECTION=true turns it on.'
+          : `The gateway did not tell its schema: ${error.message}`,
+      ),
+    );
     return null;
   }
 
@@ -90,9 +102,12 @@ class Console {
       showHealth(health);
       this.limits.show(rateLimits);
       showModels(models);
-      fill(byId("limit-trouble"));
+      fill(byId('limit-trouble'));
     } catch (error) {
-      fill(byId("limit-trouble"), alertOf(error, () => this.#lookSoon()));
+      fill(
+        byId('limit-trouble'),
+        alertOf(error, () => this.#lookSoon()),
+      );
     }
   }
 

@@ -1,6 +1,6 @@
 // Elements by DOM calls alone: whatever a model or a user wrote becomes text, never markup.
 
-const SVG = "http://www.w3.org/2000/svg";
+const SVG = 'http://www.w3.org/2000/svg';
 
 /**
  * An element. `props`: `class`, `on` (listeners by event), `vars` (CSS custom properties), `data`;
@@ -28,13 +28,15 @@ function filledWith(element, children) {
 
 function set(element, name, value) {
   if (!isThere(value)) return;
-  if (name === "class") element.setAttribute("class", [value].flat().filter(isThere).join(" "));
-  else if (name === "on") for (const [type, f] of Object.entries(value)) element.addEventListener(type, f);
+  if (name === 'class') element.setAttribute('class', [value].flat().filter(isThere).join(' '));
+  else if (name === 'on')
+    for (const [type, f] of Object.entries(value)) element.addEventListener(type, f);
   // CSSOM, which a policy without 'unsafe-inline' allows, unlike a style attribute.
-  else if (name === "vars") for (const [key, v] of Object.entries(value)) element.style.setProperty(`--${key}`, v);
-  else if (name === "data") Object.assign(element.dataset, value);
-  else if (name === "value") element.value = value;
-  else element.setAttribute(name, value === true ? "" : value);
+  else if (name === 'vars')
+    for (const [key, v] of Object.entries(value)) element.style.setProperty(`--${key}`, v);
+  else if (name === 'data') Object.assign(element.dataset, value);
+  else if (name === 'value') element.value = value;
+  else element.setAttribute(name, value === true ? '' : value);
 }
 
 function isThere(value) {
@@ -53,7 +55,7 @@ export function fill(element, ...children) {
 
 /** A text with its `names` in backticks as code. */
 export function ticked(text) {
-  return (text ?? "").split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
+  return (text ?? '').split('`').map((part, at) => (at % 2 ? h('code', {}, part) : part));
 }
 
 export function byId(id) {
@@ -61,19 +63,24 @@ export function byId(id) {
 }
 
 export function button(label, onClick, props = {}) {
-  return h("button", { type: "button", ...props, on: { click: onClick } }, label);
+  return h('button', { type: 'button', ...props, on: { click: onClick } }, label);
 }
 
-export function badge(text, tone = "plain", title = null) {
-  return h("span", { class: ["badge", tone], title }, text);
+export function badge(text, tone = 'plain', title = null) {
+  return h('span', { class: ['badge', tone], title }, text);
 }
 
 /** What stands where nothing is yet: it says so, and what would change that. */
 export function empty(title, hint) {
-  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), hint && h("p", {}, hint));
+  return h(
+    'div',
+    { class: 'empty' },
+    h('p', { class: 'empty-title' }, title),
+    hint && h('p', {}, hint),
+  );
 }
 
 /** A time as a reader would say it, with the exact one behind it. */
 export function time(iso, text) {
-  return h("time", { datetime: iso, title: iso }, text);
+  return h('time', { datetime: iso, title: iso }, text);
 }

@@ -1,9 +1,9 @@
 // The gateway, by its JavaScript client: what each question asks for, and what became of it.
 
-import { Loregate } from "/console/static/client/loregate.js";
+import { Loregate } from '/console/static/client/loregate.js';
 
-const LIMIT = "scope limit remaining resetAt windowSeconds";
-const ATTEMPT = "model outcome ms";
+const LIMIT = 'scope limit remaining resetAt windowSeconds';
+const ATTEMPT = 'model outcome ms';
 const METADATA = `metadata { modelUsed degraded cached finishReason cost createdAt
   tokenUsage { promptTokens completionTokens totalTokens cachedTokens reasoningTokens source }
   attempts { ${ATTEMPT} } upstreamModel ignoredParameters seed promptVersion requestId }`;
@@ -21,7 +21,8 @@ const DELETE = `mutation Delete($id: ID!) { deleteContent(id: $id) {
 const STANDING = `query Standing { rateLimits { ${LIMIT} }
   models { id name provider upstream state breaker configured contextSize maxTokens
     inputPrice cachedPrice outputPrice retiresAt gone fallback }
-  health { components { openai messageHub cache db } metrics { requestRate errorRate p95Latency } } }`;
+  health { components { openai messageHub cache db }
+    metrics { requestRate errorRate p95Latency } } }`;
 const VIEWER = `query Viewer { viewer { id tier permissions expiresAt } eventCursor }`;
 const CONTENTS = `query Contents($first: Int!, $after: String, $types: [ContentType!]) {
   contents(first: $first, after: $after, contentTypes: $types) {
@@ -58,7 +59,7 @@ export class Gateway {
         return await this.#asked(document, variables);
       } catch (error) {
         // In development a second token is as good as the first; elsewhere the user brings it.
-        if (error.code !== "UNAUTHENTICATED" || (this.#session.isDev && refusals > 0)) throw error;
+        if (error.code !== 'UNAUTHENTICATED' || (this.#session.isDev && refusals > 0)) throw error;
         await this.#session.refused(error);
       }
     }
@@ -68,7 +69,7 @@ export class Gateway {
     try {
       const { data, errors } = await this.client.request(document, variables);
       if (errors?.length) throw new Refused(errors[0]);
-      this.bus.tell("answered");
+      this.bus.tell('answered');
       return data;
     } catch (error) {
       throw this.#told(error);
@@ -79,14 +80,14 @@ export class Gateway {
   #told(error) {
     const isKnown = error instanceof Refused || !error.errors?.length;
     const known = isKnown ? error : new Refused(error.errors[0]);
-    this.bus.tell(error.code === "CONNECTION_LOST" ? "away" : "answered", { error: known });
-    if (known.code === "RATE_LIMIT_EXCEEDED") this.bus.tell("refused", { error: known });
+    this.bus.tell(error.code === 'CONNECTION_LOST' ? 'away' : 'answered', { error: known });
+    if (known.code === 'RATE_LIMIT_EXCEEDED') this.bus.tell('refused', { error: known });
     return known;
   }
 
   async #spend(document, variables) {
     const [payload] = Object.values(await this.ask(document, variables));
-    this.bus.tell("spent", { rateLimit: payload.rateLimit });
+    this.bus.tell('spent', { rateLimit: payload.rateLimit });
     return payload;
   }
 
@@ -95,7 +96,8 @@ export class Gateway {
   start = async (input) => (await this.#spend(START, { input })).generation.id;
   cancel = (id) => this.#spend(CANCEL, { id });
   delete = (id) => this.#spend(DELETE, { id });
-  contents = async (page) => (await this.ask(CONTENTS, { types: null, after: null, ...page })).contents;
+  contents = async (page) =>
+    (await this.ask(CONTENTS, { types: null, after: null, ...page })).contents;
 
   /** How a generation ended, with its content in full. */
   async ending(id, schema) {

@@ -1,17 +1,17 @@
 // Limits as gauges: what of each window is used, and when there is room again.
 
-import { byId, fill, h } from "./dom.js";
-import { clock, number, seconds, secondsUntil } from "./words.js";
+import { byId, fill, h } from './dom.js';
+import { clock, number, seconds, secondsUntil } from './words.js';
 
 const TIGHT = 0.8; // of a limit; from there on it is worth a look
 
 export class Limits {
   #gauges = new Map();
-  #list = byId("limit-list");
+  #list = byId('limit-list');
 
   constructor(bus) {
-    bus.on("spent", ({ rateLimit }) => this.update(rateLimit));
-    bus.on("refused", ({ error }) => this.#refused(error));
+    bus.on('spent', ({ rateLimit }) => this.update(rateLimit));
+    bus.on('refused', ({ error }) => this.#refused(error));
     setInterval(() => this.#gauges.forEach((gauge) => gauge.tick()), 1000);
   }
 
@@ -37,18 +37,36 @@ export class Limits {
 }
 
 class Gauge {
-  #bar = h("span", { class: "bar" });
+  #bar = h('span', { class: 'bar' });
   #track;
-  #left = h("span", { class: "left" });
-  #when = h("span", { class: "when" });
+  #left = h('span', { class: 'left' });
+  #when = h('span', { class: 'when' });
   #limit = null;
 
   constructor(scope) {
-    this.#track = h("span", { class: "track", role: "meter", "aria-label": `Used of ${scope}`, "aria-valuemin": 0 }, this.#bar);
-    const [kind, name] = scope.includes(":") ? scope.split(/:(.*)/) : ["", scope];
-    this.element = h("li", { class: "gauge", data: { scope } },
-      h("p", { class: "gauge-head" }, h("span", { class: "scope" }, kind && h("span", { class: "kind-of" }, kind), name.replaceAll("_", " ")), this.#left),
-      this.#track, this.#when);
+    this.#track = h(
+      'span',
+      { class: 'track', role: 'meter', 'aria-label': `Used of ${scope}`, 'aria-valuemin': 0 },
+      this.#bar,
+    );
+    const [kind, name] = scope.includes(':') ? scope.split(/:(.*)/) : ['', scope];
+    this.element = h(
+      'li',
+      { class: 'gauge', data: { scope } },
+      h(
+        'p',
+        { class: 'gauge-head' },
+        h(
+          'span',
+          { class: 'scope' },
+          kind && h('span', { class: 'kind-of' }, kind),
+          name.replaceAll('_', ' '),
+        ),
+        this.#left,
+      ),
+      this.#track,
+      this.#when,
+    );
   }
 
   show(limit) {
@@ -56,11 +74,11 @@ class Gauge {
     const { remaining } = limit;
     const used = Math.max(0, limit.limit - remaining);
     const share = limit.limit > 0 ? used / limit.limit : 0;
-    this.#bar.style.setProperty("--share", share);
-    this.#track.setAttribute("aria-valuemax", limit.limit);
-    this.#track.setAttribute("aria-valuenow", used);
-    this.#track.setAttribute("aria-valuetext", `${number(used)} of ${number(limit.limit)} used`);
-    this.element.dataset.tone = remaining <= 0 ? "full" : share >= TIGHT ? "tight" : "calm";
+    this.#bar.style.setProperty('--share', share);
+    this.#track.setAttribute('aria-valuemax', limit.limit);
+    this.#track.setAttribute('aria-valuenow', used);
+    this.#track.setAttribute('aria-valuetext', `${number(used)} of ${number(limit.limit)} used`);
+    this.element.dataset.tone = remaining <= 0 ? 'full' : share >= TIGHT ? 'tight' : 'calm';
     this.#left.textContent = `${number(remaining)} of ${number(limit.limit)} left`;
     this.tick();
   }
@@ -69,8 +87,8 @@ class Gauge {
     const { limit, remaining, resetAt } = this.#limit;
     const left = secondsUntil(resetAt);
     this.#when.hidden = remaining >= limit; // what is unused has nothing to wait for
-    if (left <= 0) this.#when.textContent = "falls with the next look";
-    else this.#when.textContent = `${remaining <= 0 ? "room again" : "falls"} in ${seconds(left)}`;
+    if (left <= 0) this.#when.textContent = 'falls with the next look';
+    else this.#when.textContent = `${remaining <= 0 ? 'room again' : 'falls'} in ${seconds(left)}`;
     this.#when.title = `At ${clock(resetAt)}, as far as it stands now`;
   }
 }

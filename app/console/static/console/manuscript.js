@@ -1,7 +1,7 @@
 // The text while it is written: its pieces as they come, and what a reset has dropped.
 
-import { fill, h } from "./dom.js";
-import { plural, spoken, wordCount } from "./words.js";
+import { fill, h } from './dom.js';
+import { plural, spoken, wordCount } from './words.js';
 
 export class Manuscript {
   #live = null;
@@ -14,26 +14,30 @@ export class Manuscript {
 
   /** The text since the last reset. */
   get text() {
-    return this.#live?.textContent ?? "";
+    return this.#live?.textContent ?? '';
   }
 
   begin() {
     this.#dropped = [];
     this.resets = [];
-    this.#live = h("div", { class: "live prose" });
+    this.#live = h('div', { class: 'live prose' });
     fill(this.element, this.#live);
   }
 
   delta(text) {
-    this.#live.append(h("span", { class: "fresh" }, text));
+    this.#live.append(h('span', { class: 'fresh' }, text));
   }
 
   /** The attempt that wrote this failed: it is struck out, and the next begins below. */
   reset({ attempt, reason }) {
     const words = wordCount(this.text);
-    const note = h("summary", {}, `Attempt ${attempt - 1} ended: ${spoken(reason).toLowerCase()}`,
-      `. ${plural(words, "word")} dropped; attempt ${attempt} writes.`);
-    const gone = h("details", { class: "dropped", open: true }, note, h("del", {}, this.text));
+    const note = h(
+      'summary',
+      {},
+      `Attempt ${attempt - 1} ended: ${spoken(reason).toLowerCase()}`,
+      `. ${plural(words, 'word')} dropped; attempt ${attempt} writes.`,
+    );
+    const gone = h('details', { class: 'dropped', open: true }, note, h('del', {}, this.text));
     this.#live.replaceChildren();
     this.#live.before(gone);
     this.#dropped.push({ gone, note, words });
@@ -45,9 +49,10 @@ export class Manuscript {
     found.forEach((known, at) => {
       if (!known) return;
       const { note, words } = this.#dropped[at];
-      const next = known.next ? `; ${known.next.model} writes` : "";
-      note.textContent = `${known.failed.model} failed: ${spoken(known.failed.outcome).toLowerCase()}${next}.`
-        + ` ${plural(words, "word")} dropped.`;
+      const next = known.next ? `; ${known.next.model} writes` : '';
+      note.textContent =
+        `${known.failed.model} failed: ${spoken(known.failed.outcome).toLowerCase()}${next}.` +
+        ` ${plural(words, 'word')} dropped.`;
     });
   }
 
@@ -60,6 +65,6 @@ export class Manuscript {
 
   /** It ended without a result: what was told stays, and says that it is not whole. */
   stop() {
-    this.#live?.classList.add("unfinished");
+    this.#live?.classList.add('unfinished');
   }
 }

@@ -1,6 +1,6 @@
 // Plots: small drawings in SVG, made by DOM calls. Their words stand beside them, in HTML.
 
-import { h, s } from "./dom.js";
+import { h, s } from './dom.js';
 
 const HEIGHT = 100; // of the drawing's own units; CSS says how high it is seen
 const GAP = 0.18; // of a bar's width
@@ -9,14 +9,29 @@ const GAP = 0.18; // of a bar's width
 export function bars(entries, label) {
   const highest = Math.max(1e-9, ...entries.map((e) => sum(e.parts)));
   const width = Math.max(entries.length, 24); // so that a few bars are bars and no walls
-  return drawing(width, label, entries.map((entry, x) => {
-    let below = 0;
-    return s("g", {}, s("title", {}, entry.title), entry.parts.map((part, n) => {
-      const height = (part / highest) * HEIGHT;
-      below += height;
-      return s("rect", { class: `part-${n}`, x: x + GAP / 2, width: 1 - GAP, y: HEIGHT - below, height });
-    }));
-  }));
+  return drawing(
+    width,
+    label,
+    entries.map((entry, x) => {
+      let below = 0;
+      return s(
+        'g',
+        {},
+        s('title', {}, entry.title),
+        entry.parts.map((part, n) => {
+          const height = (part / highest) * HEIGHT;
+          below += height;
+          return s('rect', {
+            class: `part-${n}`,
+            x: x + GAP / 2,
+            width: 1 - GAP,
+            y: HEIGHT - below,
+            height,
+          });
+        }),
+      );
+    }),
+  );
 }
 
 /** A line that only rises: the running sum of the values, with the area below it. */
@@ -27,8 +42,12 @@ export function running(values, label) {
   const width = Math.max(values.length, 1);
   const points = sums.map((value, x) => `${x},${HEIGHT - (value / highest) * (HEIGHT - 4)}`);
   return drawing(width, label, [
-    s("polygon", { class: "area", points: `0,${HEIGHT} ${points.join(" ")} ${width},${HEIGHT}` }),
-    s("polyline", { class: "line", points: points.join(" "), "vector-effect": "non-scaling-stroke" }),
+    s('polygon', { class: 'area', points: `0,${HEIGHT} ${points.join(' ')} ${width},${HEIGHT}` }),
+    s('polyline', {
+      class: 'line',
+      points: points.join(' '),
+      'vector-effect': 'non-scaling-stroke',
+    }),
   ]);
 }
 
@@ -39,17 +58,42 @@ export function shares(parts, label) {
   const drawn = parts.map(({ name, count, tone }) => {
     const width = (count / total) * HEIGHT;
     x += width;
-    return s("rect", { class: `share-${tone}`, x: x - width, y: 0, width, height: HEIGHT }, s("title", {}, `${name}: ${count}`));
+    return s(
+      'rect',
+      { class: `share-${tone}`, x: x - width, y: 0, width, height: HEIGHT },
+      s('title', {}, `${name}: ${count}`),
+    );
   });
-  const legend = h("ul", { class: "legend" }, parts.map(({ name, count, tone }) =>
-    h("li", {}, h("span", { class: ["swatch", `share-${tone}`] }), `${name} `, h("b", {}, String(count)))));
+  const legend = h(
+    'ul',
+    { class: 'legend' },
+    parts.map(({ name, count, tone }) =>
+      h(
+        'li',
+        {},
+        h('span', { class: ['swatch', `share-${tone}`] }),
+        `${name} `,
+        h('b', {}, String(count)),
+      ),
+    ),
+  );
   const strip = drawing(HEIGHT, label, drawn);
-  strip.classList.add("strip");
+  strip.classList.add('strip');
   return [strip, legend];
 }
 
 function drawing(width, label, children) {
-  return s("svg", { class: "plot", viewBox: `0 0 ${width} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label }, children);
+  return s(
+    'svg',
+    {
+      class: 'plot',
+      viewBox: `0 0 ${width} ${HEIGHT}`,
+      preserveAspectRatio: 'none',
+      role: 'img',
+      'aria-label': label,
+    },
+    children,
+  );
 }
 
 function sum(values) {

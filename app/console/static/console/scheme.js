@@ -1,20 +1,20 @@
 // Light or dark: as the system has it, unless the switch says otherwise; this browser remembers.
 
-import { byId } from "./dom.js";
+import { byId } from './dom.js';
 
-const KEY = "loregate.scheme";
-const ORDER = ["auto", "light", "dark"];
+const KEY = 'loregate.scheme';
+const ORDER = ['auto', 'light', 'dark'];
 
 export function switchScheme() {
-  const control = byId("scheme");
+  const control = byId('scheme');
   let scheme = remembered();
   const apply = () => {
-    if (scheme === "auto") delete document.documentElement.dataset.scheme;
+    if (scheme === 'auto') delete document.documentElement.dataset.scheme;
     else document.documentElement.dataset.scheme = scheme;
     control.textContent = scheme;
-    control.setAttribute("aria-label", `Colours: ${scheme}. Press to change`);
+    control.setAttribute('aria-label', `Colours: ${scheme}. Press to change`);
   };
-  control.addEventListener("click", () => {
+  control.addEventListener('click', () => {
     scheme = ORDER[(ORDER.indexOf(scheme) + 1) % ORDER.length];
     remember(scheme);
     apply();
@@ -26,9 +26,9 @@ export function switchScheme() {
 function remembered() {
   try {
     const found = localStorage.getItem(KEY);
-    return ORDER.includes(found) ? found : "auto";
+    return ORDER.includes(found) ? found : 'auto';
   } catch {
-    return "auto";
+    return 'auto';
   }
 }
 

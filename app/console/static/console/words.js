@@ -1,27 +1,28 @@
 // How names, numbers and times are written here.
 
-const ABBREVIATIONS = { npc: "NPC", Npc: "NPC" };
+const ABBREVIATIONS = { npc: 'NPC', Npc: 'NPC' };
 
 /** `characterContent` as `Character content`, `QUEST_GIVER` as `Quest giver`. */
 export function spoken(name) {
   if (name in ABBREVIATIONS) return ABBREVIATIONS[name];
-  const words = name.includes("_") || name === name.toUpperCase()
-    ? name.toLowerCase().replaceAll("_", " ")
-    : name.replace(/([a-z])([A-Z])/g, (_, a, b) => `${a} ${b.toLowerCase()}`);
+  const words =
+    name.includes('_') || name === name.toUpperCase()
+      ? name.toLowerCase().replaceAll('_', ' ')
+      : name.replace(/([a-z])([A-Z])/g, (_, a, b) => `${a} ${b.toLowerCase()}`);
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 export function plural(count, noun) {
-  return `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+  return `${number(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 export function number(value) {
-  return value.toLocaleString("en", { maximumFractionDigits: 2 });
+  return value.toLocaleString('en', { maximumFractionDigits: 2 });
 }
 
 /** US dollars, with enough places to tell the price of one text. */
 export function dollars(value) {
-  if (value === 0) return "$0";
+  if (value === 0) return '$0';
   return `$${value.toFixed(value < 0.01 ? 5 : value < 1 ? 4 : 2)}`;
 }
 
@@ -40,11 +41,15 @@ export function secondsUntil(iso) {
 }
 
 export function clock(iso = new Date().toISOString()) {
-  return new Date(iso).toLocaleTimeString("en-GB");
+  return new Date(iso).toLocaleTimeString('en-GB');
 }
 
 export function day(iso) {
-  return new Date(iso).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+  return new Date(iso).toLocaleDateString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+  });
 }
 
 /** A moment by the clock where it is of today, else by its day. */
@@ -59,8 +64,10 @@ export function tail(name, characters = 10) {
 }
 
 export function excerpt(text, characters = 140) {
-  const flat = text.replace(/\s+/g, " ").trim();
-  return flat.length > characters ? `${flat.slice(0, characters).replace(/[.,;:]?\s\S*$/, "")}…` : flat;
+  const flat = text.replace(/\s+/g, ' ').trim();
+  return flat.length > characters
+    ? `${flat.slice(0, characters).replace(/[.,;:]?\s\S*$/, '')}…`
+    : flat;
 }
 
 export function wordCount(text) {
