@@ -42,6 +42,11 @@ def test_an_example_begins_with_what_it_shows_and_how_it_is_run(name: str) -> No
     assert run in head[0]
 
 
+def test_every_example_stands_in_the_table() -> None:
+    files = {p.name for p in EXAMPLES.iterdir() if p.is_file()} - {"README.md"}
+    assert files <= set(re.findall(r"^\| \[`([\w.]+)`\]\(\1\)", source("README.md"), re.M))
+
+
 @clients
 async def test_apollo_reads_what_was_written_from_its_cache_by_id(
     loregate: Service, caching_clients: NpmClients

@@ -16,7 +16,7 @@ from tests.support.service import CHARACTER_INPUT, Service, token
 from tests.support.sockets import until_subscribed
 from tests.support.upstream import Behaviour, Upstream
 from tests.support.waiting import until
-from tests.support.wire import Wire
+from tests.support.wire import FailingProxy, Wire
 
 clients = pytest.mark.clients
 ways = pytest.mark.parametrize("way", ["socket", "stream"])
@@ -110,6 +110,35 @@ async def test_it_stays_away_when_told_so_and_then_goes_on(
             "connecting",
             "open",
         ]
+
+
+@clients
+@ways
+async def test_silence_is_a_lost_connection(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    """The gateway would say something after 12 or 15 seconds."""
+    async with javascript_client.driven(**options(loregate, way, silence=1)) as client:
+        await client.say(events={})
+        assert await client.first("why") == "CONNECTION_LOST"
+        await publish(loregate, "one")
+        await client.first("value")
+        assert client.ids == ["one"]
+
+
+@clients
+@ways
+async def test_a_proxy_without_a_gateway_behind_it_is_waited_for(
+    loregate: Service, javascript_client: JavaScriptClient, way: str
+) -> None:
+    async with (
+        FailingProxy(loregate.url, failing=4).laid() as proxy,
+        javascript_client.driven(**options(proxy, way)) as client,
+    ):
+        await client.say(request={"document": "{ viewer { id } }"})
+        await client.say(events={})
+        await client.first("position")
+        assert (await client.first("result"))["data"] == {"viewer": {"id": "alice"}}
 
 
 # -- tokens

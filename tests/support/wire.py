@@ -70,6 +70,25 @@ class Wire:
             self._open.discard(one)
 
 
+class FailingProxy(Wire):
+    """A wire that answers so many times itself, as a proxy does that does not reach the service."""
+
+    def __init__(self, to: str, *, failing: int) -> None:
+        super().__init__(to)
+        self._failing = failing
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._failing:
+            return await super()._connect(reader, writer)
+        self._failing -= 1
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\nconnection: close\r\n"
+        writer.write(head + b"content-length: 16\r\n\r\n<h1>nothing</h1>")
+        await writer.drain()
+        writer.close()
+        return None
+
+
 async def _pass(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,

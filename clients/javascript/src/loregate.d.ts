@@ -20,6 +20,8 @@ export interface LoregateOptions {
   maxWait?: number;
   /** Seconds for one answer; default 180. */
   timeout?: number;
+  /** Seconds of silence that count as a lost connection; default 45. */
+  silence?: number;
   /** Results that wait for a slow consumer; default 500. */
   buffer?: number;
 }

@@ -10,9 +10,12 @@ import { backOff, sleep, within } from './waiting.js';
 
 export { LoregateError };
 
-const MAX_WAIT = 60; // s from a request's first failure
-const TIMEOUT = 180; // s for one answer; the gateway's own deadlines are shorter
-const BUFFER = 500; // results that wait for a slow consumer
+const DEFAULTS = {
+  maxWait: 60, // s from a request's first failure
+  timeout: 180, // s for one answer; the gateway's own deadlines are shorter
+  silence: 45, // s: over a socket the gateway says something every 12, over a stream every 15
+  buffer: 500, // results that wait for a slow consumer
+};
 
 export class Loregate {
   #url;
@@ -26,10 +29,12 @@ export class Loregate {
     const WebSocket = options.WebSocket === undefined ? globalThis.WebSocket : options.WebSocket;
     this.#url = `${url.replace(/\/+$/, '')}/graphql`;
     this.#access = new Access(token);
-    this.#options = { maxWait: MAX_WAIT, timeout: TIMEOUT, buffer: BUFFER, ...options };
+    this.#options = { ...DEFAULTS, ...options };
     this.#fetch = options.fetch ?? ((...request) => globalThis.fetch(...request));
-    const way = { url: this.#url, access: this.#access, WebSocket, fetch: this.#fetch };
-    const transport = WebSocket ? new SocketTransport(way) : new StreamTransport(way);
+    const way = { url: this.#url, access: this.#access, silence: this.#options.silence };
+    const transport = WebSocket
+      ? new SocketTransport({ ...way, WebSocket })
+      : new StreamTransport({ ...way, fetch: this.#fetch });
     this.connection = new Connection(transport, this.#access);
     if (onState) this.connection.on('state', onState);
   }

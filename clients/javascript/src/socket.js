@@ -2,15 +2,13 @@
 // https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 import { LoregateError, lost } from './errors.js';
 
-const SILENCE = 40_000; // ms: the gateway pings every 12 s
-
 export class SocketTransport {
   #session;
   #options;
 
-  /** `WebSocket` is the browser's class, or one like it. */
-  constructor({ url, WebSocket, access }) {
-    this.#options = { url: url.replace(/^http/, 'ws'), WebSocket, access };
+  /** `WebSocket` is the browser's class, or one like it; `silence` is in seconds. */
+  constructor({ url, ...options }) {
+    this.#options = { url: url.replace(/^http/, 'ws'), ...options };
   }
 
   async read(feed, opened) {
@@ -41,10 +39,12 @@ class Session {
   #isLetIn = false;
   #reading = new Map(); // by the subscriptions' ids: {feed, resolve, reject}
   #count = 0;
-  #silence;
+  #silence; // s that count as a lost connection
+  #silent; // the timer of it
 
-  constructor({ url, WebSocket, access }) {
+  constructor({ url, WebSocket, access, silence }) {
     this.#access = access;
+    this.#silence = silence;
     this.acknowledged = new Promise((resolve, reject) => (this.#letIn = { resolve, reject }));
     this.acknowledged.catch(() => {}); // who reads is told
     this.#open(url, WebSocket).catch((error) => this.end(error));
@@ -68,7 +68,7 @@ class Session {
   end(error, code) {
     if (this.over) return;
     this.over = true;
-    clearTimeout(this.#silence);
+    clearTimeout(this.#silent);
     this.#letIn.reject(error);
     for (const { reject } of this.#reading.values()) reject(error);
     this.#reading.clear();
@@ -96,8 +96,9 @@ class Session {
   }
 
   #heard() {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.end(lost('The gateway said nothing')), SILENCE);
+    clearTimeout(this.#silent);
+    const silent = () => this.end(lost('The gateway said nothing'));
+    this.#silent = setTimeout(silent, this.#silence * 1000);
   }
 
   #take(data) {

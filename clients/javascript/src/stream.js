@@ -3,14 +3,13 @@
 // gateway gives each result an id, and its position as an id alone.
 import { LoregateError, lost, unreadable } from './errors.js';
 
-const SILENCE = 45_000; // ms: the gateway says something every 15 s
-
 export class StreamTransport {
   #reading = new Map(); // feeds, each with the controller of its request
   #options;
 
-  constructor({ url, fetch, access }) {
-    this.#options = { url, fetch, access };
+  /** `silence`: seconds of it that count as a lost connection. */
+  constructor({ url, fetch, access, silence }) {
+    this.#options = { url, fetch, access, silence };
   }
 
   async read(feed, opened) {
@@ -41,7 +40,8 @@ export class StreamTransport {
 
   /** Whether the subscription came to its end; it is read no faster than the feed is. */
   async #follow(feed, opened, token, controller) {
-    const { url, fetch } = this.#options;
+    const { url, fetch, silence } = this.#options;
+    const inTime = (work) => watched(controller, silence, work);
     const request = {
       method: 'POST',
       headers: {
@@ -52,11 +52,11 @@ export class StreamTransport {
       body: JSON.stringify({ query: feed.document, variables: feed.variables }),
       signal: controller.signal,
     };
-    const response = await inTime(controller, () => fetch(url, request));
+    const response = await inTime(() => fetch(url, request));
     const kind = response.headers.get('content-type') ?? '';
     if (!kind.startsWith('text/event-stream')) throw unreadable(response);
     const body = response.body.getReader();
-    for await (const { event, id, data } of frames(() => inTime(controller, () => body.read()))) {
+    for await (const { event, id, data } of frames(() => inTime(() => body.read()))) {
       if (response.status === 200) opened();
       if (event === 'complete' || feed.ended) return true;
       if (data) feed.push(JSON.parse(data), id, response.status);
@@ -68,8 +68,9 @@ export class StreamTransport {
 }
 
 /** What `work()` gives. Whatever goes wrong on the way is a lost connection; so is silence. */
-async function inTime(controller, work) {
-  const timer = setTimeout(() => controller.abort(lost('The gateway said nothing')), SILENCE);
+async function watched(controller, silence, work) {
+  const silent = () => controller.abort(lost('The gateway said nothing'));
+  const timer = setTimeout(silent, silence * 1000);
   try {
     return await work();
   } catch (cause) {
