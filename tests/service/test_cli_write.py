@@ -20,6 +20,7 @@ from tests.support.waiting import until
 
 WARLOCK = ("write", "backstory", "--class", "warlock", "--race", "tiefling")
 ESCAPE = "\033"
+LASTING = Behaviour(text=LONG, pace=0.3)  # longer than `until` waits, if nobody cancels it
 
 
 def content_id(said: str) -> str:
@@ -78,7 +79,7 @@ async def test_what_a_failed_attempt_wrote_stays_out_of_a_pipe_and_is_told(
 async def test_ctrl_c_cancels_the_generation_at_the_gateway(
     with_models: Service, provider: Upstream
 ) -> None:
-    provider.always = Behaviour(text=LONG, pace=0.05, endless=True)
+    provider.always = LASTING
     async with at_terminal(*WARLOCK, **beside(with_models)) as terminal:
         await terminal.until(lambda shown: "word3" in shown)
         terminal.type(b"\x03")
@@ -90,7 +91,7 @@ async def test_ctrl_c_cancels_the_generation_at_the_gateway(
 async def test_ctrl_c_cancels_what_comes_as_a_whole_too(
     with_models: Service, provider: Upstream
 ) -> None:
-    provider.always = Behaviour(text=LONG, pace=0.05, endless=True)
+    provider.always = LASTING
     async with at_terminal("write", "npc", "mentor", **beside(with_models)) as terminal:
         await until(lambda: provider.requests)
         terminal.type(b"\x03")
@@ -101,7 +102,7 @@ async def test_ctrl_c_cancels_what_comes_as_a_whole_too(
 async def test_a_reader_who_leaves_ends_the_generation(
     with_models: Service, provider: Upstream
 ) -> None:
-    provider.always = Behaviour(text=LONG, pace=0.02, endless=True)
+    provider.always = LASTING
     async with piped(*WARLOCK, "--stream", **beside(with_models)) as command:
         assert command.process.stdout is not None
         await command.process.stdout.read(5)
