@@ -17,7 +17,17 @@ from graphql import LoneAnonymousOperationRule, parse, specified_rules, validate
 
 from app.config_file import ConfigFile
 from tests.support.cli_process import CliProcess
-from tests.support.doc_blocks import MARKS, PAGES, ROOT, Block, blocks, blocks_of, unfenced
+from tests.support.doc_blocks import (
+    MARKS,
+    OPENING,
+    PAGES,
+    ROOT,
+    Block,
+    blocks,
+    blocks_of,
+    shown,
+    unfenced,
+)
 from tests.support.graphql_schema import BUILT
 from tests.support.snippets import EMBEDDED
 
@@ -102,7 +112,13 @@ EXAMPLES = [b for b in blocks() if b.mark == "example"]
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=name)
 def test_an_example_is_the_text_of_its_file(block: Block) -> None:
-    assert block.text == (ROOT / block.said).read_text()
+    assert block.text == shown(ROOT / block.said)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_block_that_is_an_examples_says_so(page: Path) -> None:
+    files = [shown(p) for s in OPENING for p in (ROOT / "examples").glob(f"*{s}")]
+    assert [str(b) for b in blocks_of(page) if b.text in files and b.mark != "example"] == []
 
 
 # -- those that run
@@ -110,8 +126,8 @@ def test_an_example_is_the_text_of_its_file(block: Block) -> None:
 def folder(tmp_path: Path) -> Path:
     """A folder that looks like the repository's to who pastes commands into it."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    for shown in ("examples", "clients", "schema.graphql", "Makefile"):
-        (tmp_path / shown).symlink_to(ROOT / shown)
+    for entry in ("examples", "clients", "schema.graphql", "Makefile"):
+        (tmp_path / entry).symlink_to(ROOT / entry)
     return tmp_path
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from tests.support.doc_blocks import FENCE, PAGES, ROOT
 
-ALL = [*PAGES, *sorted(ROOT.glob("tests/*/README.md")), ROOT / "docs" / "llms.txt"]
+READMES = ("tests/*/README.md", "clients/*/README.md")
+OTHERS = [page for pattern in READMES for page in sorted(ROOT.glob(pattern))]
+ALL = [*PAGES, *OTHERS, ROOT / "docs" / "llms.txt"]
 LISTED = ROOT / "tests" / "docs" / "outside_links.txt"
 LINK = re.compile(r"\[[^\]]*\]\(<?([^)>\s]+)>?\)|<(https?://[^>\s]+)>")
 CODE = re.compile(r"`[^`\n]*`")

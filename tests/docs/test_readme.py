@@ -44,8 +44,10 @@ def test_its_figures_are_those_of_the_page_of_costs() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_is_in_the_readme_the_site_and_llms_txt(page: str) -> None:
     index = (DOCS / "index.md").read_text()
-    assert re.search(rf"^{re.escape(page.removesuffix('.md'))}$", index, re.M)
+    assert re.search(rf"^(?:.* <)?{re.escape(page.removesuffix('.md'))}>?$", index, re.M)
     assert f"]({page})" in LLMS
+    if page.startswith("project/"):
+        return  # the README links to where it stands
     linked = {"reference/graphql-examples.md", "rest.md", "conformance.md", "guides/costs.md"}
     assert f"(docs/{page})" in README or page in linked
 

@@ -3,7 +3,7 @@
 <!-- unrun: why -->       its syntax is checked, and it is not run
 <!-- until: pattern -->   it runs until it has printed that, and is ended
 <!-- prints: pattern -->  it must print that, an error's code too
-<!-- example: path -->    it is the text of that file
+<!-- example: path -->    it is that file, without its opening comment
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ FENCE = re.compile(
     re.M | re.S,
 )
 INDENTED = re.compile(r"(?:\A|\n\n)((?: {4}[^\n]*\n)+)")
+OPENING = {".py": re.compile(r'\A""".*?"""\n', re.S), ".mjs": re.compile(r"\A(?://[^\n]*\n)+")}
 LIST = re.compile(r"^(?:[-*]|\d+\.) ", re.M)
 
 
@@ -57,6 +58,12 @@ def blocks(language: str | None = None) -> list[Block]:
     """Those of all pages, or those in a language."""
     found = [block for page in PAGES for block in blocks_of(page)]
     return [b for b in found if language in (None, b.language)]
+
+
+def shown(path: Path) -> str:
+    """A file's text behind the comment that it begins with."""
+    text = path.read_text()
+    return OPENING[path.suffix].sub("", text, count=1).lstrip("\n")
 
 
 def unfenced(text: str) -> list[str]:
