@@ -127,10 +127,8 @@ class GatewayClient:
     async def graphql(self, query: str, variables: Any = None) -> Any:
         """A document's data."""
         answer = await self.ask("POST", "/graphql", {"query": query, "variables": variables})
-        for error in answer.get("errors") or ():
-            told = dict(error.get("extensions") or {})
-            code = told.pop("code", "INTERNAL_ERROR")
-            raise CommandFailed(code, error.get("message", ""), told, status=400)
+        if "errors" in answer:
+            raise refusal(400, answer)
         return answer["data"]
 
     def _request(self, opening: Opening, timeout: float) -> httpx2.Request:

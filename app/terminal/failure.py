@@ -26,6 +26,7 @@ SAID_NO, WRONG, UNREACHABLE, UNAUTHORIZED, LIMITED, FAILED = 1, 2, 3, 4, 5, 6
 PIPE_CLOSED = 128 + signal.SIGPIPE
 EXIT_CODES = {
     **dict.fromkeys(("UNAUTHENTICATED", "TOKEN_EXPIRED", "FORBIDDEN"), UNAUTHORIZED),
+    "DOCUMENT_NOT_TRUSTED": UNAUTHORIZED,
     **dict.fromkeys(("RATE_LIMIT_EXCEEDED", "TOO_MANY_OPERATIONS"), LIMITED),
     **dict.fromkeys(("QUOTA_EXCEEDED", "BUDGET_EXCEEDED"), LIMITED),
     **dict.fromkeys(("CONTENT_REJECTED", "CANCELLED", "INTERRUPTED"), FAILED),
@@ -78,12 +79,15 @@ class CommandFailed(Exception):
 
 
 def refusal(status: int, body: Any, wait: float | None = None) -> CommandFailed:
-    """What an answer says that is no good one."""
-    if not isinstance(body, dict) or not isinstance(body.get("code"), str):
-        said = f"Something at this address answered with status {status}, and is no Loregate"
-        return CommandFailed("NO_ANSWER", said)
-    found = body["code"], str(body.get("message", "")), body.get("details")
-    return CommandFailed(*found, status=status, wait=wait)
+    """What an answer says that is no good one, by REST or by GraphQL."""
+    match body:
+        case {"code": str(code), "message": str(message)}:
+            return CommandFailed(code, message, body.get("details"), status=status, wait=wait)
+        case {"errors": [{"message": str(message), "extensions": {"code": str(code), **more}}, *_]}:
+            details = {str(name): told for name, told in more.items()}
+            return CommandFailed(code, message, details, status=status, wait=wait)
+    said = f"Something at this address answered with status {status}, and is no Loregate"
+    return CommandFailed("NO_ANSWER", said)
 
 
 def wrong(error: InvalidRequest) -> CommandFailed:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.cli_limits import QUERY
+from app.cli_write import command
 from app.operations import OPERATIONS
+from app.terminal import failure as exits
 from app.terminal.commands import OnDemand
 from app.terminal.failure import CommandFailed, refusal
+from app.terminal.kinds import find
 from app.terminal.outline import outline
 from app.terminal.screen import WordWrap, columns
 
+PAGE = (Path(__file__).parents[2] / "docs" / "terminal.md").read_text()
 WORDS = st.text(st.sampled_from("abc漢 \n"), max_size=200)
 
 
@@ -53,6 +62,13 @@ def test_what_is_no_gateway_is_said_to_be_none() -> None:
     assert "no Loregate" in failure.message
 
 
+def test_graphqls_errors_are_read_as_rests() -> None:
+    error = {"message": "no", "extensions": {"code": "UNAUTHENTICATED", "reason": "expired"}}
+    failure = refusal(401, {"errors": [error]})
+    assert (failure.code, failure.exit_code, failure.message) == ("UNAUTHENTICATED", 4, "no")
+    assert failure.details == {"reason": "expired"}
+
+
 def test_every_error_says_what_to_do() -> None:
     failure = refusal(409, {"code": "IDEMPOTENCY_CONFLICT", "message": "used"})
     assert failure.exit_code == 2
@@ -75,3 +91,22 @@ def test_a_command_is_made_when_it_is_called_and_once() -> None:
     assert [commands["later"], commands["later"], commands["alias"]] == ["LATER", "LATER", "ALIAS"]
     assert made == ["later", "alias"]
     assert commands.get("nothing") is None
+
+
+def test_the_page_has_the_exit_codes_of_the_code() -> None:
+    rows = re.findall(r"^\| (\d[\d, ]*?) *\| (.*) \|$", exits.__doc__ or "", re.M)
+    assert len(rows) == 9
+    assert re.findall(r"^\| (\d[\d, ]*?) *\| (.*) \|$", PAGE, re.M) == rows
+
+
+def test_the_page_has_the_document_that_limits_sends() -> None:
+    assert f"`{QUERY}`" in PAGE
+
+
+def test_what_the_page_has_written_is_understood() -> None:
+    lines = re.findall(r"loregate (write \w[^\n|]*)$", PAGE, re.M)
+    assert len(lines) >= 5
+    for line in lines:
+        _, name, *words = shlex.split(line)
+        [kind] = find(name)
+        command(kind).make_context(name, words)
