@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+SERVES := $(VENV)/.ready
+READY := $(VENV)/.ready-dev
 GENERATORS_VENV := .venv-generators
 GENERATORS_READY := $(GENERATORS_VENV)/.ready
 MODEL_VENV := .venv-model
@@ -39,16 +40,25 @@ help:
 	@echo "make try-model   every operation against llama.cpp with a small model (builds it first: five minutes)"
 	@echo "make docs    build the documentation into build/docs; make test-docs tests what was built"
 
-$(READY): pyproject.toml constraints.txt
+# `make dev` needs what the service needs, three fifths of all: who only looks waits no longer.
+define install
 	@echo "== setting up $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Loregate needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "venv is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '$(1)'
+endef
 
-dev: $(READY)
+$(SERVES): pyproject.toml constraints.txt
+	$(call install,.)
+	@touch $(SERVES)
+
+$(READY): pyproject.toml constraints.txt
+	$(call install,.[dev])
+	@touch $(SERVES) $(READY)
+
+dev: $(SERVES)
 	@echo "== serving; Ctrl-C ends it"
 	@$(BIN)/loregate dev
 
