@@ -5,6 +5,7 @@
 import { fill, h, ticked } from './dom.js';
 import { spoken } from './words.js';
 
+const LONG = 10_000; // characters; what may have more gets a text area
 let made = 0;
 
 const SHORT = 24; // characters of a hint that stands beside its label instead of below the field

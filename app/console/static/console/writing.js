@@ -1,6 +1,6 @@
 // Writing: from the form's button to the finished text.
 
-import { byId, button, empty, fill, h } from './dom.js';
+import { byId, button, empty, fill } from './dom.js';
 import { attemptsOfResets, timeline } from './attempts.js';
 import { showFacts } from './facts.js';
 import { Form, kindChooser, shortName } from './form.js';
