@@ -150,6 +150,7 @@ def run(block: Block, script: str, folder: Path, gateway: CliProcess) -> None:
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "LOREGATE_DATA_DIR": str(data),
+        "LOREGATE_URL": gateway.url,  # the commands would ask 127.0.0.1:8100
         "TOKEN": gateway.token,
         "PYTHONUNBUFFERED": "1",
     }
