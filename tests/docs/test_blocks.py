@@ -36,7 +36,12 @@ CHECKED = {"sh", "json", "graphql", "python", "js", "toml", "yaml", "html"}
 RULES = [rule for rule in specified_rules if rule is not LoneAnonymousOperationRule]
 REFUSED = re.compile(r'"errors"|"code"\s*:')
 PATIENCE = 40.0  # s for one block
-PAGES_THAT_RUN = [p for p in PAGES if any(b.language == "sh" for b in blocks_of(p))]
+# The README's commands are tried by `make test`, those of the other pages by `make test-docs`.
+PAGES_THAT_RUN = [
+    pytest.param(page, marks=[] if page.name == "README.md" else pytest.mark.docs)
+    for page in PAGES
+    if any(block.language == "sh" and block.mark != "unrun" for block in blocks_of(page))
+]
 
 
 def name(block: Block | Path) -> str:
