@@ -45,7 +45,7 @@ async def sent(found: Locator) -> tuple[str, str]:
 
 
 async def answered(found: Locator) -> tuple[str, str]:
-    answer = found.locator(".live-responses-table")
+    answer = found.locator(".live-responses-table tr.response")
     await answer.locator("td.response-col_status").wait_for()
     status = await answer.locator("td.response-col_status").inner_text()
     return status.split()[0], await answer.locator("td.response-col_description").inner_text()
