@@ -129,7 +129,8 @@ async def test_what_a_killed_gateway_was_writing_the_next_one_writes_once(
         await first.kill()
         serving = cli_process.serving(tmp_path, "dev", port=port, **given)
         await stack.enter_async_context(serving)
-        payload = await client.first("payload")
+        await client.until(lambda: client.told("payload"), RESTARTED)
+        [payload] = client.told("payload")
         assert payload["content"]["text"] == LONG
         assert await writer.stored() == {payload["content"]["contentId"]}
 
