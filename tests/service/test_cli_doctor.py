@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from app.doctor.examination import examine
-from app.doctor.finding import Case, Finding, bounded
+from app.doctor.finding import Case, Finding, bounded, scrubbed
 from app.embedded.valkey import EmbeddedValkey
 from app.fake_openai.catalogue import listing
 from app.llm.retirement import today
@@ -94,6 +94,12 @@ async def test_what_is_broken_is_a_failure_with_a_fix_and_tells_no_password(
     assert all(f["fix"] for f in findings if f["state"] != "ok")
     assert "LOREGATE_WROKERS is no setting" in out
     assert PASSWORD not in out + err
+
+
+@pytest.mark.parametrize("shown", ["p%40ss", "p@ss"])
+def test_a_librarys_words_lose_the_password_of_their_url(shown: str) -> None:
+    url = "redis+cluster://user:p%40ss@a:1,b:2/0"
+    assert scrubbed(f"cannot log in with {shown} at a", url) == "cannot log in with *** at a"
 
 
 async def test_a_wrong_setting_is_named(empty: pytest.MonkeyPatch) -> None:

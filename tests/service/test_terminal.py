@@ -20,7 +20,8 @@ from app.terminal.outline import outline
 from app.terminal.screen import WordWrap, columns
 
 PAGE = (Path(__file__).parents[2] / "docs" / "terminal.md").read_text()
-WORDS = st.text(st.sampled_from("abc漢 \n"), max_size=200)
+WORD = st.sampled_from(["a", "lamp", "harbour", "lighthouses", "漢字漢字", "", "\n"])
+WORDS = st.lists(WORD, max_size=40).map(" ".join)
 
 
 def wrapped(pieces: list[str], width: int = 24) -> str:
