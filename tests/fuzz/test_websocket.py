@@ -57,6 +57,7 @@ messages = st.one_of(
         {"type": st.sampled_from(["ping", "pong"])}, optional={"payload": objects}
     ),
 )
+ENDLESS = "subscription { events { type } }"
 INIT = st.just({"type": "connection_init", "payload": {}})
 names = st.sampled_from(["type", "id", "payload", "query", "extensions", "variables", "more"])
 
@@ -167,5 +168,7 @@ async def test_no_conversation_makes_a_socket_fail_or_hang(loregate: Service) ->
 
     async with unharmed(loregate):
         await asyncio.to_thread(run)
-    # 4409 is drawn too seldom to be asked for here; the conformance cases have it.
-    assert seen >= {None, 1007, 4400, 4401}
+        # The same id twice is drawn too seldom to be left to chance.
+        twice = ({"type": "subscribe", "id": "1", "payload": {"query": ENDLESS}}, 1)
+        seen.add(await asyncio.to_thread(converse, url, user(0), True, [twice, twice], "answer"))
+    assert seen >= {None, 1007, 4400, 4401, 4409}
