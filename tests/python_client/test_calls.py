@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -32,7 +31,7 @@ from app.config_file import ConfigFile, LimitTable
 from app.errors import GatewayError
 from tests.support import service
 from tests.support.cli_process import ROOT, free_port
-from tests.support.python_clients import Connect
+from tests.support.python_clients import Answers, Connect, page
 from tests.support.service import CHARACTER_INPUT, Service, token
 from tests.support.upstream import Behaviour, Upstream
 from tests.support.waiting import until
@@ -58,27 +57,6 @@ OK = {"data": {"eventCursor": "a cursor"}}
 
 def refused(code: str, **facts: Any) -> dict[str, Any]:
     return {"errors": [{"message": "no", "extensions": {"code": code, "requestId": "r", **facts}}]}
-
-
-class Answers:
-    """A gateway of so many words: each request takes the next answer."""
-
-    def __init__(self, *answers: Any) -> None:
-        self._answers: Iterator[Any] = iter(answers)
-        self.requests: list[httpx2.Request] = []
-
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        self.requests.append(request)
-        answer = next(self._answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer() if callable(answer) else httpx2.Response(200, json=answer)
-
-
-def page(status: int, text: str = "<h1>a proxy's</h1>", **headers: str) -> Callable[[], Any]:
-    """Something else than the gateway's answer."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda: httpx2.Response(status, text=text, headers=named)
 
 
 async def test_what_is_generated_is_current() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,13 @@ from tests.support import service
 from tests.support.cli_process import free_port
 from tests.support.event_streams import publish, until_nothing_is_open
 from tests.support.generation_clients import SLOW
-from tests.support.python_clients import Connect, rest, take
+from tests.support.python_clients import Answers, Connect, page, rest, take
 from tests.support.service import CHARACTER_INPUT, Service, token
 from tests.support.sockets import until_subscribed
 from tests.support.upstream import PROSE, Behaviour, Upstream
 from tests.support.wire import Wire
+
+EVENT = {"data": {"events": {"id": "event", "cursor": "two"}}}
 
 
 def ids(events: list[Any]) -> list[str]:
@@ -120,10 +124,29 @@ async def test_cut_before_its_first_event_it_misses_none(
         await events.aclose()
 
 
-async def test_a_token_that_ends_is_renewed_and_nothing_missed(
+async def test_a_response_that_just_ends_is_a_cut(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a proxy's may that closes it in good order."""
+    caplog.set_level("INFO", "loregate_client")
+    first, second = "id: one\n\n", f"id: two\nevent: next\ndata: {json.dumps(EVENT)}\n\n"
+    answers = Answers(
+        *(page(200, text, content_type="text/event-stream") for text in (first, second))
+    )
+    async with connect("http://gateway", "t", handler=answers) as gate:
+        events = gate.events(after="begin")
+        assert ids(await take(events, 1)) == ["event"]
+        assert events.cursor == "two"
+        await events.aclose()
+    sent = [json.loads(request.content)["variables"]["after"] for request in answers.requests]
+    assert sent == ["begin", "one"]
+    assert re.search(r"goes on in 0\.\d s: The stream broke off", caplog.text)
+
+
+async def test_a_token_is_renewed_each_time_it_ends_and_nothing_missed(
     loregate: Service, connect: Connect
 ) -> None:
-    tokens = [token(exp=int(time.time()) + 1), token()]
+    tokens = [token(exp=int(time.time()) + n) for n in (1, 2, 600)]
     async with connect(loregate.url, lambda: tokens.pop(0)) as gate:
         events = gate.events(after=await gate.event_cursor())
         await publish(loregate, "before")

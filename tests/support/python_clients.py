@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
@@ -77,6 +77,27 @@ def connect(request: pytest.FixtureRequest) -> Connect:
     """`connect(url, token, …)`; `handler` answers its requests instead of a gateway."""
     found: Connect = request.param
     return found
+
+
+class Answers:
+    """A gateway of so many words: each request takes the next answer."""
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers: Iterator[Any] = iter(answers)
+        self.requests: list[httpx2.Request] = []
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        answer = next(self._answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer() if callable(answer) else httpx2.Response(200, json=answer)
+
+
+def page(status: int, text: str = "<h1>a proxy's</h1>", **headers: str) -> Callable[[], Any]:
+    """Something else than the gateway's answer."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda: httpx2.Response(status, text=text, headers=named)
 
 
 async def take(stream: Any, count: int) -> list[Any]:

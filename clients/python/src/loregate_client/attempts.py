@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -95,7 +94,10 @@ class Attempts(ABC):
 
 
 class Call(Attempts):
-    """One request, tried again where that makes nothing twice, for so many seconds in all."""
+    """One request, tried again where that makes nothing twice.
+
+    All that it waits between its tries takes at most `max_wait` seconds.
+    """
 
     def __init__(
         self,
@@ -109,8 +111,7 @@ class Call(Attempts):
         """`field` is the one whose value is wanted, where not the whole answer is."""
         super().__init__(access, document)
         self._variables, self._field, self._repeatable = variables or {}, field, repeatable
-        self._until = time.monotonic() + max_wait
-        self._failures = 0
+        self._left, self._failures = max_wait, 0
 
     @property
     def variables(self) -> Mapping[str, Any]:
@@ -135,7 +136,8 @@ class Call(Attempts):
             wait = back_off(self._failures)
         else:  # a model that failed costs again
             return None
-        return wait if time.monotonic() + wait <= self._until else None
+        self._left -= wait
+        return wait if self._left >= 0 else None
 
 
 def json_of(response: httpx2.Response) -> dict[str, Any]:

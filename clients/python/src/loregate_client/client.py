@@ -88,8 +88,8 @@ class Loregate(schema.Operations[GenerationStream]):
 
     `token` is a JWT, or a function that gives one: it is asked once, and again when the gateway
     refuses that one or it has ended. All times are seconds: `timeout` is for one answer (the
-    gateway's own deadlines are shorter), `max_wait` for all tries of one request, `max_outage` for
-    how long a stream that was cut tries to come back; None is for ever.
+    gateway's own deadlines are shorter), `max_wait` for all that one request waits between its
+    tries, `max_outage` for how long a stream that was cut tries to come back; None is for ever.
     """
 
     def __init__(
@@ -238,8 +238,6 @@ class Loregate(schema.Operations[GenerationStream]):
                     told = feed.receive(frame, response)
                     if told is not None:
                         yield told
-                    if feed.ended:
-                        return
         feed.end_of_response()
 
 

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import httpx2
 
-from loregate_client.attempts import Access, Attempts, back_off, json_of
+from loregate_client.attempts import Access, Attempts, Failure, back_off, json_of
 from loregate_client.errors import LoregateError, lost, of_errors, unreadable
 from loregate_client.schema import EVENTS, GENERATION, Event, EventType, GenerationEvent
 
@@ -69,26 +69,35 @@ class Feed(Attempts, Generic[T]):
 
     def _take(self, cursor: str) -> None:
         self.cursor = cursor or self.cursor
-        self._heard = now = time.monotonic()
+        self._renewed = False
+        self._heard = time.monotonic()
         if self._opened is None:
-            self._opened, self._renewed = now, False
+            self._opened = self._heard
 
     @abstractmethod
     def _read(self, data: Any, errors: Any) -> T | None:
         """The caller's value of a result; None where there is none."""
 
     # -- when it was cut
+    def retry(self, failure: Failure) -> float:
+        if self.ended:
+            return 0.0
+        wait = super().retry(failure)
+        self._opened = None
+        return wait
+
     def _wait(self, error: LoregateError) -> float | None:
         now = time.monotonic()
         lasted = -1.0 if self._opened is None else now - self._opened
-        started, self._opened = self._opened is not None or self.cursor is not None, None
-        if not error.retryable or (error.code == "TOO_MANY_OPERATIONS" and not started):
+        # The connection that was cut may count as open for a while.
+        at_first = self._opened is None and self.cursor is None
+        if not error.retryable or (error.code == "TOO_MANY_OPERATIONS" and at_first):
             return None
         self._heard = now if self._heard is None else self._heard
-        if self._max_outage is not None and now - self._heard > self._max_outage:
-            return None
         self._failures = 0 if lasted > self._waited else self._failures + 1
         self._waited = (error.retry_after or 0.0) + back_off(self._failures)
+        if self._max_outage is not None and now + self._waited > self._heard + self._max_outage:
+            return None
         log.info("a stream was cut, and goes on in %.1f s: %s", self._waited, error)
         return self._waited
 
