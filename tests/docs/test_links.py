@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.doc_blocks import FENCE, PAGES, ROOT
 
-READMES = ("tests/*/README.md", "clients/*/README.md")
+READMES = ("tests/*/README.md", "clients/*/README.md", "examples/README.md")
 OTHERS = [page for pattern in READMES for page in sorted(ROOT.glob(pattern))]
 ALL = [*PAGES, *OTHERS, ROOT / "docs" / "llms.txt"]
 LISTED = ROOT / "tests" / "docs" / "outside_links.txt"

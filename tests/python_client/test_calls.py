@@ -31,7 +31,7 @@ from app.config_file import ConfigFile, LimitTable
 from app.errors import GatewayError
 from tests.support import service
 from tests.support.cli_process import ROOT, free_port
-from tests.support.python_clients import Answers, Connect, page
+from tests.support.python_clients import Answers, Connect, page, rest, slow
 from tests.support.service import CHARACTER_INPUT, Service, token
 from tests.support.upstream import Behaviour, Upstream
 from tests.support.waiting import until
@@ -66,6 +66,7 @@ async def test_what_is_generated_is_current() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+@slow
 async def test_every_operation_can_be_written(loregate: Service, connect: Connect) -> None:
     async with connect(loregate.url, token()) as gate:
         written = {name: await gate.write(name, INPUTS[name]) for name in OPERATIONS}
@@ -92,6 +93,7 @@ async def test_an_unknown_operation_is_told_with_those_there_are(connect: Connec
 
 
 # -- what is waited for
+@slow
 async def test_a_full_limit_is_waited_for(tmp_path: Path, redis_url: str, connect: Connect) -> None:
     table = LimitTable(target="operation:text_generation", max=1, window=1.0)
     given = service.settings(tmp_path, redis_url)
@@ -122,22 +124,23 @@ async def test_a_proxys_retry_after_is_waited_for(connect: Connect, form: str) -
 
 
 # -- what is tried again
-@pytest.mark.parametrize(
-    "failure",
-    [
-        httpx2.ReadError("cut"),
-        httpx2.ConnectTimeout("silent"),
-        page(502),
-        refused("DEPENDENCY_UNAVAILABLE", retryAfterMs=1),
-        refused("SHUTTING_DOWN", retryAfterMs=1),
-        refused("MODEL_UNAVAILABLE", retryAfterMs=1),
-    ],
-    ids=["cut", "silent", "proxy", "dependency", "stopping", "model"],
-)
-async def test_what_passes_is_tried_again(connect: Connect, failure: Any) -> None:
-    answers = Answers(failure, OK)
-    async with connect("http://gateway", "t", handler=answers) as gate:
-        assert await gate.event_cursor() == "a cursor"
+PASSING = {
+    "cut": httpx2.ReadError("cut"),
+    "silent": httpx2.ConnectTimeout("silent"),
+    "proxy": page(502),
+    "dependency": refused("DEPENDENCY_UNAVAILABLE", retryAfterMs=1),
+    "stopping": refused("SHUTTING_DOWN", retryAfterMs=1),
+    "model": refused("MODEL_UNAVAILABLE", retryAfterMs=1),
+}
+
+
+async def test_what_passes_is_tried_again(connect: Connect) -> None:
+    async def mended(failure: Any) -> bool:
+        async with connect("http://gateway", "t", handler=Answers(failure, OK)) as gate:
+            return bool(await gate.event_cursor() == "a cursor")
+
+    found = await asyncio.gather(*map(mended, PASSING.values()))
+    assert dict(zip(PASSING, found, strict=True)) == dict.fromkeys(PASSING, True)
 
 
 @pytest.mark.parametrize(
@@ -167,22 +170,23 @@ async def test_where_nobody_answers_it_gives_up_in_the_end(connect: Connect) -> 
             await gate.event_cursor()
 
 
-@pytest.mark.parametrize("way", ["write", "start"])
+@slow
 async def test_a_request_whose_answer_was_cut_off_is_not_carried_out_twice(
-    with_models: Service, provider: Upstream, connect: Connect, way: str
+    with_models: Service, provider: Upstream, connect: Connect
 ) -> None:
-    provider.always = Behaviour(delay=0.3)
+    provider.always = Behaviour(delay=0.2)
     async with Wire(with_models.url).laid() as wire, connect(wire.url, token()) as gate:
-        asking = asyncio.create_task(getattr(gate, way)("character", CHARACTER_INPUT))
-        await until(lambda: provider.requests)
+        ways = (gate.write, gate.start)
+        asking = [asyncio.create_task(way("character", CHARACTER_INPUT)) for way in ways]
+        await until(lambda: len(provider.requests) == 2)
         wire.cut()
-        await asking
-        found = await with_models.data("{ contents { edges { node { id } } } }")
-        while not found["contents"]["edges"]:  # a start does not wait for its content
-            found = await with_models.data("{ contents { edges { node { id } } } }")
-    assert (len(provider.requests), len(found["contents"]["edges"])) == (1, 1)
+        _, started = await asyncio.gather(*asking)
+        await rest(gate.generation(started["id"]))
+    found = await with_models.data("{ contents { edges { node { id } } } }")
+    assert (len(provider.requests), len(found["contents"]["edges"])) == (2, 2)
 
 
+@slow
 async def test_a_mutation_of_ones_own_is_sent_again_only_if_it_may_be(connect: Connect) -> None:
     document = "mutation { deleteContent(id: 1) { contentId } }"
     answers = Answers(
@@ -196,6 +200,7 @@ async def test_a_mutation_of_ones_own_is_sent_again_only_if_it_may_be(connect: C
     assert len(answers.requests) == 5
 
 
+@slow
 async def test_each_request_has_a_key_of_its_own_and_yours_goes_first(
     loregate: Service, connect: Connect
 ) -> None:
@@ -246,6 +251,7 @@ async def test_a_token_may_be_awaited(loregate: Service) -> None:
 
 
 # -- what is raised
+@slow
 async def test_each_refusal_has_its_class_with_the_facts(
     loregate: Service, connect: Connect
 ) -> None:

@@ -72,11 +72,18 @@ async def _threaded(*given: Any, handler: Any = None, **named: Any) -> AsyncIter
         yield Threaded(gate)
 
 
-@pytest.fixture(params=[_asyncio, _threaded], ids=["async", "sync"])
+CLIENTS = {"async": _asyncio, "sync": _threaded}
+# For what takes its seconds: the client without an event loop, which is made of the other one,
+# takes them in `make test-long`.
+slow = pytest.mark.parametrize(
+    "connect", ["async", pytest.param("sync", marks=pytest.mark.long)], indirect=True
+)
+
+
+@pytest.fixture(params=list(CLIENTS))
 def connect(request: pytest.FixtureRequest) -> Connect:
     """`connect(url, token, …)`; `handler` answers its requests instead of a gateway."""
-    found: Connect = request.param
-    return found
+    return CLIENTS[request.param]
 
 
 class Answers:
