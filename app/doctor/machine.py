@@ -51,7 +51,7 @@ async def clock(case: Case) -> AsyncIterator[Finding]:
 
 
 async def _gateway_date() -> datetime | None:
-    """What it takes for now, in whole seconds; None where no gateway answers."""
+    """The time by the gateway's clock, in whole seconds; None where no gateway answers."""
     try:
         async with httpx2.AsyncClient(timeout=ASK_TIMEOUT) as http:
             response = await http.get(f"{cli_gateway.url()}/health/live")
