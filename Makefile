@@ -171,7 +171,7 @@ wall: $(READY)
 conformance: $(READY)
 	@echo "== playing every case of graphql-transport-ws"
 	@CONFORMANCE_WHOLE=1 $(BIN)/python -m pytest tests/graphql/test_conformance.py \
-		tests/graphql/test_conformance_defects.py -n $(JOBS) $(ARGS)
+		tests/graphql/test_conformance_defects.py -m "long or not long" -n $(JOBS) $(ARGS)
 
 conformance-peers: $(READY)
 	@echo "== measuring other servers"
@@ -180,7 +180,7 @@ conformance-peers: $(READY)
 FUZZ_CASES ?= 10000
 fuzz: $(READY)
 	@echo "== $(FUZZ_CASES) cases each"
-	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest tests/fuzz -n $(JOBS) $(ARGS)
+	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -m long tests/fuzz -n $(JOBS) $(ARGS)
 
 # A real model in an environment of its own: llama.cpp's server comes as AGPL source, and the
 # project must not depend on it. Nothing but the server is wanted, compiled soon rather than to be

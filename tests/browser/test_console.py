@@ -26,6 +26,7 @@ KINDS = (
     *("characterContent", "campaignContent", "story", "npc", "location", "item"),
     *("themeAnalysis", "contentValidation"),
 )
+NEWEST = "{ contents(first: 1) { edges { node { contentId } } } }"
 
 
 async def test_the_first_text_takes_one_press(page: Page, screenshots: Screenshots) -> None:
@@ -108,18 +109,19 @@ async def test_health_is_told_part_by_part(page: Page) -> None:
 
 
 async def test_a_content_is_opened_continued_and_deleted(
-    page: Page, screenshots: Screenshots
+    page: Page, gateway: Service, screenshots: Screenshots
 ) -> None:
     console = await ConsolePage(page).open()
     await console.write("characterContent")
-    first = console.one("#content-list .card").first
-    parent = await first.get_attribute("data-content")
-    await first.get_by_role("button", name="Continue").click()
+    found = await gateway.data(NEWEST, sub="developer")
+    parent = found["contents"]["edges"][0]["node"]["contentId"]
+    card = console.one(f"[data-content='{parent}'].card")
+    await card.get_by_role("button", name="Continue").click()
     assert await console.one("input[name=parentContentId]").input_value() == parent
     await page.keyboard.press("Enter")
     await console.written()
     await console.says("#content-list", "continues another")
-    await console.one(f"[data-content='{parent}'].card").get_by_role("button", name="Open").click()
+    await card.get_by_role("button", name="Open").click()
     await console.says("#reader", "Continued 1 time")
     await screenshots("console-reader")
     await console.one("#reader .near button").click()

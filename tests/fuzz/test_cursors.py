@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 import httpx2
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.sync.client import connect
@@ -23,6 +24,8 @@ from tests.support.fuzzing import PATIENCE, cases, examples, unharmed, user
 from tests.support.generation_clients import CHARACTER, FOLLOW
 from tests.support.service import PROTOCOL, Service
 from tests.support.sockets import EVENTS, socket_url
+
+pytestmark = pytest.mark.long
 
 FEW = 200
 LIST = "query ($after: String) { contents(first: 2, after: $after) { edges { cursor } } }"

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 import schemathesis
 from hypothesis import given
@@ -15,6 +16,8 @@ from schemathesis.core.result import Ok
 
 from tests.support.fuzzing import PATIENCE, cases, examples, unharmed, user, users, values
 from tests.support.service import Service
+
+pytestmark = pytest.mark.long
 
 FEW = 88
 SCHEMA = Path(__file__).parents[2] / "schema.graphql"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 import requests
 import schemathesis
 from hypothesis import given
@@ -14,6 +15,8 @@ from schemathesis.core.result import Ok
 from app.rest.openapi import openapi_document
 from tests.support.fuzzing import PATIENCE, cases, examples, unharmed, user, users
 from tests.support.service import Service
+
+pytestmark = pytest.mark.long
 
 FEW = 108
 # What the headers may ask for, well or not; the document says only that they are texts.

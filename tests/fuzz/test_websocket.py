@@ -12,6 +12,7 @@ import json
 import socket
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
@@ -22,6 +23,8 @@ from tests.support.conformance import monitor
 from tests.support.fuzzing import PATIENCE, cases, examples, unharmed, user, users, values
 from tests.support.service import CHARACTER_INPUT, GENERATE, PROTOCOL, Service
 from tests.support.sockets import EVENTS, socket_url
+
+pytestmark = pytest.mark.long
 
 FEW = 150
 CODES = {1000, 1003, 1007, 1009, 4400, 4401, 4403, 4406, 4408, 4409, 4429}

@@ -21,6 +21,8 @@ from tests.support.faulty_socket_server import (
     FaultySocket,
 )
 
+pytestmark = pytest.mark.long
+
 # Every case against every defect takes four minutes; `make test` tries a third of the defects, each
 # with the families of cases that it concerns.
 WHOLE = bool(os.environ.get("CONFORMANCE_WHOLE"))

@@ -296,6 +296,7 @@ async def test_what_is_full_returns_exactly_what_it_costs(loregate: Service, tex
     assert objects(data) - 1 == read.operation(None).cost.of({})
 
 
+@pytest.mark.long
 async def test_no_document_returns_more_objects_than_it_costs(loregate: Service) -> None:
     ids = await filled(loregate)
     ran, largest = 0, 0

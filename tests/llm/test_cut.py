@@ -246,6 +246,7 @@ def check_told(told: Result, *, finished: bool, followed: bool) -> None:
         assert (told.code, told.tried) == ("MODEL_ERROR", [(ASKED, "cut")])
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("silence")
 @pytest.mark.parametrize("followed", [True, False])
 async def test_a_generation_whose_stream_is_cut_has_one_end_and_no_wrong_text(

@@ -43,6 +43,8 @@ from tests.support.upstream import (
 )
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.long
+
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
 
 CHARACTER = Asked()

@@ -245,6 +245,7 @@ ASKED = st.lists(
 )
 
 
+@pytest.mark.long
 async def test_nobody_ever_gets_what_was_made_for_another(redis_url: str) -> None:
     """10,000 requests in crowds of a hundred: cached, coalesced, alike and under equal keys."""
     async with running_processes(redis_url, 2) as found:

@@ -25,6 +25,8 @@ from tests.support.limit_model import History, fill
 from tests.support.local_limits import SECOND, MicrosecondClock
 from tests.support.outages import REDIS_OUTAGES, RedisOutage
 
+pytestmark = pytest.mark.long
+
 ALICE, BOB = Caller("alice"), Caller("bob")
 
 # -- several processes

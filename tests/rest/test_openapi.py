@@ -122,6 +122,7 @@ MET = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MET)
 async def test_whatever_is_sent_gets_what_the_document_says(loregate: Service, name: str) -> None:
     """Bodies that fit the document and bodies that do not: no 5xx, no status it does not name."""

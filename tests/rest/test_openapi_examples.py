@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from app.rest.openapi import openapi_document
 from tests.support.openapi import resolved
 from tests.support.service import Service
@@ -78,6 +80,7 @@ async def mismatch(found: Service, method: str, path: str) -> str:
         await response.aclose()
 
 
+@pytest.mark.long
 async def test_every_example_that_is_sent_is_answered_as_the_document_says(
     loregate: Service,
 ) -> None:

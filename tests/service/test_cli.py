@@ -138,6 +138,7 @@ def test_an_address_is_one_that_a_browser_can_open(host: str, named: str) -> Non
         assert server.address(listening) == f"http://{named}:{port}"
 
 
+@pytest.mark.long
 async def test_dev_with_faulty_models_says_so_and_names_each_fault_in_the_log(
     tmp_path: Path,
 ) -> None:
@@ -179,6 +180,7 @@ def test_faulty_models_get_little_time_unless_it_was_set(
     assert with_short_timeouts(Settings.load()).model_timeout == (7 if given else 4.5)
 
 
+@pytest.mark.long
 async def test_a_killed_gateway_loses_no_content_and_no_event(tmp_path: Path) -> None:
     async with cli_process.serving(tmp_path, "dev") as running:
         start = (await graphql(running, "{ eventCursor }"))["eventCursor"]
@@ -194,6 +196,7 @@ async def test_a_killed_gateway_loses_no_content_and_no_event(tmp_path: Path) ->
         assert ids == [*reversed(before + after)]
 
 
+@pytest.mark.long
 async def test_a_development_token_outlives_a_restart(tmp_path: Path) -> None:
     async with cli_process.serving(tmp_path, "dev") as running:
         old = running.token

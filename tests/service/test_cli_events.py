@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis import Redis
 
 from tests.support import service
@@ -17,6 +18,8 @@ from tests.support.cli_process import free_port
 from tests.support.service import Service, token
 from tests.support.sockets import until_subscribed
 from tests.support.terminal import Piped, beside, invoke, piped, wired
+
+pytestmark = pytest.mark.long
 
 STORY = """mutation { generateStory(input: {elementType: SCENE, context: {}}) {
   story { contentId } } }"""

@@ -18,6 +18,8 @@ from tests.support.terminal import at_terminal, beside, invoke, piped, run, wire
 from tests.support.upstream import Behaviour, Upstream
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.long
+
 WARLOCK = ("write", "backstory", "--class", "warlock", "--race", "tiefling")
 ESCAPE = "\033"
 LASTING = Behaviour(text=LONG, pace=0.3)  # longer than `until` waits, if nobody cancels it

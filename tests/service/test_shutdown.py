@@ -63,6 +63,7 @@ async def served(
         yield found, given
 
 
+@pytest.mark.long
 async def test_a_terminated_server_tells_sockets_and_streams_their_places(
     tmp_path: Path, redis_url: str
 ) -> None:

@@ -44,13 +44,25 @@ function subscribe(payload, headers) {
   };
 }
 
-// GraphiQL's fetcher. Without a token its first question, for the schema, is not even asked.
-export function fetcher({ query, operationName, variables }, { headers, documentAST } = {}) {
+// The operation that is meant. GraphiQL looks which there are a moment after the text has changed: who
+// presses play at once sends the name of one that was there before.
+function meant(query, operationName) {
   const { getOperationAST, parse } = GraphiQL.GraphQL;
-  const payload = { query, operationName: operationName ?? undefined, variables };
+  try {
+    const document = parse(query);
+    return getOperationAST(document, operationName) ?? getOperationAST(document);
+  } catch {
+    return null; // not GraphQL, which the gateway says better
+  }
+}
+
+// GraphiQL's fetcher. Without a token its first question, for the schema, is not even asked.
+export function fetcher({ query, operationName, variables }, { headers } = {}) {
   if (operationName === 'IntrospectionQuery' && !authorization(headers)) {
     return Promise.resolve({ errors: [{ message: NO_TOKEN }] });
   }
-  const operation = getOperationAST(documentAST ?? parse(query), operationName);
+  const operation = meant(query, operationName);
+  const name = operation ? operation.name?.value : operationName;
+  const payload = { query, operationName: name ?? undefined, variables };
   return operation?.operation === 'subscription' ? subscribe(payload, headers) : post(payload, headers);
 }
