@@ -15,6 +15,8 @@ import pytest
 from tests.support.rest_bodies import GOOD, TEXT, THEME
 from tests.support.service import Service
 
+pytestmark = pytest.mark.long
+
 NOTHING = str(UUID(int=7))
 TALE = '{content: "The lamps went out."}'
 RUN = f"mutation {{ analyzeTheme(input: {TALE}) {{ requestId }} }}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from app.operations import OPERATIONS
 from app.rest.batch import BATCH
 from app.rest.openapi import openapi_document
@@ -107,6 +109,7 @@ def test_what_has_further_keys_bounds_them_and_what_has_none_is_closed() -> None
         assert set(told[name]["required"]) == told[name]["properties"].keys()
 
 
+@pytest.mark.long
 async def test_each_examples_body_works_and_the_examples_fit_their_schemas(
     loregate: Service,
 ) -> None:
