@@ -11,12 +11,14 @@ MODEL_VENV := .venv-model
 MODEL_READY := $(MODEL_VENV)/.ready
 CLIENTS_VENV := .venv-clients
 CLIENTS_READY := $(CLIENTS_VENV)/.ready
+TOOLS_VENV := .venv-tools
+TOOLS_READY := $(TOOLS_VENV)/.ready
 BROWSER_READY := $(VENV)/.ready-browser
 DOCS_READY := $(VENV)/.ready-docs
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 3
 
-.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz docs test-docs constraints clean
+.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz docs test-docs constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -27,6 +29,7 @@ help:
 	@echo "make test-clients   the tests with clients that others wrote (needs npm)"
 	@echo "make test-browser   the pages in Debian's Chromium; BROWSER_SCREENSHOTS=folder leaves pictures"
 	@echo "make client-types   the clients' documents and types, from schema.graphql"
+	@echo "make audit   known vulnerabilities of the dependencies; make sbom writes build/sbom.cdx.json"
 	@echo "make check   lint, types, schema and tests, as CI runs them"
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
 	@echo "make bench-streams   the same for answers that are streamed"
@@ -120,10 +123,30 @@ test-browser: $(BROWSER_READY)
 		|| echo "NO BROWSER: everything is skipped; on Debian: apt-get install chromium"
 	@$(BIN)/python -m pytest -m browser -rs tests/browser $(ARGS)
 
-lint: $(READY)
+lint: $(READY) audit
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+# They depend on more than the project does, and without them only the look-up is left out.
+$(TOOLS_READY): .ci/tools.txt
+	@$(PYTHON) -m venv $(TOOLS_VENV)
+	@$(TOOLS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/tools.txt \
+		&& touch $(TOOLS_READY) || echo "NOT INSTALLED: what .ci/tools.txt names"
+
+audit: $(TOOLS_READY)
+	@echo "== known vulnerabilities"
+	@$(PYTHON) .ci/audit.py $(TOOLS_VENV)/bin/pip-audit constraints.txt
+
+# Of what the service needs and no more, as the image has it: an environment made for it.
+sbom: $(TOOLS_READY)
+	@echo "== installing the service by itself"
+	@rm -rf build/service && $(PYTHON) -m venv build/service
+	@build/service/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .
+	@$(TOOLS_VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom.cdx.json build/service/bin/python
+	@rm -rf build/service
+	@echo "build/sbom.cdx.json names what the service is made of"
 
 types: $(READY)
 	@echo "== mypy"
@@ -220,4 +243,4 @@ constraints: $(READY) $(DOCS_READY)
 	@echo "constraints.txt has $$(wc -l < constraints.txt) packages"
 
 clean:
-	@rm -rf $(VENV) $(GENERATORS_VENV) $(MODEL_VENV) $(CLIENTS_VENV) .loregate build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(GENERATORS_VENV) $(MODEL_VENV) $(CLIENTS_VENV) $(TOOLS_VENV) .loregate build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

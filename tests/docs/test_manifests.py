@@ -58,6 +58,24 @@ def test_the_guide_tells_the_times_of_the_code() -> None:
     assert f"their sum, {sum(told):g}," in guide
 
 
+def test_an_image_is_taken_by_its_digest() -> None:
+    """A tag can be moved to another image; what a digest names cannot be changed."""
+    docker = (ROOT / "Dockerfile").read_text()
+    [base] = re.findall(r"^ARG PYTHON=(\S+)", docker, re.M)
+    assert set(re.findall(r"^FROM (\S+)", docker, re.M)) == {"${PYTHON}"}
+    services = compose()["services"].values()
+    for image in (base, *(s["image"] for s in services if "build" not in s)):
+        assert re.fullmatch(r"[a-z/]+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
+
+
+def test_the_container_is_not_roots_and_cannot_write_to_its_own_code() -> None:
+    docker = (ROOT / "Dockerfile").read_text()
+    [user] = re.findall(r"^USER (\d+):(\d+)$", docker, re.M)
+    assert user == (str(pod()["securityContext"]["runAsUser"]),) * 2 != ("0", "0")
+    assert compose()["services"]["gateway"]["read_only"] is True
+    assert gateway()["securityContext"]["readOnlyRootFilesystem"] is True
+
+
 def test_probes_ask_what_is_served() -> None:
     asked = {name: gateway()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness")}
     assert {probe["path"] for probe in asked.values()} == {"/health/live"}
