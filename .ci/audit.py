@@ -3,7 +3,7 @@
 
     .ci/audit.py PIP_AUDIT CONSTRAINTS
 
-Fails for a vulnerability that is known, and not for a list that cannot be had: that is said, loudly.
+Fails for a vulnerability that is known; a list that cannot be had is no failure, and said loudly.
 """
 
 from __future__ import annotations
