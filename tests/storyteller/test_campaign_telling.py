@@ -118,9 +118,10 @@ def hold(draft: NpcDraft | LocationDraft, raw: Any) -> None:
     assert not list(faults(f"{draft.name} came.".capitalize())), draft.name
 
 
-async def test_a_thousand_random_requests_give_faultless_sheets_and_prose() -> None:
+@pytest.mark.parametrize("number", [60, pytest.param(1000, marks=pytest.mark.long)])
+async def test_random_requests_give_faultless_sheets_and_prose(number: int) -> None:
     rng = Random(7)
-    for _ in range(400):
+    for _ in range(number):
         raw = campaign_request(rng)
         text = (await checked_draft(CAMPAIGN, raw)).text
         assert not list(faults(text)), f"{list(faults(text))}\n{raw}\n{text}"

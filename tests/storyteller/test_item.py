@@ -98,17 +98,18 @@ def said_twice(draft: ItemDraft) -> set[str]:
 
 
 # -- as text
-async def test_hundreds_of_random_items_are_faultless_and_fit_what_was_asked() -> None:
+@pytest.mark.parametrize("number", [60, pytest.param(1000, marks=pytest.mark.long)])
+async def test_random_items_are_faultless_and_fit_what_was_asked(number: int) -> None:
     """`told` holds each against the operation's own bounds."""
     rng = Random(7)
-    for _ in range(400):
+    for _ in range(number):
         raw = item_request(rng)
         hold(await checked_draft(ITEM, raw), raw)
 
 
 @pytest.mark.parametrize(("kind", "rarity"), PAIRS)
 async def test_no_item_repeats_itself(kind: str, rarity: str) -> None:
-    for seed in range(25):
+    for seed in range(8):
         draft = await made(kind, rarity, seed, villain="Strahd")
         hold(draft, (kind, rarity, seed))
         assert not said_twice(draft)
@@ -277,7 +278,7 @@ async def test_where_the_tale_is_of_a_curse_the_item_has_one(word: str) -> None:
 
 @pytest.mark.parametrize("limit", [1, 150, 300])
 async def test_max_tokens_bounds_what_is_told(limit: int) -> None:
-    for (kind, rarity), seed in product(PAIRS, range(3)):
+    for seed, (kind, rarity) in enumerate(PAIRS):
         raw = {"kind": kind, "rarity": rarity, "context": {}}
         draft = await checked_draft(ITEM, raw | {"model": {"max_tokens": limit, "seed": seed}})
         hold(draft, (raw, limit))
@@ -293,7 +294,7 @@ async def test_max_tokens_bounds_what_is_told(limit: int) -> None:
 async def test_hostile_values_cannot_break_an_item(value: str) -> None:
     keys = ("campaign_theme", "campaign_type", "setting", "length", "villain", "goal")
     keys = (*keys, "item", "form", "class", value[:100] or "x")
-    for (kind, rarity), seed in product(PAIRS, range(2)):
+    for seed, (kind, rarity) in enumerate(PAIRS):
         raw = {"kind": kind, "rarity": rarity, "context": dict.fromkeys(keys, value)}
         theme = {"theme": {"tone": value, "style": value}, "model": {"seed": seed}}
         draft = await checked_draft(ITEM, raw | theme)

@@ -93,13 +93,14 @@ def story_request(rng: Random) -> dict[str, Any]:
     }
 
 
-async def test_a_thousand_random_requests_give_faultless_prose() -> None:
+@pytest.mark.parametrize("number", [100, pytest.param(1000, marks=pytest.mark.long)])
+async def test_random_requests_give_faultless_prose(number: int) -> None:
     rng = Random(20)
-    for _ in range(600):
+    for _ in range(number):
         raw = character_request(rng)
         text = (await checked_draft(CHARACTER, raw)).text
         assert not list(faults(text)), f"{list(faults(text))}\n{raw}\n{text}"
-    for _ in range(600):
+    for _ in range(number):
         raw = story_request(rng)
         draft = await checked_draft(STORY, raw)
         for text in (draft.content, draft.summary):
