@@ -58,12 +58,14 @@ class CompletionRequest:
     """One piece of writing: the operation, its checked request, and the prompt made from them.
 
     user: a pseudonym of who asks, for a provider to know abuse by; empty: nothing is said.
+    owner: who asks, among whom a model's places are shared; it never leaves the process.
     """
 
     operation: Operation[Any, Any]
     request: Request
     prompt: Prompt
     user: str = ""
+    owner: str = ""
 
     @property
     def tokens(self) -> int:

@@ -176,7 +176,7 @@ class ModelCalls:
             raise AttemptFailed(AttemptOutcome.UNCONFIGURED, "is not configured here")
         if model.breaker is not None and model.breaker_state is not BreakerState.CLOSED:
             raise model.breaker.refusal()  # without a place in the queue first
-        async with model.bulkhead.slot(deadline, model.breaker):
+        async with model.bulkhead.slot(deadline, model.breaker, work.owner):
             if model.breaker is None:
                 self.called.setdefault(model.name, 0)
                 return await model.writer.write(work, deadline=deadline, listener=self.listener)

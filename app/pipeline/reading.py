@@ -119,7 +119,10 @@ class Reading:
             model, choice.fallback_model, degrade=directives.allow_degraded
         )
         prompt = operation.prompt(request, choice, continues)
-        work = CompletionRequest(operation, request, prompt, self._pseudonyms.of(context.caller.id))
+        user_id = context.caller.id
+        work = CompletionRequest(
+            operation, request, prompt, user=self._pseudonyms.of(user_id), owner=user_id
+        )
         found = PreparedRequest(
             context, directives, work, links, self._models.first(links), continues=continues
         )

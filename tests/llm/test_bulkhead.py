@@ -3,64 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from app.llm.breaker import Breaker, Breakers
+from app.llm.breaker import Breakers
 from app.llm.bulkhead import MIN_CALL_TIME, Bulkhead
 from app.llm.failure import AttemptFailed
 from app.operations.metadata import AttemptOutcome
-
-LATE = 1e9  # s; a deadline that no call meets
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Call:
-    """A call that holds its place until it is told to leave."""
-
-    bulkhead: Bulkhead
-    deadline: float = LATE
-    breaker: Breaker | None = None
-    inside: asyncio.Event = field(default_factory=asyncio.Event)
-    leave: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.task = asyncio.create_task(self._run())
-
-    async def _run(self) -> None:
-        async with self.bulkhead.slot(self.deadline, self.breaker):
-            self.inside.set()
-            await self.leave.wait()
-
-    async def end(self) -> None:
-        self.leave.set()
-        await self.task
-
-
-async def turn() -> None:
-    """Let everything that is ready run once."""
-    await asyncio.sleep(0)
-
-
-async def held(bulkhead: Bulkhead, clock: Clock, seconds: float) -> None:
-    """One call that held its place for so long."""
-    async with bulkhead.slot(LATE):
-        clock.now += seconds
-
-
-def counters(bulkhead: Bulkhead) -> tuple[int, int]:
-    return bulkhead.running, bulkhead.waiting
+from tests.support.bulkhead_calls import LATE, Call, Clock, counters, held, turn
 
 
 async def refused(bulkhead: Bulkhead, deadline: float = LATE) -> AttemptFailed:
@@ -167,11 +117,11 @@ async def test_the_average_follows_how_long_calls_hold_their_places() -> None:
     await held(bulkhead, clock, 8.0)
     await held(bulkhead, clock, 16.0)
     async with bulkhead.slot(LATE):
-        assert bulkhead.wait == 9.0
+        assert bulkhead.expected_wait() == 9.0
     for _ in range(100):
         await held(bulkhead, clock, 2.0)
     async with bulkhead.slot(LATE):
-        assert bulkhead.wait == pytest.approx(2.0, abs=0.01)
+        assert bulkhead.expected_wait() == pytest.approx(2.0, abs=0.01)
 
 
 async def test_a_wait_that_runs_out_is_busy_and_leaves_the_queue() -> None:
@@ -249,70 +199,4 @@ async def test_a_place_granted_to_a_waiter_cancelled_in_the_same_turn_is_not_los
     if third is not None:
         await third.inside.wait()
         await third.end()
-    assert counters(bulkhead) == (0, 0)
-
-
-@dataclass
-class Visit:
-    """When a call comes, how many turns it stays, and when it is cancelled, if ever."""
-
-    comes: int
-    stays: int
-    cancelled: int | None
-
-
-turns = st.integers(0, 12)
-visits = st.lists(st.builds(Visit, turns, turns, st.none() | turns), max_size=24)
-
-
-@settings(max_examples=300, deadline=None)
-@given(concurrency=st.integers(1, 4), queue=st.integers(0, 24), plan=visits)
-def test_through_any_coming_and_going_places_are_kept_and_nobody_starves(
-    concurrency: int, queue: int, plan: list[Visit]
-) -> None:
-    asyncio.run(_through(Bulkhead(concurrency, queue), plan))
-
-
-async def _through(bulkhead: Bulkhead, plan: list[Visit]) -> None:
-    concurrency = bulkhead.concurrency
-    queued: list[int] = []  # those who could not enter at once
-    entered: list[int] = []
-    busy: set[int] = set()
-    inside = 0
-
-    async def visit(number: int, stays: int) -> None:
-        nonlocal inside
-        if bulkhead.running == concurrency:
-            queued.append(number)
-        try:
-            async with bulkhead.slot(LATE):
-                entered.append(number)
-                inside += 1
-                assert inside <= bulkhead.running <= concurrency
-                for _ in range(stays):
-                    await turn()
-                inside -= 1
-        except AttemptFailed:
-            busy.add(number)
-        except asyncio.CancelledError:
-            if number in entered:
-                inside -= 1
-            raise
-
-    tasks: dict[int, asyncio.Task[None]] = {}
-    for now in range(26):
-        for number, one in enumerate(plan):
-            if one.comes == now:
-                tasks[number] = asyncio.create_task(visit(number, one.stays))
-            elif one.cancelled == now and number in tasks:
-                tasks[number].cancel()
-        await turn()
-        assert bulkhead.waiting <= bulkhead.queue
-    async with asyncio.timeout(10):  # against a hang: somebody starves
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
-    errors = [t.exception() for t in tasks.values() if not t.cancelled()]
-    assert errors == [None] * len(errors)
-    assert [n for n in entered if n in queued] == [n for n in queued if n in entered]
-    unserved = {n for n, t in tasks.items() if n not in entered and not t.cancelled()}
-    assert unserved == busy
     assert counters(bulkhead) == (0, 0)

@@ -51,10 +51,10 @@ class Gateway:
     provider: Upstream
     http: aiohttp.ClientSession
 
-    async def ask(self, model: str, edge: str, *, followed: bool) -> Result:
+    async def ask(self, model: str, edge: str, *, followed: bool, user: str = "") -> Result:
         """What comes of one request by `post` or as a `stream`, to a user of its own."""
         choice = {"name": model} | ({"fallback_model": HEALTHY} if followed else {})
-        headers = {"Authorization": "Bearer " + token(model, tier=TIER)}
+        headers = {"Authorization": "Bearer " + token(user or model, tier=TIER)}
         if edge == "stream":
             headers["Accept"] = "text/event-stream"
         loop = asyncio.get_running_loop()
