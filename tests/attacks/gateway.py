@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,9 @@ def faults(lines: list[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def serving(directory: Path, **given: str) -> Iterator[Gateway]:
+def serving(
+    directory: Path, *, command: Sequence[str] = (*COMMAND, "serve"), **given: str
+) -> Iterator[Gateway]:
     """The gateway in this directory, once it answers; `given` are environment variables."""
     database = f"sqlite+aiosqlite:///{directory / 'attacked.db'}"
     migrate(database)
@@ -107,7 +109,7 @@ def serving(directory: Path, **given: str) -> Iterator[Gateway]:
         }
         file = stack.enter_context(log.open("wb"))
         process = subprocess.Popen(
-            [*COMMAND, "serve"], cwd=ROOT, env=environment(**told), stdout=file, stderr=file
+            command, cwd=ROOT, env=environment(**told), stdout=file, stderr=file
         )
         stack.callback(_stopped, process)
         _until_it_answers(process, port, log)
