@@ -10,19 +10,22 @@
     ├── NotFound                404  NOT_FOUND
     ├── MethodNotAllowed        405  METHOD_NOT_ALLOWED
     ├── NotAcceptable           406  NOT_ACCEPTABLE          resolvers.media_types
+    ├── RequestTimeout          408  REQUEST_TIMEOUT         app.http_protocol
     ├── IdempotencyConflict     409  IDEMPOTENCY_CONFLICT
     ├── CursorExpired           410  CURSOR_EXPIRED
     ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
-    ├── AddressTooLong          414  URI_TOO_LONG            resolvers.questions
+    ├── AddressTooLong          414  URI_TOO_LONG
     ├── UnsupportedMediaType    415  UNSUPPORTED_MEDIA_TYPE
     ├── BadQuestion             422  BAD_USER_INPUT          resolvers.questions
     │   └── UnreadableQuestion  400  BAD_USER_INPUT          resolvers.questions
     ├── RateLimited             429  RATE_LIMIT_EXCEEDED
     ├── TooManyOperations       429  TOO_MANY_OPERATIONS     resolvers.websocket_connection
     ├── TooManySubscriptions    429  TOO_MANY_OPERATIONS     resolvers.response_streams
+    ├── HeadersTooLarge         431  HEADERS_TOO_LARGE       app.http_heads
     ├── Left                    499  CANCELLED
     ├── InternalError           500  INTERNAL_ERROR
     ├── ShuttingDown            503  SHUTTING_DOWN           app.open_streams
+    ├── TooManyConnections      503  TOO_MANY_CONNECTIONS    app.connections
     ├── ModelFailure
     │   ├── ModelError          502  MODEL_ERROR
     │   ├── ModelUnavailable    503  MODEL_UNAVAILABLE
@@ -199,6 +202,15 @@ class CursorExpired(GatewayError):
 
 class PayloadTooLarge(GatewayError):
     status, code = 413, "PAYLOAD_TOO_LARGE"
+
+
+class AddressTooLong(GatewayError):
+    status, code = 414, "URI_TOO_LONG"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"An address may have at most {most} bytes; send a GraphQL document by POST"
+        )
 
 
 class UnsupportedMediaType(GatewayError):
