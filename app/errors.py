@@ -248,12 +248,14 @@ class InternalError(GatewayError):
 
 
 class Left(GatewayError):
-    """The client went away, and wished that what it asked for is then given up."""
+    """The client went away: before its request was read, or wishing that it is then given up."""
 
     status, code = 499, "CANCELLED"
 
-    def __init__(self) -> None:
-        super().__init__("The client left, and the request was cancelled as it had wished")
+    def __init__(
+        self, message: str = "The client left, and the request was cancelled as it had wished"
+    ) -> None:
+        super().__init__(message)
 
 
 class ModelFailure(GatewayError):

@@ -97,6 +97,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._length: int | None = 0  # bytes of the body; None: in chunks
         self._body_bytes = self._chunked_bytes = self._framing_bytes = 0
         self._body_since = 0.0  # the event loop's time
+        self._unread = False  # by us, when the body was looked at last
 
     # -- connection
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -243,8 +244,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._stop(InvalidRequest.at((), wrong))
         self._length = head.body_length
         if self.parser.should_upgrade() and self._should_upgrade():
-            if self._length != 0:
-                self._stop(InvalidRequest.at((), "a handshake has no body"))
+            if self._length != 0 or version != "1.1":
+                self._stop(InvalidRequest.at((), "a handshake is HTTP/1.1 and has no body"))
         else:
             self._phase = Phase.BODY
         super().on_headers_complete()
@@ -367,8 +368,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _look_at_body(self) -> None:
         now = self.loop.time()
-        if self.flow.read_paused or self.cycle.waiting_for_100_continue:
-            self._body_since = now - self._body_bytes / BODY_RATE  # it is we who do not read
+        ours = self.flow.read_paused or self.cycle.waiting_for_100_continue
+        if ours or self._unread:  # it is we who did not read, until now or a moment ago
+            self._body_since = now - self._body_bytes / BODY_RATE
+        self._unread = ours
         deadline = self._body_since + self._timeouts.body + self._body_bytes / BODY_RATE
         if now < deadline:
             self._arm(Phase.BODY, deadline - now)

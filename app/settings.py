@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     connections_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         256, alias="LOREGATE_CONNECTIONS_PER_ADDRESS"
     )
+    sockets_per_user: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        100, alias="LOREGATE_SOCKETS_PER_USER"
+    )
     trusted_proxies: Networks = Field((), alias="LOREGATE_TRUSTED_PROXIES")
     data_dir: Path = Field(Path(".loregate"), alias="LOREGATE_DATA_DIR")
     config: Path | None = Field(None, alias="LOREGATE_CONFIG")

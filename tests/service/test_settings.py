@@ -41,6 +41,7 @@ READ: list[tuple[str, str, str, Any]] = [
     ("LOREGATE_REPLICAS", "3", "replicas", 3),
     ("LOREGATE_CONNECTIONS", "500", "connections", 500),
     ("LOREGATE_CONNECTIONS_PER_ADDRESS", "50", "connections_per_address", 50),
+    ("LOREGATE_SOCKETS_PER_USER", "7", "sockets_per_user", 7),
     (
         "LOREGATE_TRUSTED_PROXIES",
         "10.0.0.1, fd00::/8",

@@ -33,6 +33,7 @@ class Application:
     left: asyncio.Event = field(default_factory=asyncio.Event)
     let: asyncio.Event = field(default_factory=asyncio.Event)
     sockets: list[Any] = field(default_factory=list)
+    closes: bool = False  # each socket at its first message
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scopes.append(scope)
@@ -70,6 +71,9 @@ class Application:
             self.sockets.append(message := await receive())
             if message["type"] == "websocket.disconnect":
                 self.left.set()
+                return
+            if self.closes:
+                await send({"type": "websocket.close", "code": 4400})
                 return
             await self.let.wait()
 
