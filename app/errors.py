@@ -10,19 +10,22 @@
     ├── NotFound                404  NOT_FOUND
     ├── MethodNotAllowed        405  METHOD_NOT_ALLOWED
     ├── NotAcceptable           406  NOT_ACCEPTABLE          resolvers.media_types
+    ├── RequestTimeout          408  REQUEST_TIMEOUT         app.http_protocol
     ├── IdempotencyConflict     409  IDEMPOTENCY_CONFLICT
     ├── CursorExpired           410  CURSOR_EXPIRED
     ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
-    ├── AddressTooLong          414  URI_TOO_LONG            resolvers.questions
+    ├── AddressTooLong          414  URI_TOO_LONG
     ├── UnsupportedMediaType    415  UNSUPPORTED_MEDIA_TYPE
     ├── BadQuestion             422  BAD_USER_INPUT          resolvers.questions
     │   └── UnreadableQuestion  400  BAD_USER_INPUT          resolvers.questions
     ├── RateLimited             429  RATE_LIMIT_EXCEEDED
     ├── TooManyOperations       429  TOO_MANY_OPERATIONS     resolvers.websocket_connection
     ├── TooManySubscriptions    429  TOO_MANY_OPERATIONS     resolvers.response_streams
+    ├── HeadersTooLarge         431  HEADERS_TOO_LARGE       app.http_heads
     ├── Left                    499  CANCELLED
     ├── InternalError           500  INTERNAL_ERROR
     ├── ShuttingDown            503  SHUTTING_DOWN           app.open_streams
+    ├── TooManyConnections      503  TOO_MANY_CONNECTIONS    app.connections
     ├── ModelFailure
     │   ├── ModelError          502  MODEL_ERROR
     │   ├── ModelUnavailable    503  MODEL_UNAVAILABLE
@@ -201,6 +204,15 @@ class PayloadTooLarge(GatewayError):
     status, code = 413, "PAYLOAD_TOO_LARGE"
 
 
+class AddressTooLong(GatewayError):
+    status, code = 414, "URI_TOO_LONG"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"An address may have at most {most} bytes; send a GraphQL document by POST"
+        )
+
+
 class UnsupportedMediaType(GatewayError):
     status, code = 415, "UNSUPPORTED_MEDIA_TYPE"
 
@@ -236,12 +248,14 @@ class InternalError(GatewayError):
 
 
 class Left(GatewayError):
-    """The client went away, and wished that what it asked for is then given up."""
+    """The client went away: before its request was read, or wishing that it is then given up."""
 
     status, code = 499, "CANCELLED"
 
-    def __init__(self) -> None:
-        super().__init__("The client left, and the request was cancelled as it had wished")
+    def __init__(
+        self, message: str = "The client left, and the request was cancelled as it had wished"
+    ) -> None:
+        super().__init__(message)
 
 
 class ModelFailure(GatewayError):

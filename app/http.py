@@ -6,12 +6,13 @@ import asyncio
 import math
 import time
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from app.errors import (
     GatewayError,
     InvalidRequest,
+    Left,
     PayloadTooLarge,
     RateLimited,
     UnsupportedMediaType,
@@ -28,6 +29,7 @@ async def read_body(request: Request) -> bytes:
     Raises:
         PayloadTooLarge: over `MAX_BODY_BYTES` bytes.
         InvalidRequest: it did not arrive in time.
+        Left: the client went away before it was whole.
     """
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > MAX_BODY_BYTES:
@@ -43,6 +45,8 @@ async def read_body(request: Request) -> bytes:
     except TimeoutError:
         said = f"the body did not arrive within {BODY_TIMEOUT:g} seconds"
         raise InvalidRequest.at((), said) from None
+    except ClientDisconnect:
+        raise Left("The client left before its request was read") from None
     return b"".join(chunks)
 
 

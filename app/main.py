@@ -239,7 +239,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         processes=settings.replicas * settings.workers,
     )
     revocations = Revocations(redis)
-    open_streams = OpenStreams(revocations.among)
+    open_streams = OpenStreams(revocations.among, most_sockets=settings.sockets_per_user)
     idempotency, unstored = Idempotency(redis, store), UnstoredAnswers(redis)
     pseudonyms = Pseudonyms(redis, settings.key.get_secret_value() if settings.key else None)
     gateway = Gateway(

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from app.errors import DependencyUnavailable, GatewayError
 
 CHECK_INTERVAL = 1.0  # s
 REVOCATION_INTERVAL = 5.0  # s
+MAX_SOCKETS = 100  # of one user; a subscription more costs a socket nothing
 CHECK_BATCH = 200  # looked at in one turn of the loop: up to 2 ms, when all are due for a ping
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,26 @@ class OpenStream(Protocol):
         """Once a second; `now` is the event loop's time. Must not block nor raise."""
 
 
+class OpenSockets:
+    """How many WebSockets each user has open in this process."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._open: Counter[str] = Counter()
+
+    def enter(self, user_id: str) -> bool:
+        """Whether one more may be open; it then is, until `leave`."""
+        if self._open[user_id] >= self.most:
+            return False
+        self._open[user_id] += 1
+        return True
+
+    def leave(self, user_id: str) -> None:
+        self._open[user_id] -= 1
+        if self._open[user_id] <= 0:
+            del self._open[user_id]
+
+
 class OpenStreams:
     """From `start()` to `stop()`."""
 
@@ -62,9 +84,11 @@ class OpenStreams:
         self,
         revoked: Callable[[Collection[str]], Awaitable[Collection[str]]],
         *,
+        most_sockets: int = MAX_SOCKETS,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`revoked` tells which of some tokens' ids are."""
+        """`revoked` tells which of some tokens' ids are; `most_sockets` is for each user."""
+        self.sockets = OpenSockets(most_sockets)
         self._revoked, self._now = revoked, now
         self._streams: set[OpenStream] = set()
         self._task: asyncio.Task[None] | None = None

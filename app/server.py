@@ -6,21 +6,27 @@ import errno
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from app.connections import Connections
 from app.errors import SettingsError
+from app.http_protocol import HttpProtocol
 from app.settings import Settings
+from app.websocket_protocol import WebSocketProtocol
 
 TAKES_NOTHING = 30_000  # ms
 GRACEFUL_TIMEOUT = 30  # s for what is in flight when the service stops
+OWN_FILES = 2_000  # a process opens beside its callers' connections: models, Redis, database
 KILL_TIMEOUT = 10.0  # s for a worker behind that: farewells take 3, a database that is silent 5
 
 log = logging.getLogger(__name__)
@@ -30,16 +36,34 @@ def configuration(app: Any, settings: Settings) -> uvicorn.Config:
     """`app`: an ASGI app, or the import string of a function that makes one for each worker."""
     config = uvicorn.Config(app, factory=isinstance(app, str), **uvicorn_options(settings))
     config.workers = settings.workers
+    allow_files(settings.connections + OWN_FILES)
     return config
 
 
+def allow_files(count: int) -> None:
+    """Let this process and its workers open so many, or as many as the system gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < count:
+        log.warning("a process may open %d files; its connections may need %d", most, count)
+
+
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
+    proxies = settings.trusted_proxies
+    connections = Connections(
+        settings.connections, settings.connections_per_address, trusted=proxies
+    )
     return {
         "host": settings.host,
         "port": settings.port,
         "loop": "uvloop",
-        "http": "httptools",
-        "ws": "websockets-sansio",
+        "http": partial(HttpProtocol, connections=connections),
+        "ws": partial(WebSocketProtocol, connections=connections),
+        # Who is not a proxy of ours is not believed, whatever it says of whom it speaks for.
+        "proxy_headers": bool(proxies),
+        "forwarded_allow_ips": list(proxies),
         "ws_max_size": 256 * 1024,
         "ws_per_message_deflate": False,  # 300 KB a socket, for events of 500 bytes
         "ws_ping_interval": 20.0,

@@ -7,10 +7,12 @@ secret), and what it may be.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PrivateAttr,
@@ -42,6 +44,15 @@ def _blank_is_unset(value: Any) -> Any:
     return None if value == "" else value
 
 
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for written in value:
+        try:
+            ip_network(written)
+        except ValueError as error:
+            raise ValueError(f"addresses and networks are wanted: {error}") from None
+    return value
+
+
 def _trusted_list(value: Any) -> Any:
     """`enforce:documents.json` as mode and place; a mode alone means a list in Redis."""
     if not isinstance(value, str):
@@ -66,6 +77,7 @@ class TrustedList:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[Names, AfterValidator(_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 Chain = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_chain)]
 Switch = Annotated[bool | None, BeforeValidator(_blank_is_unset)]
@@ -85,6 +97,17 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8100, alias="LOREGATE_PORT")
     workers: Annotated[int, Field(ge=1, le=256)] = Field(1, alias="LOREGATE_WORKERS")
     replicas: Annotated[int, Field(ge=1, le=10_000)] = Field(1, alias="LOREGATE_REPLICAS")
+    # Of one process, its WebSockets included.
+    connections: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        10_000, alias="LOREGATE_CONNECTIONS"
+    )
+    connections_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, alias="LOREGATE_CONNECTIONS_PER_ADDRESS"
+    )
+    sockets_per_user: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        100, alias="LOREGATE_SOCKETS_PER_USER"
+    )
+    trusted_proxies: Networks = Field((), alias="LOREGATE_TRUSTED_PROXIES")
     data_dir: Path = Field(Path(".loregate"), alias="LOREGATE_DATA_DIR")
     config: Path | None = Field(None, alias="LOREGATE_CONFIG")
 

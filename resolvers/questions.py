@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from app.errors import GatewayError, UnsupportedMediaType
+from app.errors import AddressTooLong, GatewayError, UnsupportedMediaType
 from app.http import read_body
 from resolvers.media_types import JSON
 
@@ -48,16 +48,6 @@ class UnreadableQuestion(BadQuestion):
     status = 400
 
 
-class AddressTooLong(GatewayError):
-    """A GET whose address is longer than what is read."""
-
-    status, code = 414, "URI_TOO_LONG"
-
-    def __init__(self) -> None:
-        said = f"An address may have at most {MAX_QUERY_STRING} bytes; send the document by POST"
-        super().__init__(said)
-
-
 async def read(request: Request) -> Question:
     """The request's document and variables.
 
@@ -74,7 +64,7 @@ async def read(request: Request) -> Question:
 
 def _from_address(request: Request) -> Question:
     if len(request.scope["query_string"]) > MAX_QUERY_STRING:
-        raise AddressTooLong
+        raise AddressTooLong(MAX_QUERY_STRING)
     given: dict[str, Any] = dict(request.query_params)
     for part in ("variables", "extensions"):
         if part in given:

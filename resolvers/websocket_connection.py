@@ -115,6 +115,8 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._open_streams.release(self)
+            if self._caller is not None:
+                self._open_streams.sockets.leave(self._caller.id)
 
     async def _part(self, closing: Closing) -> None:
         for task in self._tasks:
@@ -232,7 +234,11 @@ class Connection:
             raise Closing(4408, "Connection initialisation timeout") from None
         if message["type"] != "connection_init":
             raise Closing(4401, "Unauthorized")
-        self._caller = await self._authenticated(message.get("payload") or {})
+        caller = await self._authenticated(message.get("payload") or {})
+        sockets = self._open_streams.sockets
+        if not sockets.enter(caller.id):
+            raise Closing(1013, f"A user may have at most {sockets.most} sockets open here")
+        self._caller = caller  # from here on it is counted
         await self._send({"type": "connection_ack"})
 
     async def _authenticated(self, payload: dict[str, Any]) -> Caller:

@@ -79,6 +79,12 @@ EXPLAINED = {
         "`Accept` takes none of the media types that this can be answered in.",
         "Accept one of the media types that the message names.",
     ),
+    "REQUEST_TIMEOUT": Explained(
+        "The request did not arrive in time",
+        "A head has to be whole within 10 seconds, and a body to come with 1 KB a second. The "
+        "connection was closed.",
+        "Send it again on a new connection, without waiting in the midst of it.",
+    ),
     "IDEMPOTENCY_CONFLICT": Explained(
         "The idempotency key was used for another request",
         "The same user sent this `Idempotency-Key` with another body or to another operation in "
@@ -97,8 +103,15 @@ EXPLAINED = {
     ),
     "URI_TOO_LONG": Explained(
         "The address is too long",
-        "A GraphQL request by GET may have 8,192 bytes behind its question mark.",
+        "A GraphQL request by GET may have 8,192 bytes behind its question mark, and no request "
+        "more than that and its path.",
         "Send the document by POST, where a body may have 256 KB.",
+    ),
+    "HEADERS_TOO_LARGE": Explained(
+        "The request's head is too large",
+        "A head may have 100 headers and 32 KB; a header of a WebSocket's handshake 8 KB. The "
+        "connection was closed.",
+        "Send fewer or shorter headers; cookies are of no use here.",
     ),
     "UNSUPPORTED_MEDIA_TYPE": Explained(
         "The body is of a kind that is not read here",
@@ -115,6 +128,11 @@ EXPLAINED = {
         "Too many operations are open",
         "This connection, or this caller, has as many operations or subscriptions open as it may.",
         "End one before another is begun.",
+    ),
+    "TOO_MANY_CONNECTIONS": Explained(
+        "Too many connections are open",
+        "This address, or all callers together, have as many connections open as the server takes.",
+        "Use the connections that are open, and wait for the seconds in `Retry-After`.",
     ),
     "CANCELLED": Explained(
         "The request was cancelled",

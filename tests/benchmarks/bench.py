@@ -136,6 +136,15 @@ def used(session: int) -> tuple[float, float]:
     return ticks / TICK, pages * PAGE / 2**20
 
 
+# All of the load comes from one address, and subscribers' sockets from one user.
+UNBOUNDED = {
+    "LOREGATE_CONNECTIONS_PER_ADDRESS": "100000",
+    "LOREGATE_CONNECTIONS": "100000",
+    "LOREGATE_SOCKETS_PER_USER": "100000",
+    "LOREGATE_LOG_LEVEL": "warning",
+}
+
+
 @contextmanager
 def server(app: str, stack: ExitStack, redis_url: str) -> Iterator[int]:
     """The gateway on a fresh database, or a bare app; answers when this returns."""
@@ -149,7 +158,7 @@ def server(app: str, stack: ExitStack, redis_url: str) -> Iterator[int]:
             "LOREGATE_DATA_DIR": directory,
             "LOREGATE_CONFIG": f"{directory}/config.toml",
             "LOREGATE_JWT_SECRET": SECRET,
-            "LOREGATE_LOG_LEVEL": "warning",
+            **UNBOUNDED,
         }
         everything = {**os.environ, **environment}
         migrate = [*python, "app.cli", "migrate"]

@@ -315,7 +315,7 @@ def server(app: str | None, port: int, provider: int, redis_url: str) -> Iterato
                 "LOREGATE_DATA_DIR": directory,
                 "LOREGATE_CONFIG": f"{directory}/config.toml",
                 "LOREGATE_JWT_SECRET": SECRET,
-                "LOREGATE_LOG_LEVEL": "warning",
+                **bench.UNBOUNDED,
             }
             command, health = [sys.executable, "-m", "app.cli", "serve"], "/health/live"
             migrate = [sys.executable, "-m", "app.cli", "migrate"]

@@ -138,6 +138,7 @@ async def running(
         "LOREGATE_JWT_SECRET": SECRET,
         "LOREGATE_CONFIG": str(config),
         "LOREGATE_REPLICAS": str(count),
+        "LOREGATE_CONNECTIONS_PER_ADDRESS": "10000",  # the whole crowd comes from one
         "LOREGATE_LOG_FORMAT": "json",
         "REDIS_URL": redis_url,
         "OPENAI_BASE_URL": provider_url,

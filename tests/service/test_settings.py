@@ -14,10 +14,6 @@ from app.errors import SettingsError
 from app.main import wire
 from app.observe.traffic import Traffic
 from app.settings import Settings, TrustedList
-from tests.support import service
-from tests.support.rest_bodies import GOOD, TEXT, changed
-from tests.support.service import Service
-from tests.support.upstream import ANYTHING, Behaviour, Upstream, refusal
 
 SECRET = "hunter2-hunter2-hunter2-hunter2!"
 
@@ -43,6 +39,15 @@ READ: list[tuple[str, str, str, Any]] = [
     ("LOREGATE_PORT", "9000", "port", 9000),
     ("LOREGATE_WORKERS", "4", "workers", 4),
     ("LOREGATE_REPLICAS", "3", "replicas", 3),
+    ("LOREGATE_CONNECTIONS", "500", "connections", 500),
+    ("LOREGATE_CONNECTIONS_PER_ADDRESS", "50", "connections_per_address", 50),
+    ("LOREGATE_SOCKETS_PER_USER", "7", "sockets_per_user", 7),
+    (
+        "LOREGATE_TRUSTED_PROXIES",
+        "10.0.0.1, fd00::/8",
+        "trusted_proxies",
+        ("10.0.0.1", "fd00::/8"),
+    ),
     ("LOREGATE_DATA_DIR", "kept", "data_dir", Path("kept")),
     ("OPENAI_API_KEY", SECRET, "openai_api_key", SECRET),
     (
@@ -126,6 +131,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 
 WRONG = [
+    ("LOREGATE_CONNECTIONS", "0", "greater than or equal to 1"),
+    ("LOREGATE_TRUSTED_PROXIES", "proxy.example", "addresses and networks are wanted"),
+    ("LOREGATE_TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set"),
     ("LOREGATE_PORT", "http", "integer"),
     ("LOREGATE_PORT", "70000", "65535"),
     ("LOREGATE_WORKERS", "0", "greater than or equal to 1"),
@@ -304,94 +312,3 @@ def test_a_start_without_redis_or_keys_says_which_variable_is_missing() -> None:
         wire(Settings.load(), Traffic())
     with pytest.raises(SettingsError, match="LOREGATE_JWT_SECRET"):
         wire(Settings.load(redis_url=SecretStr("unix:///nobody.sock")), Traffic())
-
-
-# -- the file's settings, end to end
-FILE = """
-fallback = ["llama", "storyteller"]
-[tiers]
-standard = 1
-gold = 3
-[[limits]]
-target = "model:llama"
-max = 2
-[[limits]]
-target = "model:llama"
-max = 3000
-counts = "tokens"
-per = "global"
-[[limits]]
-target = "operation:text_generation"
-max = 7
-[[models]]
-name = "llama"
-url = "{url}"
-key_variable = "LLAMA_KEY"
-upstream = "llama3:70b"
-max_tokens = 6000
-[[models]]
-name = "mistral"
-"""
-
-
-def file_settings(tmp_path: Path, redis_url: str, provider: Upstream) -> Settings:
-    provider.models["llama3:70b"] = ANYTHING
-    file = tmp_path / "loregate.toml"
-    file.write_text(FILE.replace("{url}", provider.url))
-    found = service.settings(tmp_path, redis_url, config=file)
-    return found.model_copy(update={"model_keys": {"LLAMA_KEY": SecretStr(SECRET)}})
-
-
-async def limits(found: Service, **claims: Any) -> dict[str, tuple[int, int]]:
-    data = await found.data("{ rateLimits { scope limit remaining } }", **claims)
-    return {x["scope"]: (x["limit"], x["remaining"]) for x in data["rateLimits"]}
-
-
-async def test_a_configured_model_is_called_by_its_own_url_key_and_name(
-    tmp_path: Path, redis_url: str, provider: Upstream
-) -> None:
-    async with service.running(file_settings(tmp_path, redis_url, provider)) as found:
-        asked = changed(TEXT, model={"max_tokens": 2000})
-        metadata = (await found.post(TEXT, asked)).json()["metadata"]
-        assert metadata["model_used"] == "llama", "the first that is configured is the default"
-        assert provider.requests[0]["model"] == "llama3:70b"
-        assert provider.headers[0]["authorization"] == f"Bearer {SECRET}"
-        unknown = await found.post(TEXT, changed(TEXT, model={"name": "gpt-9"}))
-        assert "gpt-6-sol, llama, mistral, storyteller" in unknown.json()["details"]["error"]
-
-
-async def test_configured_limits_and_tiers_hold(
-    tmp_path: Path, redis_url: str, provider: Upstream
-) -> None:
-    async with service.running(file_settings(tmp_path, redis_url, provider)) as found:
-        for _ in range(2):
-            assert (await found.post(TEXT, GOOD[TEXT])).status_code == 200
-        refused = await found.post(TEXT, GOOD[TEXT])
-        assert refused.status_code == 429
-        assert refused.json()["details"]["scope"] == "model:llama"
-        gold = await limits(found, sub="bob", tier="gold")
-        assert gold["model:llama"] == (6, 6)
-        assert gold["operation:text_generation"] == (21, 21)
-        assert gold["model:llama:tokens"][0] == 3000, "what all share knows no tiers"
-
-
-async def test_tokens_are_reserved_before_the_call_and_the_unused_given_back(
-    tmp_path: Path, redis_url: str, provider: Upstream
-) -> None:
-    """160 tokens are used of a reservation of 2,000 and the prompt's; the limit is 3,000."""
-    async with service.running(file_settings(tmp_path, redis_url, provider)) as found:
-        most = changed(TEXT, model={"max_tokens": 2000})
-        assert (await found.post(TEXT, most)).status_code == 200
-        assert (await limits(found))["model:llama:tokens"] == (3000, 2840)
-        too_much = await found.post(TEXT, changed(TEXT, model={"max_tokens": 2900}), sub="bob")
-        assert too_much.status_code == 429
-        assert too_much.json()["details"]["scope"] == "model:llama:tokens"
-        assert (await limits(found))["model:llama:tokens"] == (3000, 2840)
-        provider.then(refusal(400, "unsupported"))
-        degraded = await found.post(TEXT, most, sub="bob")
-        assert degraded.json()["metadata"]["model_used"] == "storyteller"
-        assert (await limits(found))["model:llama:tokens"] == (3000, 2840)
-        provider.then(Behaviour(body={"choices": []}))
-        wrong = await found.post(TEXT, most, sub="eve")
-        assert wrong.json()["metadata"]["attempts"][0]["outcome"] == "cut"
-        assert (await limits(found))["model:llama:tokens"] == (3000, 2840)

@@ -130,6 +130,7 @@ async def _settings(
     return {
         "LOREGATE_JWT_SECRET": SECRET,
         "LOREGATE_CONFIG": str(config),
+        "LOREGATE_CONNECTIONS_PER_ADDRESS": "10000",  # all callers come from one
         "LOREGATE_LOG_FORMAT": "json",
         "REDIS_URL": redis_url,
         "DATABASE_URL": database,
