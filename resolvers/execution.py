@@ -24,6 +24,7 @@ from resolvers.context import Context
 from resolvers.cost import check as check_cost
 from resolvers.documents import Document, Documents
 from resolvers.errors import formatted, from_gateway
+from resolvers.pacing import PacedExecutor, Turns
 from resolvers.public_documents import (
     MAX_INTROSPECTION_LENGTH,
     MAX_PUBLIC_LENGTH,
@@ -70,7 +71,7 @@ class Executor:
         `open_introspection` whether introspection needs no token.
         """
         self._schema: Any = schema._schema  # graphql-core's; Strawberry offers no public name
-        self._executor = schema.execution_context_class
+        self._turns = Turns()
         self._gateway = gateway
         self.groups = SubscriptionGroups(subscriptions)
         self.open_introspection = introspection and open_introspection
@@ -124,18 +125,20 @@ class Executor:
         return Context(self._gateway, request_id, request)
 
     async def run(self, document: Document, question: Question, context: Context) -> Reply:
-        """A query's or a mutation's result."""
+        """A query's or a mutation's result. Raises `InvalidDocument` where it weighs too much."""
         built = self._built(document, question, context)
         if isinstance(built, list):
             return reply(ExecutionResult(None, errors=built), context.request_id)
         result: Any = execute_root_selection_set(built)
         if isawaitable(result):
             result = await result
+        if refused := built.refusal():
+            raise refused
         return reply(result, context.request_id)
 
     def _built(self, document: Document, question: Question, context: Context) -> Any:
         """What executes the operation, or the errors of variables that do not fit their types."""
-        return self._executor.build(
+        return PacedExecutor.build(
             self._schema,
             document.node,
             context_value=context,
@@ -144,6 +147,7 @@ class Executor:
             max_coercion_errors=MAX_ERRORS,
             is_awaitable=is_awaitable,
             hide_suggestions=self._hidden,
+            turns=self._turns,
         )
 
     async def stream(

@@ -23,14 +23,9 @@ from resolvers.complexity import DEFAULT_PAGE
 
 KEY = 4  # quotes, a colon and a comma
 VALUE = 24  # of any value: what making it takes, 4 µs, as if it were bytes
-CONTENT_READ = 1_000  # of a content whose answer is read from the database and decoded
+CONTENT_READ = 2_000  # of a content whose answer is read from the database and decoded
 LOOK_UP = 1_000  # of a field that looks for other contents, in a task of its own
 LOOKS_UP = frozenset({"parent", "children", "childElements", "content"})
-# A content's own columns, and what is found by them.
-STORED_APART = frozenset(
-    {"id", "contentId", "contentType", "createdAt", "__typename", "children", "childElements"}
-)
-
 SCALARS = {"Int": 11, "Float": 20, "Boolean": 5, "ID": 66, "DateTime": 34, "Date": 12}
 TEXT = 100  # of a String that stands nowhere below
 # As models are told (`operations.fields`): Named 80, Line 240, Passage 900, Chapter 4000.

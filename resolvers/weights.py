@@ -30,6 +30,7 @@ from graphql import (
 from resolvers.complexity import TooComplex
 from resolvers.cost import Cost, Costs, Page, Size, Walk
 from resolvers.errors import InvalidDocument
+from resolvers.selections import STORED_APART
 from resolvers.weight_sizes import (
     CONTENT_READ,
     KEY,
@@ -38,7 +39,6 @@ from resolvers.weight_sizes import (
     LOOKS_UP,
     OBJECTS,
     SCALARS,
-    STORED_APART,
     TEXT,
     TEXTS,
     VALUE,
