@@ -135,6 +135,7 @@ def create_app(
         schema.build(),
         gateway,
         introspection=bool(settings.introspection),
+        open_introspection=settings.dev,
         suggestions=settings.dev,
         subscriptions=settings.file.subscriptions,
         max_cost=settings.max_cost,

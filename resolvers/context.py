@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import strawberry
 from strawberry.types import Info as StrawberryInfo
@@ -26,6 +26,7 @@ class Context:
     request_id: str
     request: RequestContext | None
     last_event_id: str | None = None
+    selections: dict[Any, bool] = field(default_factory=dict)  # what `selections` found out
 
     @property
     def authenticated(self) -> RequestContext:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from graphql import (
     DocumentNode,
@@ -31,6 +31,7 @@ from graphql import (
     ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    TypeNameMetaFieldDef,
     Undefined,
     ValueNode,
     VariableNode,
@@ -44,6 +45,7 @@ from resolvers.errors import InvalidDocument
 
 Variables: TypeAlias = Mapping[str, Any]
 Composite: TypeAlias = GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType
+Page: TypeAlias = Any  # how many a list below may have, an int or a Size; another measure's state
 
 INTROSPECTION = 1_000  # one `__schema` or `__type`: 105 types with 506 fields and inputs
 DEAREST = max(MEMBERS.values())
@@ -112,7 +114,7 @@ class Cost:
         return Cost(self.fixed + other.fixed, self.moving + other.moving)
 
     def times(self, size: int | Size) -> Cost:
-        if isinstance(size, int) and (size == 1 or not self.moving):
+        if not isinstance(size, Size) and (size == 1 or not self.moving):
             return Cost(self.fixed * size, self.moving)
         return Cost(0, (Times(size, self),))
 
@@ -163,6 +165,8 @@ def check(cost: int, limit: int) -> None:
 class Costs:
     """Counts documents of one schema."""
 
+    walk: ClassVar[type[Walk]]  # behind it
+
     def __init__(self, schema: GraphQLSchema, sizes: Mapping[str, int] | None = None) -> None:
         """`sizes` are those of lists that only the settings know, as `SIZES` has the others.
 
@@ -193,16 +197,20 @@ class Costs:
         root = self.schema.get_root_type(operation.operation)
         if root is None:
             raise LookupError(f"the schema has no {operation.operation.value}")
-        return _Walk(self, document, operation).below(root, [operation.selection_set], 1)
+        return self.walk(self, document, operation).below(root, [operation.selection_set], 1)
 
 
-class _Walk:
-    """Goes over one operation as execution would, for each type that an object may have."""
+class Walk:
+    """Goes over one operation as execution would, for each type that an object may have.
+
+    What an object, a scalar, introspection and a type's fields together cost is `_object`, `_leaf`,
+    `_introspection` and `_together`, which another measure overrides.
+    """
 
     def __init__(
         self, costs: Costs, document: DocumentNode, operation: OperationDefinitionNode
     ) -> None:
-        self._costs = costs
+        self.costs = costs
         self._fragments = {
             d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
         }
@@ -214,18 +222,17 @@ class _Walk:
         self._known: dict[tuple[Any, ...], Cost] = {}
         self._steps = 0
 
-    def below(
-        self, kind: GraphQLNamedType, places: Sequence[SelectionSetNode], page: int | Size
-    ) -> Cost:
+    def below(self, kind: GraphQLNamedType, places: Sequence[SelectionSetNode], page: Page) -> Cost:
         """What is selected in an object; `page` is how many the object's own list may have."""
         key = (kind.name, page, *map(id, places))
         if (found := self._known.get(key)) is None:
             if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
-                kinds: Iterable[GraphQLObjectType] = self._costs.schema.get_possible_types(kind)
+                kinds: Iterable[GraphQLObjectType] = self.costs.schema.get_possible_types(kind)
                 found = largest(self.below(one, places, page) for one in kinds)
             elif isinstance(kind, GraphQLObjectType):
                 fields = self._grouped(kind, places).values()
                 found = total(self._field(kind, nodes, page) for nodes in fields)
+                found += self._together(kind, fields)
             else:
                 raise LookupError(f"{kind.name} has no fields")
             self._known[key] = found
@@ -263,26 +270,49 @@ class _Walk:
     ) -> bool:
         if fragment.type_condition is None:
             return True
-        name, schema = fragment.type_condition.name.value, self._costs.schema
+        name, schema = fragment.type_condition.name.value, self.costs.schema
         wanted = schema.type_map[name]
         return name == kind.name or (
             isinstance(wanted, GraphQLInterfaceType | GraphQLUnionType)
             and schema.is_sub_type(wanted, kind)
         )
 
-    def _field(self, kind: GraphQLObjectType, nodes: Sequence[FieldNode], page: int | Size) -> Cost:
+    def _field(self, kind: GraphQLObjectType, nodes: Sequence[FieldNode], page: Page) -> Cost:
         node, name = nodes[0], nodes[0].name.value
+        if name == "__typename":
+            return self._leaf("__typename", TypeNameMetaFieldDef, node, page)
         if name.startswith("__"):
-            return Cost(0 if name == "__typename" else INTROSPECTION)
+            return self._introspection(nodes)
         field, place = kind.fields[name], f"{kind.name}.{name}"
         work = self._work(place, node)
         inner = [n.selection_set for n in nodes if n.selection_set]
         if not inner:
-            return work
+            return work + self._leaf(place, field, node, page)
         size, named = self._size(kind, field, node, page), get_named_type(field.type)
         if place in ABOVE:  # it says how long the list below it is
-            return work + Cost(1) + self.below(named, inner, size)
-        return work + (Cost(1) + self.below(named, inner, 1)).times(size)
+            return work + self._object(node) + self.below(named, inner, size)
+        each = self._object(node) + self.below(named, inner, self._page(place, page))
+        return work + each.times(size)
+
+    def _object(self, node: FieldNode) -> Cost:
+        """What one object costs beside its fields."""
+        return Cost(1)
+
+    def _leaf(self, place: str, field: GraphQLField, node: FieldNode, page: Page) -> Cost:
+        """What a field without fields of its own costs."""
+        return Cost()
+
+    def _introspection(self, nodes: Sequence[FieldNode]) -> Cost:
+        """What one `__schema` or `__type` costs, and all below it."""
+        return Cost(INTROSPECTION)
+
+    def _together(self, kind: GraphQLObjectType, fields: Iterable[Sequence[FieldNode]]) -> Cost:
+        """What these fields of a type cost once, however many they are."""
+        return Cost()
+
+    def _page(self, place: str, page: Page) -> Page:
+        """The page below a field that says of none; `page` is the one above it."""
+        return 1
 
     def _work(self, place: str, node: FieldNode) -> Cost:
         """What a field costs beside its objects."""
@@ -303,12 +333,12 @@ class _Walk:
         return Cost(0, (Chosen(name, _chosen(self._defaults.get(name), most), most),))
 
     def _size(
-        self, kind: GraphQLObjectType, field: GraphQLField, node: FieldNode, page: int | Size
+        self, kind: GraphQLObjectType, field: GraphQLField, node: FieldNode, page: Page
     ) -> int | Size:
         place = f"{kind.name}.{node.name.value}"
         if place not in ABOVE and not is_list(field):
             return 1
-        found = ABOVE.get(place) or self._costs.size(kind, node.name.value)
+        found = ABOVE.get(place) or self.costs.size(kind, node.name.value)
         if isinstance(found, int):
             return found or page  # 0: as many as were asked for above it
         return self._given(_value(node, found.name), found)
@@ -324,6 +354,9 @@ class _Walk:
         if isinstance(value, IntValueNode):
             return max(0, min(int(value.value[:12]), argument.most))
         return argument.absent if value is None else 1
+
+
+Costs.walk = Walk
 
 
 def _named(value: ValueNode | None) -> Any:

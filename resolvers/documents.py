@@ -32,6 +32,7 @@ from graphql import (
 from resolvers import complexity
 from resolvers.cost import Cost, Costs
 from resolvers.errors import InvalidDocument
+from resolvers.weights import Weights
 
 MAX_DOCUMENT_LENGTH = (
     65_536  # characters, read in about 10 ms; the longest text of an input has 50,000
@@ -52,6 +53,7 @@ class Operation:
     kind: OperationType
     root_fields: list[str]
     cost: Cost
+    weight: Cost
     begins: str | None = None  # the variable that says where a subscription begins, and no more
 
 
@@ -61,6 +63,7 @@ class Document:
 
     node: DocumentNode
     costs: Costs
+    weights: Weights
     digest: bytes  # of its text
     operations: dict[str | None, Operation] = field(default_factory=dict)
 
@@ -79,14 +82,15 @@ class Document:
             found = self.operations[name] = Operation(
                 node.operation,
                 _root_fields(self.node, node),
-                self._cost(node),
+                self._counted(self.costs, node),
+                self._counted(self.weights, node),
                 _begins(self.node, node),
             )
         return found
 
-    def _cost(self, node: OperationDefinitionNode) -> Cost:
+    def _counted(self, measure: Costs, node: OperationDefinitionNode) -> Cost:
         try:
-            return self.costs.of(self.node, node)
+            return measure.of(self.node, node)
         except complexity.TooComplex as error:
             raise InvalidDocument([error], "QUERY_TOO_COMPLEX") from None
 
@@ -104,7 +108,7 @@ class Documents:
     ) -> None:
         """`sizes`: of lists whose length the settings say, see `Costs`."""
         self._schema, self._suggestions = schema, suggestions
-        self._costs = Costs(schema, sizes)
+        self._costs, self._weights = Costs(schema, sizes), Weights(schema, sizes)
         hidden = () if introspection else (NoSchemaIntrospectionCustomRule,)
         self._rules = (*specified_rules, *hidden)
         self.known: OrderedDict[str, Document] = OrderedDict()
@@ -141,7 +145,7 @@ class Documents:
         if errors:
             raise InvalidDocument(errors, "GRAPHQL_VALIDATION_FAILED")
         digest = hashlib.blake2b(text.encode(errors="replace"), digest_size=16).digest()
-        return Document(node, self._costs, digest)
+        return Document(node, self._costs, self._weights, digest)
 
 
 def _node(text: str) -> DocumentNode:

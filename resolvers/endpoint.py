@@ -98,11 +98,14 @@ class Endpoint:
         return reply
 
     def _document(self, question: Question, context: RequestContext | None) -> Document:
-        """Without a token what a document may be says too much of the schema."""
+        """Without a token nothing is parsed but what asks for public fields alone, and what such a
+        document may be says too much of a schema that is hidden."""
+        if context is None and not self._executor.is_public(question):
+            raise Unauthenticated("missing")
         try:
             return self._executor.document(question)
         except (InvalidDocument, DocumentNotTrusted):
-            if context is None and not self._executor.introspection:
+            if context is None and not self._executor.open_introspection:
                 raise Unauthenticated("missing") from None
             raise
 

@@ -7,7 +7,12 @@ from inspect import isawaitable
 from typing import Any
 
 import orjson
-from graphql import ExecutionResult, GraphQLError, create_source_event_stream, execute
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    create_source_event_stream,
+    execute_root_selection_set,
+)
 from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 
@@ -16,13 +21,22 @@ from app.errors import GatewayError, Unauthenticated
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
 from resolvers.context import Context
-from resolvers.cost import check as cost_check
+from resolvers.cost import check as check_cost
 from resolvers.documents import Document, Documents
 from resolvers.errors import formatted, from_gateway
+from resolvers.pacing import PacedExecutor, Turns
+from resolvers.public_documents import (
+    MAX_INTROSPECTION_LENGTH,
+    MAX_PUBLIC_LENGTH,
+    is_public,
+)
 from resolvers.questions import Question
 from resolvers.response_streams import ResponseStream, SubscriptionGroups
-from resolvers.schema import PUBLIC_FIELDS
+from resolvers.schema import INTROSPECTION_FIELDS, PUBLIC_FIELDS
 from resolvers.trusted_documents import Mode, TrustedDocuments, reader
+from resolvers.variables import MAX_ERRORS
+from resolvers.variables import check as check_variables
+from resolvers.weights import check as check_weight
 
 
 @dataclass(slots=True)
@@ -46,19 +60,23 @@ class Executor:
         gateway: Gateway,
         *,
         introspection: bool,
+        open_introspection: bool = False,
         max_cost: int,
         suggestions: bool = False,
         subscriptions: int = 1000,
         trust: Mode = "off",
     ) -> None:
         """`subscriptions` is how many a user may run at once on this process; `suggestions` whether
-        an error says which name was meant, which tells names of a schema that may be hidden.
+        an error says which name was meant, which tells names of a schema that may be hidden;
+        `open_introspection` whether introspection needs no token.
         """
         self._schema: Any = schema._schema  # graphql-core's; Strawberry offers no public name
-        self._executor = schema.execution_context_class
+        self._turns = Turns()
         self._gateway = gateway
         self.groups = SubscriptionGroups(subscriptions)
-        self.introspection, self._hidden = introspection, not suggestions
+        self.open_introspection = introspection and open_introspection
+        self._public = PUBLIC_FIELDS | (INTROSPECTION_FIELDS if self.open_introspection else set())
+        self._hidden = not suggestions
         self._max_cost = max_cost
         sizes = {
             "Query.models": len(list(gateway.models)),
@@ -74,16 +92,25 @@ class Executor:
             on_unlisted=gateway.metrics.unlisted_document,
         )
 
+    def is_public(self, question: Question) -> bool:
+        """Whether it may be read without a token: it is listed, or selects public fields alone."""
+        if not question.query or self.trusted.lists(question.query):
+            return True  # nothing is parsed, and `prepare` looks at what it selects
+        most = MAX_INTROSPECTION_LENGTH if self.open_introspection else MAX_PUBLIC_LENGTH
+        return is_public(question.query, question.operation_name, self._public, most=most)
+
     def document(self, question: Question) -> Document:
-        """What the question asks to run, listed or sent, within what it may cost.
+        """What the question asks to run, listed or sent, within what it may cost and weigh.
 
         Raises:
             InvalidDocument: it is none, cannot be told, or costs too much.
             DocumentNotTrusted, DependencyUnavailable: only listed documents run.
         """
-        document = self.trusted.document(question)
-        cost = document.operation(question.operation_name).cost
-        cost_check(cost.of(question.variables or {}), self._max_cost)
+        variables = question.variables or {}
+        check_variables(variables)
+        operation = (document := self.trusted.document(question)).operation(question.operation_name)
+        check_cost(operation.cost.of(variables), self._max_cost)
+        check_weight(operation.weight.of(variables))
         return document
 
     def prepare(
@@ -93,25 +120,35 @@ class Executor:
         fields = document.operation(name).root_fields
         if request is not None:
             request.size = len(fields)
-        elif not PUBLIC_FIELDS.issuperset(fields):
+        elif not self._public.issuperset(fields):
             raise Unauthenticated("missing")
         return Context(self._gateway, request_id, request)
 
     async def run(self, document: Document, question: Question, context: Context) -> Reply:
-        """A query's or a mutation's result."""
-        result = execute(
+        """A query's or a mutation's result. Raises `InvalidDocument` where it weighs too much."""
+        built = self._built(document, question, context)
+        if isinstance(built, list):
+            return reply(ExecutionResult(None, errors=built), context.request_id)
+        result: Any = execute_root_selection_set(built)
+        if isawaitable(result):
+            result = await result
+        if refused := built.refusal():
+            raise refused
+        return reply(result, context.request_id)
+
+    def _built(self, document: Document, question: Question, context: Context) -> Any:
+        """What executes the operation, or the errors of variables that do not fit their types."""
+        return PacedExecutor.build(
             self._schema,
             document.node,
             context_value=context,
-            variable_values=question.variables,
+            raw_variable_values=question.variables,
             operation_name=question.operation_name,
+            max_coercion_errors=MAX_ERRORS,
             is_awaitable=is_awaitable,
-            executor_class=self._executor,
             hide_suggestions=self._hidden,
+            turns=self._turns,
         )
-        if isawaitable(result):
-            result = await result
-        return reply(result, context.request_id)
 
     async def stream(
         self, document: Document, question: Question, context: Context
@@ -130,15 +167,7 @@ class Executor:
     async def _watched(
         self, document: Document, question: Question, context: Context
     ) -> ResponseStream | Reply:
-        built = self._executor.build(
-            self._schema,
-            document.node,
-            context_value=context,
-            raw_variable_values=question.variables,
-            operation_name=question.operation_name,
-            is_awaitable=is_awaitable,
-            hide_suggestions=self._hidden,
-        )
+        built = self._built(document, question, context)
         if isinstance(built, list):
             return reply(ExecutionResult(None, errors=built), context.request_id)
         found = create_source_event_stream(built)

@@ -15,7 +15,8 @@ from resolvers.batch import BatchRequest
 from resolvers.context import ID, Info
 from resolvers.enums import described_enum
 from resolvers.payloads import Payload
-from resolvers.types import Attempt, Content, described
+from resolvers.selections import asks_for_answers
+from resolvers.types import Attempt, Content, ContentOf, described
 
 
 @strawberry.input(one_of=True, description="What to generate: exactly one field is given.")
@@ -78,7 +79,8 @@ class GenerationCompleted(GenerationEvent):
 
     @strawberry.field(description="The content itself; null when it has been deleted.")
     async def content(self, info: Info) -> Content | None:
-        return await info.context.contents.load(str(self.content_id))
+        asked = ContentOf(str(self.content_id), whole=asks_for_answers(info))
+        return await info.context.contents.load(asked)
 
 
 @strawberry.type(description="The generation has ended without content.")
@@ -119,7 +121,8 @@ class Generation:
     async def content(self, info: Info) -> Content | None:
         if self.content_id is None:
             return None
-        return await info.context.contents.load(str(self.content_id))
+        asked = ContentOf(str(self.content_id), whole=asks_for_answers(info))
+        return await info.context.contents.load(asked)
 
 
 @strawberry.type(description="A generation that was started.")

@@ -8,11 +8,11 @@ from aiodataloader import DataLoader
 
 from app.caller import Caller
 from app.pipeline.gateway import Gateway
-from resolvers.results import content_of
-from resolvers.types import Content
+from resolvers.results import stored_content
+from resolvers.types import ChildrenOf, Content, ContentOf
 
 
-class ContentLoader(DataLoader[str, Content | None]):
+class ContentLoader(DataLoader[ContentOf, Content | None]):
     """The caller's own content by id; None for what is not there or not theirs.
 
     It gathers keys and remembers nothing: a subscription's documents live for hours.
@@ -24,15 +24,17 @@ class ContentLoader(DataLoader[str, Content | None]):
         super().__init__()
         self._gateway, self._caller = gateway, caller
 
-    async def batch_load_fn(self, keys: Sequence[str]) -> list[Content | None]:
+    async def batch_load_fn(self, keys: Sequence[ContentOf]) -> list[Content | None]:
         self._caller.require("content:read")
-        found = await self._gateway.contents.by_id(self._caller, keys)
-        return [
-            content_of(found[k].operation, found[k].answer) if k in found else None for k in keys
-        ]
+        found: dict[ContentOf, Content] = {}
+        for whole in {key.whole for key in keys}:
+            ids = [key.id for key in keys if key.whole is whole]
+            records = await self._gateway.contents.by_id(self._caller, ids, whole=whole)
+            found |= {ContentOf(key, whole=whole): stored_content(r) for key, r in records.items()}
+        return [found.get(key) for key in keys]
 
 
-class ChildrenLoader(DataLoader[str, list[Content]]):
+class ChildrenLoader(DataLoader[ChildrenOf, list[Content]]):
     """The caller's own content that continues each of these, the oldest first.
 
     Without `content:read` a caller may know the ids of it, which `childElements` tells.
@@ -44,6 +46,13 @@ class ChildrenLoader(DataLoader[str, list[Content]]):
         super().__init__()
         self._gateway, self._caller = gateway, caller
 
-    async def batch_load_fn(self, keys: Sequence[str]) -> list[list[Content]]:
-        found = await self._gateway.contents.children(self._caller, list(dict.fromkeys(keys)))
-        return [[content_of(r.operation, r.answer) for r in found.get(k, ())] for k in keys]
+    async def batch_load_fn(self, keys: Sequence[ChildrenOf]) -> list[list[Content]]:
+        found: dict[tuple[str, bool], list[Content]] = {}
+        for whole in {key.whole for key in keys}:
+            asked = [key for key in keys if key.whole is whole]
+            ids, first = list({key.id: None for key in asked}), max(key.first for key in asked)
+            records = await self._gateway.contents.children(
+                self._caller, ids, first=first, whole=whole
+            )
+            found |= {(key, whole): [stored_content(r) for r in rs] for key, rs in records.items()}
+        return [found.get((key.id, key.whole), [])[: key.first] for key in keys]

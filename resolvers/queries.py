@@ -18,8 +18,9 @@ from resolvers.enums import BreakerState, HealthState
 from resolvers.generations import Generation, generation_of
 from resolvers.node import Node, global_id, named_content, node_content
 from resolvers.payloads import rate_limit
-from resolvers.results import content_of
-from resolvers.types import Content, RateLimit, described
+from resolvers.results import stored_content
+from resolvers.selections import asks_for_answers
+from resolvers.types import Content, ContentOf, RateLimit, described
 
 First = Annotated[int, strawberry.argument(description=f"How many, 1 to {MAX_PAGE}.")]
 AfterEdge = Annotated[
@@ -131,7 +132,9 @@ def _from_cursor(cursor: str | None) -> str | None:
 async def _nodes(info: Info, ids: Sequence[str]) -> list[Node | None]:
     wanted = [node_content(one) for one in ids]
     keys = [key for key in wanted if key is not None]
-    found = dict(zip(keys, await info.context.contents.load_many(keys), strict=True))
+    whole = asks_for_answers(info)
+    asked = [ContentOf(key, whole=whole) for key in keys]
+    found = dict(zip(keys, await info.context.contents.load_many(asked), strict=True))
     return [None if key is None else found[key] for key in wanted]
 
 
@@ -144,7 +147,8 @@ def _behind(name: str, chain: tuple[str, ...]) -> list[str]:
 class Query:
     @strawberry.field(description="One of your contents; null when there is none with this id.")
     async def content(self, info: Info, id: ContentID) -> Content | None:
-        return await info.context.contents.load(named_content(str(id)))
+        asked = ContentOf(named_content(str(id)), whole=asks_for_answers(info))
+        return await info.context.contents.load(asked)
 
     @strawberry.field(
         description="What has this `id`; null where it is unknown, malformed or not yours."
@@ -176,9 +180,10 @@ class Query:
             first=first + 1,
             after=_from_cursor(after),
             content_types=[t.value for t in content_types] if content_types else None,
+            whole=asks_for_answers(info, "edges", "node"),
         )
         edges = [
-            ContentEdge(cursor=_edge_cursor(r.content_id), node=content_of(r.operation, r.answer))
+            ContentEdge(cursor=_edge_cursor(r.content_id), node=stored_content(r))
             for r in records[:first]
         ]
         return ContentConnection(

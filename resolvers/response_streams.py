@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
-from graphql import ExecutionResult, Executor, execute_subscription_event
+from graphql import ExecutionResult, execute_subscription_event
 
 from app.errors import GatewayError
 from resolvers.errors import formatted
+from resolvers.pacing import PacedExecutor
 from resolvers.result_template import ResultTemplate, template_of
 
 MAX_RESULTS = 2_048  # results
@@ -66,7 +67,7 @@ class SubscriptionGroup:
 
     __slots__ = ("_templates", "executor", "key", "members", "request_id", "user_id")
 
-    def __init__(self, user_id: str, key: Key, executor: Executor[Any], request_id: str) -> None:
+    def __init__(self, user_id: str, key: Key, executor: PacedExecutor, request_id: str) -> None:
         self.user_id, self.key = user_id, key
         self.executor, self.request_id = executor, request_id
         self.members = 0
@@ -81,23 +82,26 @@ class SubscriptionGroup:
         if varying := getattr(event, "varying", None):
             kind = type(event)
             if kind not in self._templates:
-                self._templates[kind] = template_of(event, varying, self._executed)
+                self._templates[kind] = template_of(event, varying, self._at_once)
             if template := self._templates[kind]:
                 return template.fill(event)
-        result = self._executed(event)
-        if self.executor.is_awaitable(result):
-            return self._awaited(result)
-        return self._encoded(result)
+        executor = self.executor.build_per_event_executor(event)
+        result: Any = execute_subscription_event(executor)
+        if executor.is_awaitable(result):
+            return self._awaited(executor, result)
+        return self._encoded(executor, result)
 
-    def _executed(self, event: Any) -> Any:
-        return execute_subscription_event(self.executor.build_per_event_executor(event))
+    def _at_once(self, event: Any) -> Any:
+        return execute_subscription_event(self.executor.at_once(event))
 
-    async def _awaited(self, result: Any) -> str:
-        return self._encoded(await result)
+    async def _awaited(self, executor: PacedExecutor, result: Any) -> str:
+        return self._encoded(executor, await result)
 
-    def _encoded(self, result: ExecutionResult) -> str:
+    def _encoded(self, executor: PacedExecutor, result: ExecutionResult) -> str:
         body: dict[str, Any] = {"data": result.data}
-        if result.errors:
+        if refused := executor.refusal():
+            body = {"data": None, "errors": refused.formatted(self.request_id)}
+        elif result.errors:
             body["errors"] = [formatted(e, self.request_id) for e in result.errors]
         return orjson.dumps(body).decode()
 
@@ -144,7 +148,7 @@ class SubscriptionGroups:
             del self.users[user_id]
 
     def join(
-        self, user_id: str, key: Key, executor: Executor[Any], request_id: str
+        self, user_id: str, key: Key, executor: PacedExecutor, request_id: str
     ) -> SubscriptionGroup:
         """The group of one that entered, which is to leave it."""
         group = self.groups.get(key)

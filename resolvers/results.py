@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeAlias, get_args, get_origin
 
@@ -10,30 +11,30 @@ import strawberry
 
 from app.operations import OPERATIONS
 from app.operations.descriptions import Children, Described, Listed, Part, parts, shown
-from app.operations.fields import Answer
+from app.operations.fields import Answer, ContentType
+from resolvers.complexity import MAX_CHILDREN
 from resolvers.derived import SCALARS, bare, made, optional_of, typed
 from resolvers.node import CONTENT, global_id
-from resolvers.types import Content, Metadata, described
+from resolvers.types import ChildrenOf, Content, Metadata, described
 
 Read: TypeAlias = Callable[[Any], Any]  # a JSON value as GraphQL's
 RENAMED = {"content": "text"}  # beside `contentId` and `contentType` prose is no `content`
 
 
 async def _children(self: Content, info: strawberry.Info) -> list[strawberry.ID]:
-    children: list[Content] = await info.context.children.load(str(self.content_id))
+    asked = ChildrenOf(str(self.content_id), first=MAX_CHILDREN, whole=False)
+    children: list[Content] = await info.context.children.load(asked)
     return [child.content_id for child in children if isinstance(child, type(self))]
 
 
-def _common(answer: dict[str, Any]) -> dict[str, Any]:
-    metadata = Metadata.of(answer["metadata"])
-    return {
-        "id": global_id(CONTENT, answer["content_id"]),
-        "content_id": strawberry.ID(answer["content_id"]),
-        "content_type": metadata.content_type,
-        "created_at": metadata.created_at,
-        "metadata": metadata,
-        "continues": answer.get("parent_content_id") or answer.get("parent_element_id"),
-    }
+# What every content has, from its answer.
+COMMON: dict[str, Read] = {
+    "id": lambda answer: global_id(CONTENT, answer["content_id"]),
+    "content_id": lambda answer: strawberry.ID(answer["content_id"]),
+    "content_type": lambda answer: ContentType(answer["metadata"]["content_type"]),
+    "created_at": lambda answer: datetime.fromisoformat(answer["metadata"]["created_at"]),
+    "metadata": lambda answer: Metadata.of(answer["metadata"]),
+}
 
 
 @cache
@@ -53,20 +54,43 @@ def _derived(model: type, own: list[Part], *bases: type) -> tuple[type, Read]:
     members = {RENAMED.get(part.name, part.name): _member(part) for part in own}
     said = shown(model)
     kind: Any = strawberry.type(made(said.name, members, *bases), description=said.doc)
-    stored = [
-        (RENAMED.get(part.name, part.name), part.name, part.required, _reader(part))
+    reads = {
+        RENAMED.get(part.name, part.name): _stored(part)
         for part in own
         if not isinstance(part.mark, Children)
-    ]
+    }
+    kind.__getattr__ = _lazy({**(COMMON if bases else {}), **reads})
 
     def read(answer: dict[str, Any]) -> Any:
-        fields = _common(answer) if bases else {}
-        for name, key, required, reader in stored:
-            value = answer[key] if required else answer.get(key)
-            fields[name] = value if reader is None else reader(value)
-        return kind(**fields)
+        found = kind.__new__(kind)
+        found._answer = answer
+        return found
 
     return kind, read
+
+
+def _stored(part: Part) -> Read:
+    """What reads this field from an answer."""
+    reader, key, required = _reader(part), part.name, part.required
+
+    def read(answer: dict[str, Any]) -> Any:
+        value = answer[key] if required else answer.get(key)
+        return value if reader is None else reader(value)
+
+    return read
+
+
+def _lazy(reads: dict[str, Read]) -> Callable[[Any, str], Any]:
+    """Reads a field when it is first asked for: of most answers a document wants a few."""
+
+    def read(self: Any, name: str) -> Any:
+        if name not in reads:
+            raise AttributeError(name)
+        found = reads[name](self._answer)
+        setattr(self, name, found)
+        return found
+
+    return read
 
 
 def _member(part: Part) -> tuple[Any, Any]:
@@ -106,6 +130,20 @@ _READ = {name: _result(o.answer_type)[1] for name, o in OPERATIONS.items()}
 
 
 def content_of(operation: str, answer: dict[str, Any]) -> Content:
-    """A stored answer as its type."""
+    """An answer as its type."""
     found: Content = _READ[operation](answer)
+    found.continues = answer.get("parent_content_id") or answer.get("parent_element_id")
     return found
+
+
+def stored_content(record: Any) -> Content:
+    """A stored record as its type; of one without its answer the fields of its columns alone."""
+    found: Any = _READ[record.operation](record.answer)
+    found.content_id = strawberry.ID(record.content_id)
+    found.id = global_id(CONTENT, record.content_id)
+    found.content_type = ContentType(record.content_type)
+    found.created_at = record.created_at
+    found.continues = record.parent_id
+    if not record.answer:
+        found.parent_content_id = found.parent_element_id = record.parent_id
+    return found  # type: ignore[no-any-return]

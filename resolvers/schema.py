@@ -68,8 +68,9 @@ SCALARS: dict[object, Any] = {
     ),
 }
 
-# Selected without a token: these, `__typename`, and introspection where it is on.
-PUBLIC_FIELDS = frozenset({"health", "__typename", "__schema", "__type"})
+# Selected without a token: these, and introspection in development.
+PUBLIC_FIELDS = frozenset({"health", "__typename"})
+INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
 
 def guarded(root: type, rules: dict[str, Rule]) -> type:

@@ -17,7 +17,8 @@ from resolvers.enums import EventType
 from resolvers.generations import GenerationEvent
 from resolvers.generations import event_of as generation_event
 from resolvers.response_streams import SourceStream
-from resolvers.types import Content, TokenUsage, described
+from resolvers.selections import asks_for_answers
+from resolvers.types import Content, ContentOf, TokenUsage, described
 
 After = Annotated[
     str | None,
@@ -50,7 +51,8 @@ class Event:
 
     @strawberry.field(description="The content itself; null when it is not yours or is gone.")
     async def content(self, info: Info) -> Content | None:
-        return await info.context.contents.load(str(self.content_id))
+        asked = ContentOf(str(self.content_id), whole=asks_for_answers(info))
+        return await info.context.contents.load(asked)
 
 
 @strawberry.type(description="Character, campaign or story text was generated.")

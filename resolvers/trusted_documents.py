@@ -89,6 +89,10 @@ class TrustedDocuments:
         self._by_id, self._known = own | dict(found), True
 
     # -- a request's document
+    def lists(self, text: str) -> bool:
+        """Whether this very text is listed."""
+        return text in self._by_text
+
     def document(self, question: Question) -> Document:
         """What a question asks to run: by its text, by an id, or by both.
 

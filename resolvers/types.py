@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from app.operations.metadata import AttemptOutcome, FinishReason
 from resolvers.complexity import DEFAULT_PAGE, MAX_PAGE
 from resolvers.enums import TokenSource
 from resolvers.node import Node
+from resolvers.selections import asks_for_answers
 
 
 def described(text: str) -> Any:
@@ -110,6 +112,23 @@ FirstChildren = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class ContentOf:
+    """A content that is asked for by its id; `whole`: with its answer, not its columns alone."""
+
+    id: str
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChildrenOf:
+    """What continues a content, up to `first`; `whole` as above."""
+
+    id: str
+    first: int
+    whole: bool = True
+
+
 @strawberry.interface(description="Anything that the gateway made and keeps for its owner.")
 class Content(Node):
     content_id: strawberry.ID = described("Its UUID, by which REST and events name it.")
@@ -122,7 +141,8 @@ class Content(Node):
     async def parent(self, info: strawberry.Info) -> Content | None:
         if self.continues is None:
             return None
-        found: Content | None = await info.context.contents.load(self.continues)
+        asked = ContentOf(self.continues, whole=asks_for_answers(info))
+        found: Content | None = await info.context.contents.load(asked)
         return found
 
     @strawberry.field(description="The contents that continue this one, the oldest first.")
@@ -132,8 +152,9 @@ class Content(Node):
         info.context.authenticated.caller.require("content:read")
         if not 1 <= first <= MAX_PAGE:
             raise InvalidRequest.at(("first",), f"must be between 1 and {MAX_PAGE}")
-        found: list[Content] = await info.context.children.load(str(self.content_id))
-        return found[:first]
+        asked = ChildrenOf(str(self.content_id), first=first, whole=asks_for_answers(info))
+        found: list[Content] = await info.context.children.load(asked)
+        return found
 
 
 @strawberry.type(description="How a rate limit stands for the caller.")

@@ -21,12 +21,17 @@ class Contents:
     def __init__(self, store: Store, redis: Redis) -> None:
         self._store, self._redis = store, redis
 
-    async def by_id(self, caller: Caller, ids: Sequence[str]) -> dict[str, Record]:
-        return await self._store.get_many(caller.id, ids)
+    async def by_id(
+        self, caller: Caller, ids: Sequence[str], *, whole: bool = True
+    ) -> dict[str, Record]:
+        """By the ids that were asked for; `whole`: with their answers, here and below."""
+        return await self._store.get_many(caller.id, ids, whole=whole)
 
-    async def children(self, caller: Caller, ids: Sequence[str]) -> dict[str, list[Record]]:
-        """What continues each of these, the oldest first."""
-        return await self._store.children(caller.id, ids)
+    async def children(
+        self, caller: Caller, ids: Sequence[str], *, first: int, whole: bool = True
+    ) -> dict[str, list[Record]]:
+        """The oldest that continue each of these, up to `first`."""
+        return await self._store.children(caller.id, ids, first=first, whole=whole)
 
     async def page(
         self,
@@ -35,10 +40,11 @@ class Contents:
         first: int,
         after: str | None,
         content_types: Sequence[str] | None,
+        whole: bool = True,
     ) -> list[Record]:
         """Up to `first`, the newest first, older than `after`."""
         return await self._store.page(
-            caller.id, first=first, after=after, content_types=content_types
+            caller.id, first=first, after=after, content_types=content_types, whole=whole
         )
 
     async def answer(self, context: RequestContext, content_id: str) -> dict[str, Any]:
@@ -50,8 +56,8 @@ class Contents:
         await context.authorize("content:read")
         body = (await self._own(context.caller, content_id)).answer
         if "child_elements" in body:
-            found = (await self._store.children(context.caller.id, [content_id])).values()
-            stories = (c for children in found for c in children if c.operation == "story")
+            found = await self._store.children(context.caller.id, [content_id], whole=False)
+            stories = (c for cs in found.values() for c in cs if c.operation == "story")
             body["child_elements"] = [c.content_id for c in stories]
         return body
 

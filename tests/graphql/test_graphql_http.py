@@ -287,28 +287,53 @@ async def test_limits_and_ids_are_in_the_headers(loregate: Service) -> None:
     assert response.headers["X-RateLimit-Remaining"] == "99"
 
 
-@pytest.mark.parametrize("introspection", [True, False])
-async def test_without_a_token_an_error_tells_nothing_of_a_schema_that_is_hidden(
-    tmp_path: Path, redis_url: str, introspection: bool
+NOT_PUBLIC = (
+    "{ viewer { id } }",
+    "{ viewer { nothing } }",
+    "{ nothing }",
+    "{ health { status } viewer { id } }",
+    "mutation { health }",
+    "{",
+)
+
+
+@pytest.mark.parametrize("dev", [True, False])
+async def test_without_a_token_a_document_that_is_not_public_is_not_even_parsed(
+    tmp_path: Path, redis_url: str, dev: bool
 ) -> None:
-    """A document that is not valid is answered as one that is and needs a token."""
-    queries = (
-        "{ viewer { id } }",
-        "{ viewer { nothing } }",
-        "{ nothing }",
-        "{ health { ... on Story { nothing } } }",
-        "{ __schema { types { name } } }",
-        "{",
-    )
-    given = service.settings(tmp_path, redis_url)
-    given = given.model_copy(update={"introspection": introspection})
-    async with service.running(given) as found:
-        answers = [await found.http.post("/graphql", json={"query": q}) for q in queries]
-        said = {orjson.dumps(shown(a.json())) for a in answers}
-        assert ({a.status_code for a in answers} == {401}) is not introspection
-        assert (len(said) == 1) is not introspection
+    """One that is not valid is answered as one that is and needs a token."""
+    async with service.running(service.settings(tmp_path, redis_url, dev=dev)) as found:
+        answers = [await found.http.post("/graphql", json={"query": q}) for q in NOT_PUBLIC]
+        assert {a.status_code for a in answers} == {401}
+        assert len({orjson.dumps(shown(a.json())) for a in answers}) == 1
         health = await found.http.post("/graphql", json={"query": "{ health { status } }"})
         assert health.json()["data"]["health"]["status"]
+
+
+INTROSPECTION = "{ __schema { queryType { name } } }"
+WRONG = "{ health { ... on Story { nothing } } }"
+
+
+async def test_in_development_introspection_needs_no_token(tmp_path: Path, redis_url: str) -> None:
+    async with service.running(service.settings(tmp_path, redis_url, dev=True)) as found:
+        body = (await found.graphql(INTROSPECTION, anonymous=True)).json()
+        assert body == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
+        [error, *_] = (await found.graphql(WRONG, anonymous=True)).json()["errors"]
+        assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_elsewhere_introspection_needs_a_token_and_to_be_on(
+    tmp_path: Path, redis_url: str
+) -> None:
+    given = service.settings(tmp_path, redis_url)
+    async with service.running(given) as found:
+        for text in (INTROSPECTION, WRONG, '{ __type(name: "Query") { name } }'):
+            assert (await found.graphql(text, anonymous=True)).status_code == 401
+        assert (await found.data(INTROSPECTION))["__schema"]
+    async with service.running(given.model_copy(update={"introspection": False})) as found:
+        assert (await found.graphql(INTROSPECTION, anonymous=True)).status_code == 401
+        [error, *_] = (await found.graphql(INTROSPECTION)).json()["errors"]
+        assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
 def shown(body: Any) -> Any:

@@ -183,7 +183,6 @@ OPEN = {
     "fragments": "{ ...f } fragment f on Query { ...g } fragment g on Query { health { status } }",
     "of two operations": "query a { health { status } } query b { viewer { id } }",
     "__typename": "{ __typename }",
-    "introspection": '{ __schema { description } __type(name: "Query") { name } }',
 }
 
 

@@ -144,9 +144,9 @@ async def test_all_nodes_of_a_document_are_read_together(loregate: Service) -> N
     ids = [identified(await loregate.generate()) for _ in range(3)]
     get_many, asked = loregate.parts.store.get_many, list[list[str]]()
 
-    async def noted(user_id: str, ids: Sequence[str]) -> Any:
+    async def noted(user_id: str, ids: Sequence[str], **how: Any) -> Any:
         asked.append(list(ids))
-        return await get_many(user_id, ids)
+        return await get_many(user_id, ids, **how)
 
     query = f"""query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ id }}
       node(id: "{ids[2]}") {{ id }} content(id: "{ids[2]}") {{ id }} }}"""

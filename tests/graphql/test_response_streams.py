@@ -28,9 +28,9 @@ class Store:
     def __init__(self, get_many: Any) -> None:
         self._get_many, self.asked = get_many, list[Collection[str]]()
 
-    async def get_many(self, user_id: str, ids: Collection[str]) -> Any:
+    async def get_many(self, user_id: str, ids: Collection[str], **how: Any) -> Any:
         self.asked.append(ids)
-        return await self._get_many(user_id, ids)
+        return await self._get_many(user_id, ids, **how)
 
 
 @pytest.fixture

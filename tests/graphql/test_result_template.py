@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from resolvers.context import ID
 from resolvers.generations import GenerationDelta
+from resolvers.pacing import PacedExecutor, Turns
 from resolvers.response_streams import SubscriptionGroup
 from resolvers.result_template import PLACEHOLDER, ResultTemplate, template_of
-from tests.support.graphql_schema import BUILT, SCHEMA
+from tests.support.graphql_schema import BUILT
 
 HEAD = 'subscription ($yes: Boolean!, $no: Boolean!) { generation(id: "g") '
 
@@ -49,8 +50,8 @@ def documents(draw: st.DrawFn) -> str:
 def executor(document: str) -> Any:
     node = parse(document)
     assert not [e for e in validate(BUILT, node) if "is never used" not in e.message]
-    built = SCHEMA.execution_context_class.build(
-        BUILT, node, raw_variable_values={"yes": True, "no": False}
+    built = PacedExecutor.build(
+        BUILT, node, raw_variable_values={"yes": True, "no": False}, turns=Turns()
     )
     assert not isinstance(built, list), built
     return built
@@ -64,7 +65,7 @@ events = st.builds(delta, st.text(), st.integers(0, 2**31 - 1), st.text())
 
 
 def executed(found: Any, event: Any) -> Any:
-    result = execute_subscription_event(found.build_per_event_executor(event))
+    result = execute_subscription_event(found.at_once(event))
     assert not result.errors
     return orjson.loads(orjson.dumps({"data": result.data}))
 
@@ -85,7 +86,7 @@ def test_it_is_executed_once() -> None:
 
     def execute(event: Any) -> Any:
         calls.append(event)
-        return execute_subscription_event(built.build_per_event_executor(event))
+        return execute_subscription_event(built.at_once(event))
 
     built = executor(HEAD + "{ ... on GenerationDelta { text seq } } }")
     template = template_of(delta("c", 1, "t"), GenerationDelta.varying, execute)
