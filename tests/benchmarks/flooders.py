@@ -226,8 +226,9 @@ async def bad_tokens(it: Connection) -> None:
 
 
 async def introspection(it: Connection) -> None:
-    inner = "{ name fields { name type { name fields { name type { name } } } } }"
-    await _asked(it, "/graphql", {"query": "{ __schema { types " + inner + " } }"}, {})
+    types = "types { name fields { name args { name type { name } } type { name } } }"
+    query = "{ __schema { " + " ".join(f"a{n}: {types}" for n in range(30)) + " } }"
+    await _asked(it, "/graphql", {"query": query}, {})
 
 
 async def nested_lists(it: Connection) -> None:
