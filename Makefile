@@ -18,7 +18,7 @@ DOCS_READY := $(VENV)/.ready-docs
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 3
 
-.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers chaos soak wall try-model conformance conformance-peers fuzz docs test-docs constraints clean
+.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers floods chaos soak wall try-model conformance conformance-peers fuzz docs test-docs constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -34,12 +34,13 @@ help:
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
 	@echo "make bench-streams   the same for answers that are streamed"
 	@echo "make bench-subscribers   one event to thousands of WebSockets"
+	@echo "make floods  what each flood costs the gateway's memory, its loop and another user"
 	@echo "make chaos   kill processes and connections under load for ten minutes, then check the promises"
 	@echo "make wall    every fault of a provider, outages and overload, as a table of outcomes"
 	@echo "make soak    ten minutes of steady load; memory, files and tasks must be given back"
 	@echo "make conformance   every case of graphql-transport-ws, against the gateway and against every defect"
 	@echo "make conformance-peers   the same cases against other servers (needs npm)"
-	@echo "make fuzz    10,000 generated cases each for REST, GraphQL, WebSocket and cursors (FUZZ_CASES=10000)"
+	@echo "make fuzz    10,000 generated cases each for REST, GraphQL, WebSocket, cursors and raw bytes (FUZZ_CASES=10000)"
 	@echo "make try-model   every operation against llama.cpp with a small model (builds it first: five minutes)"
 	@echo "make docs    build the documentation into build/docs; make test-docs tests what was built"
 
@@ -178,6 +179,10 @@ bench-streams: $(READY)
 bench-subscribers: $(READY)
 	@echo "== measuring"
 	@$(BIN)/python tests/benchmarks/subscribers.py $(ARGS)
+
+floods: $(READY)
+	@echo "== flooding; ten minutes"
+	@$(BIN)/python -m tests.benchmarks.floods $(ARGS)
 
 chaos: $(READY)
 	@echo "== striking"

@@ -97,7 +97,10 @@ class Document:
     edges: tuple[str, ...] = (GRAPHQL, GRAPHQL_SSE, WEBSOCKET)
 
     def send(self, edge: str, conversation: Conversation, caller: str) -> None:
-        headers = {} if self.anonymous else bearer(caller, **self.claims)
+        self.over(edge, conversation, {} if self.anonymous else bearer(caller, **self.claims))
+
+    def over(self, edge: str, conversation: Conversation, headers: Mapping[str, str]) -> None:
+        """With these headers, of which a WebSocket makes its first message."""
         asked = {"query": self.query, "variables": self.variables, **self.more}
         if edge == WEBSOCKET:
             _by_socket(conversation, headers, asked)

@@ -214,10 +214,9 @@ async def limited(it: Connection) -> None:
 
 
 async def limited_documents(it: Connection) -> None:
-    deep = "{ contents(first: 1) { nodes { contentId metadata { modelUsed } } } }" * 1
     headers = {"Authorization": f"Bearer {it.signed}"}
     fields = " ".join(f"a{n}: viewer {{ id tier }}" for n in range(40))
-    await _asked(it, "/graphql", {"query": f"{{ {fields} {deep[1:-1]} }}"}, headers)
+    await _asked(it, "/graphql", {"query": f"{{ {fields} }}"}, headers)
 
 
 async def bad_tokens(it: Connection) -> None:
@@ -226,8 +225,9 @@ async def bad_tokens(it: Connection) -> None:
 
 
 async def introspection(it: Connection) -> None:
-    inner = "{ name fields { name type { name fields { name type { name } } } } }"
-    await _asked(it, "/graphql", {"query": "{ __schema { types " + inner + " } }"}, {})
+    types = "types { name fields { name args { name type { name } } type { name } } }"
+    query = "{ __schema { " + " ".join(f"a{n}: {types}" for n in range(30)) + " } }"
+    await _asked(it, "/graphql", {"query": query}, {})
 
 
 async def nested_lists(it: Connection) -> None:
@@ -293,6 +293,6 @@ async def flooding(name: str, port: int, seconds: float, signed: str) -> Counter
 
 
 if __name__ == "__main__":
-    os.nice(10)  # the honest user's client is on the same core, and must not wait for this one
-    print(json.dumps(uvloop.run(flooding(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]),
-                                         sys.argv[4]))))  # fmt: skip
+    os.nice(19)  # the honest user's client is on the same core, and must not wait for this one
+    name, port, seconds, signed = sys.argv[1:]
+    print(json.dumps(uvloop.run(flooding(name, int(port), float(seconds), signed))))
