@@ -18,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from app import document_wiring
 from app.console.pages import Pages
-from app.errors import DependencyUnavailable, SettingsError
+from app.errors import SettingsError
 from app.events.fanout import Fanout
 from app.events.log import EventLog
 from app.events.relay import Relay
@@ -229,10 +229,6 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         metrics=metrics,
     )
 
-    async def redis_answers() -> None:
-        if await redis.check() is not None:
-            raise DependencyUnavailable("redis")
-
     limiter = RateLimiter(
         found,
         {**DEFAULT_TIERS, **settings.file.tiers},
@@ -266,7 +262,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         metrics=metrics,
         health=Health(
             database=store.ping,
-            redis=redis_answers,
+            redis=redis.ping,
             models=lambda: models.state,
             traffic=traffic,
             stopping=lambda: open_streams.stopping,
@@ -343,7 +339,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(gateway.authenticator.close)
         if reason := await redis.check():
             log.warning(
-                "redis at %s cannot be reached (%s): limits are kept by each process and events "
+                "redis at %s cannot be used (%s): limits are kept by each process and events "
                 "wait in the database until it is back",
                 address(redis.url),
                 reason,
