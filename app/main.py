@@ -55,6 +55,7 @@ from app.policies.auth import Authenticator, key_source
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
 from app.policies.pseudonyms import Pseudonyms
+from app.policies.quotas import KINDS, Quotas, scope, tiers
 from app.policies.revocation import Revocations
 from app.policies.similar import SimilarityIndex
 from app.policies.trusted_documents import DocumentWatch
@@ -211,7 +212,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         models=[*names, STORYTELLER],
         outcomes=[o.value for o in AttemptOutcome],
         operations=list(OPERATIONS),
-        scopes=[limit.scope for limit in found],
+        scopes=[*(limit.scope for limit in found), *map(scope, KINDS)],
         breakers=lambda: {m.name: m.breaker_state.value for m in models if m.breaker},
         retiring=lambda: {m.name: m.retires_at for m in models if m.retires_at},
         gone=lambda: {n: models[n].gone for n in names},
@@ -237,6 +238,11 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     revocations = Revocations(redis)
     open_streams = OpenStreams(revocations.among)
     idempotency, unstored = Idempotency(redis, store), UnstoredAnswers(redis)
+    quotas = Quotas(
+        tiers({name: table.model_dump() for name, table in settings.file.quotas.items()}),
+        store.holdings,
+        on_refusal=metrics.refused,
+    )
     pseudonyms = Pseudonyms(redis, settings.key.get_secret_value() if settings.key else None)
     gateway = Gateway(
         authenticator=authenticator(settings),
@@ -252,9 +258,10 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         ),
         finding=Finding(store, idempotency, SimilarityIndex(redis)),
         single_flight=SingleFlight(redis, idempotency),
-        writing=Writing(models, unstored),
+        writing=Writing(models, unstored, quotas),
         keeping=Keeping(store, events, idempotency, unstored),
         contents=Contents(store, redis),
+        quotas=quotas,
         events=Events(events, fanout := Fanout(events)),
         models=models,
         generations=generations,
@@ -339,7 +346,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(gateway.authenticator.close)
         if reason := await redis.check():
             log.warning(
-                "redis at %s cannot be used (%s): limits are kept by each process and events "
+                "redis at %s cannot be reached (%s): limits are kept by each process and events "
                 "wait in the database until it is back",
                 address(redis.url),
                 reason,
