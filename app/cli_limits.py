@@ -15,6 +15,7 @@ from app.terminal.run import run
 from app.terminal.screen import Screen, coloured
 
 QUERY = "query { rateLimits { scope limit remaining resetAt } viewer { id tier } }"
+QUOTA = "quota:"  # scopes of what is kept, which falls when something is deleted
 BAR = 24  # columns
 LOW, SOME = 0.1, 0.5  # shares that are left below which a bar is red, and yellow
 
@@ -29,7 +30,8 @@ def limits(
     """Show what is left of every limit: bars on a terminal, columns in a pipe.
 
     The columns are the limit's scope, what is left, what it admits, and the seconds until its
-    count falls (0: it is untouched). Asking counts as one request.
+    count falls (0: it is untouched, or a quota, which deleting content frees). Asking counts as
+    one request.
 
     Exit codes as `loregate write --help` has them.
     """
@@ -78,6 +80,6 @@ def _bars(viewer: Mapping[str, Any], limits: Sequence[Limit]) -> None:
         width = round(BAR * share)
         colour = "red" if share < LOW else "yellow" if share < SOME else "green"
         bar = f"[{colour}]{filled * width}[/][dim]{empty * (BAR - width)}[/]"
-        falls = f"{_seconds(limit)} s"
+        falls = "" if limit["scope"].startswith(QUOTA) else f"{_seconds(limit)} s"
         table.add_row(limit["scope"], bar, str(limit["remaining"]), str(limit["limit"]), falls)
     console.print(table)

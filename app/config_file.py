@@ -47,6 +47,15 @@ class LimitTable(_Table):
     counts: Literal["requests", "tokens"] = "requests"
 
 
+class QuotaTable(_Table):
+    """One `[quotas.<tier>]`: what a user of the tier may keep; 0 is no bound, and what is not named
+    stays as it is.
+    """
+
+    contents: Annotated[int, Field(ge=0)] | None = None
+    bytes: Annotated[int, Field(ge=0)] | None = None  # of their answers, as they are stored
+
+
 class ModelTable(_Table):
     """One `[[models]]`: a name of ours, and the model that writes for it.
 
@@ -176,6 +185,7 @@ class ConfigFile(_Table):
 
     limits: tuple[LimitTable, ...] = ()
     tiers: dict[str, Annotated[float, Field(gt=0, le=10_000)]] = Field(default_factory=dict)
+    quotas: dict[str, QuotaTable] = Field(default_factory=dict)
     models: tuple[ModelTable, ...] = ()
     fallback: Chain | None = None
     subscriptions: Annotated[int, Field(ge=1, le=1_000_000)] = 1000  # of a user, on one process

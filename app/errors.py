@@ -6,6 +6,7 @@
     ├── Unauthenticated         401  UNAUTHENTICATED
     ├── TokenExpired            401  TOKEN_EXPIRED           app.open_streams
     ├── Forbidden               403  FORBIDDEN
+    ├── QuotaExceeded           403  QUOTA_EXCEEDED
     ├── DocumentNotTrusted      403  DOCUMENT_NOT_TRUSTED    resolvers.trusted_documents
     ├── NotFound                404  NOT_FOUND
     ├── MethodNotAllowed        405  METHOD_NOT_ALLOWED
@@ -163,6 +164,20 @@ class Forbidden(GatewayError):
         super().__init__(
             f"Permission {required_permission} is required",
             required_permission=required_permission,
+        )
+
+
+class QuotaExceeded(GatewayError):
+    """The caller keeps as much as they may: `quota` is contents or bytes."""
+
+    status, code = 403, "QUOTA_EXCEEDED"
+
+    def __init__(self, quota: str, used: int, limit: int) -> None:
+        super().__init__(
+            f"You keep {used:,} {quota}, and may keep {limit:,}; delete some content first",
+            quota=quota,
+            used=used,
+            limit=limit,
         )
 
 

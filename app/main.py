@@ -18,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from app import document_wiring
 from app.console.pages import Pages
-from app.errors import DependencyUnavailable, SettingsError
+from app.errors import SettingsError
 from app.events.fanout import Fanout
 from app.events.log import EventLog
 from app.events.relay import Relay
@@ -55,6 +55,7 @@ from app.policies.auth import Authenticator, key_source
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
 from app.policies.pseudonyms import Pseudonyms
+from app.policies.quotas import KINDS, Quotas, scope, tiers
 from app.policies.revocation import Revocations
 from app.policies.similar import SimilarityIndex
 from app.policies.trusted_documents import DocumentWatch
@@ -212,7 +213,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         models=[*names, STORYTELLER],
         outcomes=[o.value for o in AttemptOutcome],
         operations=list(OPERATIONS),
-        scopes=[limit.scope for limit in found],
+        scopes=[*(limit.scope for limit in found), *map(scope, KINDS)],
         breakers=lambda: {m.name: m.breaker_state.value for m in models if m.breaker},
         retiring=lambda: {m.name: m.retires_at for m in models if m.retires_at},
         gone=lambda: {n: models[n].gone for n in names},
@@ -230,10 +231,6 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         metrics=metrics,
     )
 
-    async def redis_answers() -> None:
-        if await redis.check() is not None:
-            raise DependencyUnavailable("redis")
-
     limiter = RateLimiter(
         found,
         {**DEFAULT_TIERS, **settings.file.tiers},
@@ -242,6 +239,11 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     revocations = Revocations(redis)
     open_streams = OpenStreams(revocations.among, most_sockets=settings.sockets_per_user)
     idempotency, unstored = Idempotency(redis, store), UnstoredAnswers(redis)
+    quotas = Quotas(
+        tiers({name: table.model_dump() for name, table in settings.file.quotas.items()}),
+        store.holdings,
+        on_refusal=metrics.refused,
+    )
     pseudonyms = Pseudonyms(redis, settings.key.get_secret_value() if settings.key else None)
     gateway = Gateway(
         authenticator=authenticator(settings),
@@ -257,9 +259,10 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         ),
         finding=Finding(store, idempotency, SimilarityIndex(redis)),
         single_flight=SingleFlight(redis, idempotency),
-        writing=Writing(models, unstored),
+        writing=Writing(models, unstored, quotas),
         keeping=Keeping(store, events, idempotency, unstored),
         contents=Contents(store, redis),
+        quotas=quotas,
         events=Events(events, fanout := Fanout(events)),
         models=models,
         generations=generations,
@@ -267,7 +270,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         metrics=metrics,
         health=Health(
             database=store.ping,
-            redis=redis_answers,
+            redis=redis.ping,
             models=lambda: models.state,
             traffic=traffic,
             stopping=lambda: open_streams.stopping,

@@ -80,7 +80,7 @@ class Executor:
         self._max_cost = max_cost
         sizes = {
             "Query.models": len(list(gateway.models)),
-            "Query.rateLimits": gateway.limiter.count,
+            "Query.rateLimits": gateway.limiter.count + gateway.quotas.count,
         }
         self.documents = Documents(
             self._schema, introspection=introspection, suggestions=suggestions, sizes=sizes

@@ -17,12 +17,14 @@ from resolvers.errors import extensions
 from resolvers.results import RESULTS, content_of
 from resolvers.types import Content, RateLimit, described
 
+LARGEST_INT = 2**31 - 1  # GraphQL's
+
 
 def rate_limit(standing: Standing) -> RateLimit:
     return RateLimit(
         scope=standing.scope,
-        limit=standing.limit,
-        remaining=standing.remaining,
+        limit=min(standing.limit, LARGEST_INT),
+        remaining=min(standing.remaining, LARGEST_INT),
         # A whole second, as the REST header has it: never a moment too early.
         reset_at=datetime.fromtimestamp(math.ceil(standing.reset_at), UTC),
         window_seconds=standing.window,

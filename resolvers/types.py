@@ -157,10 +157,15 @@ class Content(Node):
         return found
 
 
-@strawberry.type(description="How a rate limit stands for the caller.")
+@strawberry.type(description="How a rate limit, or a quota of what is kept, stands for the caller.")
 class RateLimit:
-    scope: str = described("Which limit it is, such as `operation:text_generation` or `user`.")
-    limit: int = described("What it admits in its window.")
+    scope: str = described(
+        "Which limit it is, such as `operation:text_generation` or `user`; `quota:contents` and "
+        "`quota:bytes` are what may be kept."
+    )
+    limit: int = described("What it admits in its window; at most 2,147,483,647 is told.")
     remaining: int = described("What is left of it.")
-    reset_at: datetime = described("When it has room again, or its count next falls.")
-    window_seconds: float = described("The length of its sliding window.")
+    reset_at: datetime = described(
+        "When it has room again, or its count next falls; of a quota now, for deleting frees."
+    )
+    window_seconds: float = described("The length of its sliding window; 0 for a quota.")

@@ -44,6 +44,7 @@ from app.pipeline.single_flight import SingleFlight
 from app.pipeline.writing import Writing
 from app.policies.auth import Authenticator, bearer
 from app.policies.limiter import RateLimiter
+from app.policies.quotas import Quotas
 from app.policies.revocation import Revocations
 
 MAX_BATCH = 20  # operations
@@ -75,6 +76,7 @@ class Gateway:
     writing: Writing
     keeping: Keeping
     contents: Contents
+    quotas: Quotas
     events: Events
     models: Models
     generations: Generations
@@ -114,7 +116,8 @@ class Gateway:
 
         Raises:
             Forbidden, InvalidRequest, RateLimited, Unauthenticated, IdempotencyConflict,
-            ContentRejected, ModelError, ModelTimeout, ModelUnavailable, DependencyUnavailable
+            QuotaExceeded, ContentRejected, ModelError, ModelTimeout, ModelUnavailable,
+            DependencyUnavailable
         """
         request = await self._read(context, asked)
         if (near := await self.finding.nearest(request)) is not None:
@@ -294,7 +297,8 @@ class Gateway:
 
     # -- what may be known
     async def rate_limits(self, caller: Caller) -> tuple[Standing, ...]:
-        return await self.admission_call.look(caller)
+        """Every limit, and behind them the caller's quotas."""
+        return await self.admission_call.look(caller) + await self.quotas.look(caller)
 
     @staticmethod
     def permissions(caller: Caller) -> list[str]:

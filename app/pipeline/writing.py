@@ -13,6 +13,7 @@ from app.pipeline.admission import Admission
 from app.pipeline.answer import Body
 from app.pipeline.reading import PreparedRequest
 from app.pipeline.unstored import UnstoredAnswers
+from app.policies.quotas import Quotas
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,14 @@ class NewAnswer:
 class Writing:
     """Has models write, or finds what one wrote before and the database could not take."""
 
-    def __init__(self, models: Models, unstored: UnstoredAnswers) -> None:
-        self._models, self._unstored = models, unstored
+    def __init__(self, models: Models, unstored: UnstoredAnswers, quotas: Quotas) -> None:
+        self._models, self._unstored, self._quotas = models, unstored, quotas
 
     async def write(self, admission: Admission, listener: Listener | None = None) -> NewAnswer:
         """A new answer; `listener` hears the text while it is written.
 
         Raises:
+            QuotaExceeded: no model was called.
             ContentRejected, ModelError, ModelTimeout, ModelUnavailable
         """
         request = admission.request
@@ -43,6 +45,7 @@ class Writing:
             metadata["request_id"] = request.request_id
             model, finish = metadata["model_used"], FinishReason(metadata["finish_reason"])
             return NewAnswer(body, _cacheable(request, model, finish), unstored=True)
+        await self._quotas.check(request.caller)
         drafted = await self._models.complete(
             request.links,
             request.work,

@@ -1,7 +1,8 @@
 """The only door to Redis: connections, a budget of silence, a breaker, its errors as ours.
 
 Every call ends within `BUDGET` seconds of Redis's silence. Five failures in a row open the
-breaker: calls then fail at once, and a probe looks until Redis takes writes again. In a cluster
+breaker, and one refusal to write does, for a server that is full or read-only says so to all: calls
+then fail at once, and a probe looks until Redis takes writes again. In a cluster
 each master has a breaker of its own, so that one that is away does not hold up the others' users.
 Whoever calls decides what to do without Redis; the one error to catch is
 `DependencyUnavailable("redis")`.
@@ -31,6 +32,9 @@ BUDGET = 0.05  # s of silence in a request's path; past it the local limiter ans
 MAX_FAILURES = 5  # in a row, until the breaker opens
 PROBE_INTERVAL = 1.0  # s; with PROBE_BUDGET it keeps "heals within 10 s of Redis's return"
 PROBE_TIMEOUT = 2.0  # s
+CHECK_TIMEOUT = 1.0  # s
+CHECK_TTL = 1_000  # ms for which what a probe or a check writes lives
+ROOM_BUDGET = 2.0  # s; to cut a million entries off a stream takes some 100 ms
 MAX_CONNECTIONS = 64  # at once for requests; more only queue in the server, which runs one by one
 SPARE_CONNECTIONS = 8  # for the probe and the health check, which must not wait for requests
 
@@ -41,8 +45,6 @@ log = logging.getLogger(__name__)
 AWAY = (
     exceptions.ConnectionError,  # also AUTH, LOADING and a pool that is used up
     exceptions.TimeoutError,
-    exceptions.ReadOnlyError,
-    exceptions.OutOfMemoryError,
     exceptions.ClusterDownError,
     exceptions.ClusterError,
     exceptions.RedisClusterException,  # no RedisError: no node of the cluster can be reached
@@ -52,8 +54,10 @@ AWAY = (
     OSError,
     TimeoutError,
 )
-# The same, said by servers in codes that redis-py has no class for.
-AWAY_CODES = ("BUSY", "MISCONF", "NOREPLICAS")
+# Said by a server that may still be read: it is full under `noeviction`, or a replica.
+WRITES_REFUSED = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError)
+# The same, of which redis-py has no class: it cannot save its data, or has no replicas left.
+WRITES_REFUSED_CODES = ("MISCONF", "NOREPLICAS")
 
 
 @lru_cache(10_000)
@@ -131,6 +135,16 @@ class Redis:
         """
         return await self._within(keys, self._eval, script, keys, args, budget=budget)
 
+    async def make_room(self, script: Script, keys: Sequence[str], args: Iterable[Any]) -> Any:
+        """The same for a script that gives memory back: also asked of a server that is full, and
+        with more time, for it may free much.
+
+        Raises:
+            DependencyUnavailable: as `call` does.
+        """
+        work = self._eval, script, keys, args
+        return await self._within(keys, *work, budget=ROOM_BUDGET, breaker=False)
+
     async def _eval(self, script: Script, keys: Sequence[str], args: Iterable[Any]) -> Any:
         args = list(args)
         execute = self._client.execute_command
@@ -179,16 +193,21 @@ class Redis:
         return replies
 
     async def _within(
-        self, keys: Sequence[Any], work: Callable[..., Any], *args: Any, budget: float | None
+        self,
+        keys: Sequence[Any],
+        work: Callable[..., Any],
+        *args: Any,
+        budget: float | None,
+        breaker: bool = True,
     ) -> Any:
         budget = budget or self._budget
         node: str | None = ""
         async with self._free:
             try:
-                if "" in self.open_breakers:
-                    raise DependencyUnavailable("redis")
-                if isinstance(self._client, Cluster):
+                if isinstance(self._client, Cluster) and "" not in self.open_breakers:
                     node = await self._master(self._client, keys, budget)
+                if breaker and node in self.open_breakers:
+                    raise DependencyUnavailable("redis")
                 async with Silence(budget):
                     reply = await work(*args)
             except (*AWAY, exceptions.RedisError) as error:
@@ -206,10 +225,7 @@ class Redis:
         """
         async with Silence(budget):
             await client.initialize()
-        node = client.owner(_text(keys[0])) if keys else None
-        if node in self.open_breakers:
-            raise DependencyUnavailable("redis")
-        return node
+        return client.owner(_text(keys[0])) if keys else None
 
     def _failure(self, error: Exception, node: str | None, keys: Sequence[Any]) -> None:
         if not _away(error):
@@ -218,9 +234,12 @@ class Redis:
             return
         if node is None:
             return  # any master was asked: its silence says nothing of the others, nor of the whole
-        failed = self._failed[node] = self._failed.get(node, 0) + 1
+        refused = _refuses_writes(error)
+        more = MAX_FAILURES if refused else 1
+        failed = self._failed[node] = self._failed.get(node, 0) + more
         if failed >= MAX_FAILURES and node not in self.open_breakers:
-            log.warning("redis is away", extra={"kind": type(error).__name__})
+            said = "redis refuses writes" if refused else "redis is away"
+            log.warning(said, extra={"kind": type(error).__name__})
             was = self.up
             key = f"loregate:probe:{{{_tag(keys)}}}" if node else "loregate:probe"
             probe = asyncio.create_task(self._probe(node, key), name="redis-probe")
@@ -238,7 +257,7 @@ class Redis:
                     if isinstance(self._client, Cluster):
                         await self._client.probe(node, key)
                     else:
-                        await self._client.set(key, "1", px=1000)
+                        await self._client.set(key, "1", px=CHECK_TTL)
             except Exception as error:  # a probe that died would leave the breaker open for ever
                 log.debug("redis is still away", extra={"kind": type(error).__name__})
                 if isinstance(self._client, Cluster):
@@ -257,18 +276,34 @@ class Redis:
                 listener(up)
 
     async def check(self) -> str | None:
-        """None when Redis answers within a second, else why not, without the address's secrets.
-
-        In a cluster every master is to answer.
+        """None when Redis takes a write within a second, else why not, without the address's
+        secrets. In a cluster every master is to take one.
         """
         try:
-            async with asyncio.timeout(1.0):
-                await self._client.ping()
+            await self._write()
         except TimeoutError:
             return "no answer within a second"
         except (*AWAY, exceptions.RedisError) as error:
             return str(error)
         return None
+
+    async def ping(self) -> bool:
+        """Whether it takes writes, too; raises `DependencyUnavailable` after a second's silence."""
+        try:
+            await self._write()
+        except (*AWAY, exceptions.RedisError) as error:
+            if _refuses_writes(error):
+                return False
+            raise DependencyUnavailable("redis") from None
+        return True
+
+    async def _write(self) -> None:
+        """A key that is gone within a second, through no breaker: PING is answered while full."""
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            if isinstance(self._client, Cluster):
+                await self._client.probe_all()
+            else:
+                await self._client.set("loregate:check", "1", px=CHECK_TTL)
 
     def reader(self) -> BlockingReader:
         """A reader with connections of its own; whoever asks for it closes it."""
@@ -291,9 +326,15 @@ class Redis:
 
 
 def _away(error: Exception) -> bool:
-    if isinstance(error, AWAY):
-        return True
-    return str(error).partition(" ")[0] in AWAY_CODES
+    return isinstance(error, AWAY) or _refuses_writes(error) or _code(error) == "BUSY"
+
+
+def _refuses_writes(error: Exception) -> bool:
+    return isinstance(error, WRITES_REFUSED) or _code(error) in WRITES_REFUSED_CODES
+
+
+def _code(error: Exception) -> str:
+    return str(error).partition(" ")[0]
 
 
 def _text(key: Any) -> str:

@@ -22,6 +22,7 @@ START_TIMEOUT = (
 TOPOLOGY_INTERVAL = (
     5.0  # s between looks for another topology while a node is away: each takes 6 ms
 )
+MAX_TRIED = 4_096  # keys until one is found that a node has; of 100 masters 100 are tried
 SEVERAL = frozenset(("MGET", "DEL", "EXISTS", "UNLINK"))
 SECOND = frozenset(("XGROUP", "XINFO", "OBJECT"))
 STREAMS = frozenset(("XREAD", "XREADGROUP"))
@@ -142,19 +143,23 @@ class Cluster(RedisCluster):
         except MovedError:
             return  # it takes writes, and the key is another's now
 
-    async def ping(self, **_: Any) -> bool:
-        """Every master's answer. Raises what the first of them that fails raises."""
+    async def probe_all(self) -> None:
+        """Return when every master has taken a write. Raises what the first that fails raises."""
         await self.initialize()
-        masters = self.get_primaries()
-        if not masters:
+        if not (masters := self.masters):
             raise RedisClusterException("no master is known")
         try:
             async with asyncio.TaskGroup() as group:
-                for node in masters:
-                    group.create_task(node.execute_command("PING"))
+                for name in masters:
+                    group.create_task(self.probe(name, self._key_of(name)))
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        return True
+
+    def _key_of(self, name: str) -> str:
+        """A key that the node has; of three masters every third number leads to it. One without
+        slots has none, and answers whatever it is asked that they are another's."""
+        keys = (f"loregate:check:{n}" for n in range(MAX_TRIED))
+        return next((key for key in keys if self.owner(key) == name), "loregate:check")
 
 
 def _heard(task: asyncio.Task[None]) -> None:

@@ -56,6 +56,13 @@ EXPLAINED = {
         "The token is good, and does not give what this route needs: `required_permission`.",
         "Ask for a token that has the permission.",
     ),
+    "QUOTA_EXCEEDED": Explained(
+        "As much is kept as may be",
+        "The user keeps as many contents, or as many bytes of them, as their tier may: `quota` "
+        "says which, `used` how much, `limit` what is allowed. No model was called. What is cached "
+        "or was answered before is still given.",
+        "Delete contents that are no longer needed, or ask for another tier.",
+    ),
     "DOCUMENT_NOT_TRUSTED": Explained(
         "Only listed documents run here",
         "This gateway runs the GraphQL documents that its operators listed, and this one is not "

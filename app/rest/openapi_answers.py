@@ -151,7 +151,12 @@ DETAILS: dict[str, Any] = {
     "reason": {"type": "string", "description": "UNAUTHENTICATED, CONTENT_REJECTED: why."},
     "required_permission": {"type": "string", "description": "FORBIDDEN."},
     "scope": {"type": "string", "description": "RATE_LIMIT_EXCEEDED: the limit that refused."},
-    "limit": {"type": "integer", "description": "RATE_LIMIT_EXCEEDED: what it admits."},
+    "limit": {
+        "type": "integer",
+        "description": "RATE_LIMIT_EXCEEDED, QUOTA_EXCEEDED: what it admits.",
+    },
+    "quota": {"type": "string", "description": "QUOTA_EXCEEDED: `contents` or `bytes`."},
+    "used": {"type": "integer", "description": "QUOTA_EXCEEDED: how much is kept."},
     "window": {"type": "string", "description": "RATE_LIMIT_EXCEEDED: such as `60 seconds`."},
     "retry_after": {"type": "string", "description": "RATE_LIMIT_EXCEEDED: such as `13 seconds`."},
     "retry_after_ms": {"type": "integer", "description": "RATE_LIMIT_EXCEEDED: milliseconds."},

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from app.errors import DependencyUnavailable
 from app.storage.database import CommitUncertain, Database, Refused
+from app.storage.holdings import Holdings
 from app.storage.write_batch import Entry, WriteBatch, trial_write
 
 MAX_ROWS = 100  # records in one transaction; binding 200 holds the loop for 2 ms
@@ -31,8 +32,8 @@ log = logging.getLogger(__name__)
 class GroupCommit:
     """Writes entries in the order they came, many to a transaction."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, holdings: Holdings) -> None:
+        self._database, self._holdings = database, holdings
         self._timeout = database.timeout
         self._queue: deque[Entry] = deque()
         self._marks: dict[str, None] = {}
@@ -158,6 +159,7 @@ class GroupCommit:
         except CommitUncertain as error:
             await self._settle_uncertain(batch, error)
         else:
+            self._holdings.learn(batch.totals)
             for entry in batch.entries:
                 entry.settle()
 
@@ -173,11 +175,14 @@ class GroupCommit:
         except CommitUncertain as error:
             good = [e for e, bad in zip(batch.entries, outcome, strict=True) if bad is None]
             await self._settle_uncertain(WriteBatch(good, batch.marks), error)
+        else:
+            self._holdings.learn(batch.totals)
         for entry, bad in zip(batch.entries, outcome, strict=True):
             entry.settle(bad)
 
     async def _settle_uncertain(self, batch: WriteBatch, error: CommitUncertain) -> None:
         """COMMIT was sent and nobody answered: those that are there are stored."""
+        self._holdings.forget(entry.user_id for entry in batch.entries)
         stored = await self._stored(batch)
         for entry in batch.entries:
             known = entry.content["content_id"] in stored

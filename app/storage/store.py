@@ -24,15 +24,16 @@ from sqlalchemy import (
     select,
     table,
     text,
-    tuple_,
 )
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import InvalidRequest, SettingsError
 from app.events.types import Event
+from app.storage import removal
 from app.storage.content_queries import BY_IDS, CHILDREN, FIRST_ANSWER, MAX_CHILDREN, of_user
 from app.storage.database import Database, Refused, Work
 from app.storage.group_commit import GroupCommit
+from app.storage.holdings import Holdings, Totals
 from app.storage.tables import REVISION, UNPUBLISHED, contents, events, idempotency
 from app.storage.write_batch import Entry
 
@@ -40,7 +41,6 @@ QUERY_TIMEOUT = 5.0  # s; every call ends within it
 PING_TIMEOUT = 1.0  # s; /health tells the last ping's outcome and never waits for one
 MAX_IDS = 500  # in one statement
 MAX_PAGE = 1_000  # rows
-MAX_PRUNED = 5_000  # events, and keys, in one transaction, about 50 ms
 IDEMPOTENCY_TTL = 86_400.0  # s for which an idempotency key is good
 DECODED_AT_ONCE = 500_000  # characters of answers; they hold the loop for about 2 ms
 
@@ -78,8 +78,8 @@ class Store:
     """Every call ends within `timeout` seconds, with its result or `DependencyUnavailable`."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
-        self._commits = GroupCommit(database)
+        self.database, self.holdings = database, Holdings(database)
+        self._commits = GroupCommit(database, self.holdings)
 
     @classmethod
     def open(cls, url: str, *, timeout: float = QUERY_TIMEOUT) -> Store:
@@ -222,30 +222,21 @@ class Store:
     async def delete(self, user_id: str, content_id: str) -> bool:
         """Whether the user had this record; it and its idempotency key are gone."""
         found = _uuid(content_id)
-        gone = 0
+        held: Totals = {}
 
         def work(connection: Connection) -> None:
-            nonlocal gone
-            mine = (contents.c.user_id == user_id, contents.c.content_id == found)
-            gone = connection.execute(delete(contents).where(*mine)).rowcount
-            if gone:
-                connection.execute(delete(idempotency).where(idempotency.c.content_id == found))
+            nonlocal held
+            held = removal.remove(connection, user_id, found or "")
 
         if found is not None:
+            self.holdings.forget([user_id])  # until it is known that it is written
             await self.database.write(work)
-        return gone > 0
+            self.holdings.learn(held)
+        return bool(held)
 
     async def prune(self, *, published_before: datetime) -> None:
         """Forget events that were published before this time, and keys older than a day."""
-
-        def work(connection: Connection) -> None:
-            old = select(events.c.seq).where(events.c.published_at < published_before)
-            connection.execute(delete(events).where(events.c.seq.in_(old.limit(MAX_PRUNED))))
-            names = (idempotency.c.user_id, idempotency.c.key)
-            keys = select(*names).where(idempotency.c.created_at <= _horizon()).limit(MAX_PRUNED)
-            connection.execute(delete(idempotency).where(tuple_(*names).in_(keys)))
-
-        await self.database.write(work)
+        await self.database.write(lambda c: removal.prune(c, published_before, _horizon()))
 
     async def ping(self) -> bool:
         """Whether it takes writes, too; raises `DependencyUnavailable` after a second's silence."""

@@ -1,5 +1,5 @@
 """The tables: `contents` keeps results, `events` keeps what happened until it is published,
-`idempotency` which result answered which key first."""
+`idempotency` which result answered which key first, `holdings` how much each user keeps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-REVISION = "0002"  # the migration that makes these tables; a test holds it to alembic's head
+REVISION = "0003"  # the migration that makes these tables; a test holds it to alembic's head
 
 
 class Instant(TypeDecorator[datetime]):
@@ -92,4 +92,13 @@ idempotency = Table(
     Column("created_at", Instant, nullable=False),
     Index("idempotency_by_age", "created_at"),
     Index("idempotency_of_content", "content_id"),
+)
+
+# What `contents` has of each user, so that nobody needs to count.
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("contents", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
 )

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils import uuid7
 
 from app.storage.database import UNBOUND, Refused, refused
+from app.storage.holdings import Holding, Totals, change
 from app.storage.tables import contents, events, idempotency
 
 INSERT_CONTENT = insert(contents)
@@ -41,6 +42,16 @@ class Entry:
         if self.key:
             connection.execute(INSERT_KEY, self.key)
 
+    @property
+    def user_id(self) -> str:
+        found: str = self.content["user_id"]
+        return found
+
+    @property
+    def holding(self) -> Holding:
+        """What its user holds more with it."""
+        return Holding(1, len(self.content["answer"].encode()))
+
     def settle(self, error: Exception | None = None) -> None:
         if self.done.done():
             return  # its caller left: there is nobody to tell
@@ -52,10 +63,11 @@ class Entry:
 
 @dataclass(slots=True)
 class WriteBatch:
-    """What one transaction writes."""
+    """What one transaction writes. `totals`: what its users hold then, once it is written."""
 
     entries: list[Entry]
     marks: list[str]
+    totals: Totals = field(default_factory=dict)
 
     def write(self, connection: Connection) -> None:
         """Everything, with one statement for each table."""
@@ -67,13 +79,23 @@ class WriteBatch:
         keys = [entry.key for entry in self.entries if entry.key]
         if keys:
             connection.execute(INSERT_KEY, keys)
+        self._count(connection, self.entries)
         self._mark(connection)
 
     def write_singly(self, connection: Connection) -> list[Refused | None]:
         """Every entry under a savepoint of its own; returns which of them were refused."""
         outcome = [_try(connection, entry) for entry in self.entries]
+        good = [entry for entry, bad in zip(self.entries, outcome, strict=True) if bad is None]
+        self._count(connection, good)
         self._mark(connection)
         return outcome
+
+    def _count(self, connection: Connection, stored: list[Entry]) -> None:
+        """Behind every entry: users' rows are locked in one order."""
+        more: Totals = {}
+        for entry in stored:
+            more[entry.user_id] = more.get(entry.user_id, Holding()).plus(entry.holding)
+        self.totals = change(connection, more)
 
     def _mark(self, connection: Connection) -> None:
         now = datetime.now(UTC)

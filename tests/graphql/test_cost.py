@@ -291,7 +291,10 @@ async def test_what_is_full_returns_exactly_what_it_costs(loregate: Service, tex
     ids = await filled(loregate)
     data = await loregate.data(text, {"id": ids[0]})
     gateway = loregate.gateway
-    sizes = {"Query.models": len(list(gateway.models)), "Query.rateLimits": gateway.limiter.count}
+    sizes = {
+        "Query.models": len(list(gateway.models)),
+        "Query.rateLimits": gateway.limiter.count + gateway.quotas.count,
+    }
     read = Documents(BUILT, introspection=False, sizes=sizes).read(text)
     assert objects(data) - 1 == read.operation(None).cost.of({})
 

@@ -27,6 +27,7 @@ from app.redis.client import (
     address,
     connect,
 )
+from tests.support.outages import WRITE_REFUSALS, RedisOutage
 
 HEALS = 10.0  # s, by contract
 
@@ -211,15 +212,65 @@ async def test_a_server_that_answers_pings_and_takes_no_writes_stays_away(
     redis.on_change(lambda up: back.set() if up else None)
     with plain.Redis.from_url(server.url) as admin:
         admin.execute_command("REPLICAOF", "127.0.0.1", "1")
-        for _ in range(MAX_FAILURES):
-            await fail(redis)
-        assert await redis.check() is None
+        await fail(redis)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):  # ten probes
                 await back.wait()
         admin.execute_command("REPLICAOF", "NO", "ONE")
     async with asyncio.timeout(HEALS):
         await back.wait()
+    await redis.close()
+
+
+@pytest.mark.parametrize("refusal", WRITE_REFUSALS)
+async def test_a_server_that_refuses_writes_opens_the_breaker_with_its_first_refusal(
+    server: EmbeddedValkey, tmp_path: Path, refusal: str
+) -> None:
+    redis, back = Redis(server.url, probe_every=0.02), asyncio.Event()
+    redis.on_change(lambda up: back.set() if up else None)
+    await redis.call("SET", "kept", "words")
+    mend = getattr(RedisOutage(server, tmp_path / "own"), refusal)()
+    assert (await redis.call("GET", "kept"), await redis.ping()) == (b"words", False)
+    assert await redis.check() is not None
+    await fail(redis)
+    assert not redis.up
+    mend()
+    async with asyncio.timeout(HEALS):
+        await back.wait()
+    assert (await redis.check(), await redis.ping()) == (None, True)
+    await redis.close()
+
+
+async def test_a_refusal_within_a_script_opens_the_breaker_too(
+    server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    redis = Redis(server.url)
+    outage = RedisOutage(server, tmp_path / "own")
+    outage.out_of_memory()
+    with pytest.raises(DependencyUnavailable):
+        await redis.run(Script("return redis.call('SET', KEYS[1], '1')"), ["k"], [])
+    assert not redis.up
+    await redis.close()
+
+
+async def test_what_makes_room_is_also_asked_of_a_server_that_is_full(
+    server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    redis = Redis(server.url)
+    await redis.call("SET", "large", "words")
+    outage = RedisOutage(server, tmp_path / "own")
+    outage.out_of_memory()
+    await fail(redis)
+    assert await redis.make_room(Script("return redis.call('DEL', KEYS[1])"), ["large"], []) == 1
+    assert not redis.up, "that it gave memory back is no proof that it takes writes"
+    await redis.close()
+
+
+async def test_a_server_that_is_away_is_none_that_refuses(server: EmbeddedValkey) -> None:
+    redis = Redis(server.url)
+    server.kill()
+    with pytest.raises(DependencyUnavailable):
+        await redis.ping()
     await redis.close()
 
 

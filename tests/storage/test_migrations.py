@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.errors import SettingsError
 from app.storage.migrate import LOCK, configuration, migrate
 from app.storage.store import Store
-from app.storage.tables import REVISION, metadata
+from app.storage.tables import REVISION, contents, holdings, metadata
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
@@ -134,3 +137,22 @@ def test_serving_does_not_import_alembic() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout == "False\n"
+
+
+async def test_what_users_hold_is_counted_from_what_an_older_database_has(empty_url: str) -> None:
+    answers = {"mira": ["Zoë 🐉", "tide"], "joren": [""]}
+    engine = create_async_engine(empty_url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda c: command.upgrade(configuration(c), "0002"))
+        rows = [content(user, answer) for user, found in answers.items() for answer in found]
+        await connection.execute(insert(contents), rows)
+    await asyncio.to_thread(migrate, empty_url)
+    async with engine.connect() as connection:
+        found = (await connection.execute(select(holdings).order_by("user_id"))).all()
+    assert [tuple(row) for row in found] == [("joren", 1, 0), ("mira", 2, 13)]
+    await engine.dispose()
+
+
+def content(user_id: str, answer: str) -> dict[str, object]:
+    kinds = {"operation": "story", "content_type": "story", "created_at": datetime.now(UTC)}
+    return {"content_id": str(uuid4()), "user_id": user_id, "answer": answer, **kinds}

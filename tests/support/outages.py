@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,24 @@ class RedisOutage:
     def without_replicas(self) -> Callable[[], Any]:
         return self._configured("min-replicas-to-write", "1", "0")
 
+    def unsaved(self) -> Callable[[], Any]:
+        """It cannot write its data down, as its disk is full: a directory is in the way."""
+        (self.directory / "dump.rdb").mkdir()
+        self._tell("CONFIG", "SET", "save", "3600 1")
+        self._save("err")
+
+        def mend() -> None:
+            (self.directory / "dump.rdb").rmdir()
+            self._save("ok")
+
+        return mend
+
+    def _save(self, status: str) -> None:
+        with plain.Redis.from_url(self.server.url) as client:
+            client.bgsave()
+            while client.info("persistence")["rdb_last_bgsave_status"] != status:
+                time.sleep(0.01)
+
     def _configured(self, name: str, bad: str, good: str) -> Callable[[], Any]:
         self._tell("CONFIG", "SET", name, bad)
         return lambda: self._tell("CONFIG", "SET", name, good)
@@ -48,4 +67,5 @@ class RedisOutage:
             client.execute_command(*command)
 
 
-REDIS_OUTAGES = ["paused", "killed", "read_only", "out_of_memory", "without_replicas"]
+WRITE_REFUSALS = ["read_only", "out_of_memory", "without_replicas", "unsaved"]
+REDIS_OUTAGES = ["paused", "killed", *WRITE_REFUSALS]

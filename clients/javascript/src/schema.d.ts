@@ -97,17 +97,17 @@ export interface GenerateCharacterContentPayload {
   content: GeneratedContent;
 }
 
-/** How a rate limit stands for the caller. */
+/** How a rate limit, or a quota of what is kept, stands for the caller. */
 export interface RateLimit {
-  /** Which limit it is, such as `operation:text_generation` or `user`. */
+  /** Which limit it is, such as `operation:text_generation` or `user`; `quota:contents` and `quota:bytes` are what may be kept. */
   scope: string;
-  /** What it admits in its window. */
+  /** What it admits in its window; at most 2,147,483,647 is told. */
   limit: number;
   /** What is left of it. */
   remaining: number;
-  /** When it has room again, or its count next falls. */
+  /** When it has room again, or its count next falls; of a quota now, for deleting frees. */
   resetAt: string;
-  /** The length of its sliding window. */
+  /** The length of its sliding window; 0 for a quota. */
   windowSeconds: number;
 }
 

@@ -84,10 +84,11 @@ class Gauge {
   }
 
   tick() {
-    const { limit, remaining, resetAt } = this.#limit;
+    const { limit, remaining, resetAt, windowSeconds } = this.#limit;
     const left = secondsUntil(resetAt);
     this.#when.hidden = remaining >= limit; // what is unused has nothing to wait for
-    if (left <= 0) this.#when.textContent = 'falls with the next look';
+    if (windowSeconds === 0) this.#when.textContent = 'deleting content frees'; // a quota
+    else if (left <= 0) this.#when.textContent = 'falls with the next look';
     else this.#when.textContent = `${remaining <= 0 ? 'room again' : 'falls'} in ${seconds(left)}`;
     this.#when.title = `At ${clock(resetAt)}, as far as it stands now`;
   }

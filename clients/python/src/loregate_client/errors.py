@@ -7,6 +7,7 @@ LoregateError             any other code, such as INTERNAL_ERROR or GRAPHQL_VALI
 ├── ContentRejected       400  CONTENT_REJECTED
 ├── Unauthenticated       401  UNAUTHENTICATED, TOKEN_EXPIRED
 ├── Forbidden             403  FORBIDDEN
+├── QuotaExceeded         403  QUOTA_EXCEEDED
 ├── NotFound              404  NOT_FOUND
 ├── IdempotencyConflict   409  IDEMPOTENCY_CONFLICT
 ├── CursorExpired         410  CURSOR_EXPIRED
@@ -78,6 +79,10 @@ class Forbidden(LoregateError):
     """`details["requiredPermission"]` says what the token lacks."""
 
 
+class QuotaExceeded(LoregateError):
+    """As much is kept as may be: `details` has `quota`, `used` and `limit`."""
+
+
 class NotFound(LoregateError):
     """There is none, or it is not yours."""
 
@@ -116,6 +121,7 @@ KINDS: dict[str, tuple[type[LoregateError], int]] = {
     "UNAUTHENTICATED": (Unauthenticated, 401),
     "TOKEN_EXPIRED": (Unauthenticated, 401),
     "FORBIDDEN": (Forbidden, 403),
+    "QUOTA_EXCEEDED": (QuotaExceeded, 403),
     "NOT_FOUND": (NotFound, 404),
     "IDEMPOTENCY_CONFLICT": (IdempotencyConflict, 409),
     "CURSOR_EXPIRED": (CursorExpired, 410),

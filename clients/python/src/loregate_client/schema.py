@@ -1361,22 +1361,24 @@ class Npc(TypedDict):
 
 
 class RateLimit(TypedDict):
-    """How a rate limit stands for the caller."""
+    """How a rate limit, or a quota of what is kept, stands for the caller."""
 
     scope: str
-    """Which limit it is, such as `operation:text_generation` or `user`."""
+    """Which limit it is, such as `operation:text_generation` or `user`; `quota:contents` and
+    `quota:bytes` are what may be kept.
+    """
 
     limit: int
-    """What it admits in its window."""
+    """What it admits in its window; at most 2,147,483,647 is told."""
 
     remaining: int
     """What is left of it."""
 
     resetAt: str
-    """When it has room again, or its count next falls."""
+    """When it has room again, or its count next falls; of a quota now, for deleting frees."""
 
     windowSeconds: float
-    """The length of its sliding window."""
+    """The length of its sliding window; 0 for a quota."""
 
 
 class Relationship(TypedDict):
