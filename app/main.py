@@ -308,7 +308,12 @@ def authenticator(settings: Settings) -> Authenticator:
         jwks_url=settings.jwt_jwks_url,
         algorithms=settings.jwt_algorithms,
     )
-    return Authenticator(source, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+    return Authenticator(
+        source,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        lifetime=settings.token_lifetime,
+    )
 
 
 def limits(settings: Settings) -> list[Limit]:
