@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -19,6 +20,8 @@ from app.terminal.commands import LazyGroup
 
 if TYPE_CHECKING:
     from app.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # Nothing else is imported before a command needs it: the service takes seconds on a busy machine,
 # and `loregate write` is waited for.
@@ -176,6 +179,7 @@ async def preflight(settings: Settings) -> None:
 
     await Redis(redis_url(settings)).close()
     await authenticator(settings).close()
+    warn_of_any_issuer(settings)
     cache_ttls(settings)
     model_rows(settings)
     document_wiring.check(settings)
@@ -189,6 +193,18 @@ async def preflight(settings: Settings) -> None:
         )
     finally:
         await store.close()
+
+
+def warn_of_any_issuer(settings: Settings) -> None:
+    """Say which of a token's claims nobody looks at: whoever has the same keys may have signed it,
+    for another service."""
+    checked = {
+        "LOREGATE_JWT_ISSUER": settings.jwt_issuer,
+        "LOREGATE_JWT_AUDIENCE": settings.jwt_audience,
+    }
+    if unset := [name for name, value in checked.items() if not value]:
+        names = " and ".join(unset)
+        log.warning("%s not set: tokens of any issuer or for any service are taken", names)
 
 
 @cli.command()

@@ -38,10 +38,11 @@ def with_secret(settings: Settings) -> Settings:
 
 
 def developer(settings: Settings) -> Callable[[], str] | None:
-    """Signs tokens of a developer with every permission, for a day; None without a key to sign."""
+    """Signs a developer's tokens: every permission, a day at most; None without a key to sign."""
     if not (settings.jwt_secret or settings.jwt_private_key):
         return None
-    return partial(signed, settings, "developer", list(PERMISSIONS), "standard", DAY)
+    life = int(min(DAY, settings.token_lifetime or DAY))
+    return partial(signed, settings, "developer", list(PERMISSIONS), "standard", life)
 
 
 def signed(settings: Settings, sub: str, permissions: list[str], tier: str, ttl: int) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
@@ -48,6 +49,11 @@ async def read_body(request: Request) -> bytes:
     except ClientDisconnect:
         raise Left("The client left before its request was read") from None
     return b"".join(chunks)
+
+
+def authorization(headers: Headers) -> str | None:
+    """The header of that name; several as one list (RFC 9110, section 5.3), which is no token."""
+    return ", ".join(headers.getlist("authorization")) or None
 
 
 async def disconnected(receive: Receive) -> None:

@@ -192,8 +192,12 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     """Everything made and connected to each other; nothing of it runs yet."""
     redis = Redis(redis_url(settings))
     store = Store.open(settings.database)
+    pseudonyms = Pseudonyms(redis, settings.key.get_secret_value() if settings.key else None)
     events = EventLog(
-        redis, partitions=settings.event_partitions, retention=settings.event_retention
+        redis,
+        partitions=settings.event_partitions,
+        retention=settings.event_retention,
+        seal=pseudonyms.seal("events"),
     )
     tables = model_rows(settings)
     names = [row.name for row in tables]
@@ -207,7 +211,9 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         found = await store.get_many(user_id, [generation_id])
         return replay.events(*prose_of(found[generation_id])) if found else None
 
-    generations = Generations(GenerationLog(redis), recover=recover)
+    generations = Generations(
+        GenerationLog(redis), recover=recover, seal=pseudonyms.seal("generations")
+    )
     found = limits(settings)
     metrics = Metrics(
         models=[*names, STORYTELLER],
@@ -244,7 +250,6 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         store.holdings,
         on_refusal=metrics.refused,
     )
-    pseudonyms = Pseudonyms(redis, settings.key.get_secret_value() if settings.key else None)
     gateway = Gateway(
         authenticator=authenticator(settings),
         revocations=revocations,
@@ -307,7 +312,12 @@ def authenticator(settings: Settings) -> Authenticator:
         jwks_url=settings.jwt_jwks_url,
         algorithms=settings.jwt_algorithms,
     )
-    return Authenticator(source, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+    return Authenticator(
+        source,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        lifetime=settings.token_lifetime,
+    )
 
 
 def limits(settings: Settings) -> list[Limit]:

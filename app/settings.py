@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     jwt_issuer: OptionalText = Field(None, alias="LOREGATE_JWT_ISSUER")
     jwt_audience: OptionalText = Field(None, alias="LOREGATE_JWT_AUDIENCE")
 
+    token_lifetime: Annotated[
+        Annotated[float, Field(ge=60, le=31_536_000)] | None, BeforeValidator(_blank_is_unset)
+    ] = Field(None, alias="LOREGATE_TOKEN_LIFETIME")
+
     fallback: Chain = Field(
         ("gpt-4-turbo", "gpt-3.5-turbo", STORYTELLER), alias="LOREGATE_FALLBACK"
     )

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from app.accept import Accept
 from app.errors import GatewayError, InternalError, MethodNotAllowed, Unauthenticated
-from app.http import disconnected, error_headers, limit_headers
+from app.http import authorization, disconnected, error_headers, limit_headers
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
 from app.sse import EventStream
@@ -56,7 +56,7 @@ class Endpoint:
         media_type = GRAPHQL_RESPONSE
         try:
             media_type = preferred(Accept.read(request.headers.get("accept")))
-            header = request.headers.get("authorization")
+            header = authorization(request.headers)
             if not header:
                 outcome = await self._outcome(request, None)
             else:

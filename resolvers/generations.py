@@ -11,6 +11,7 @@ import strawberry
 from app.generations.transcript import Transcript
 from app.operations.metadata import FinishReason
 from app.pipeline.answer import CacheStatus
+from app.pipeline.gateway import Gateway
 from resolvers.batch import BatchRequest
 from resolvers.context import ID, Info
 from resolvers.enums import described_enum
@@ -168,9 +169,10 @@ KINDS: dict[str, Callable[[dict[str, Any], dict[str, Any]], GenerationEvent]] = 
 }
 
 
-def generation_of(generation_id: str, transcript: Transcript) -> Generation:
+def generation_of(gateway: Gateway, generation_id: str, transcript: Transcript) -> Generation:
     """A generation as its transcript tells it now."""
-    last, cursor = transcript.events[-1], transcript.cursor(generation_id)
+    last = transcript.events[-1]
+    cursor = gateway.generations.cursor(generation_id, transcript)
     common = {"generation_id": ID(generation_id), "cursor": cursor}
     ended = last["type"] if transcript.ended else "running"
     return Generation(

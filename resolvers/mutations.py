@@ -87,24 +87,24 @@ class Mutation(_Operations):  # type: ignore[misc]  # made at run time, a field 
     async def start_generation(
         self, info: Info, input: GenerationInput
     ) -> StartGenerationPayload | None:
-        request = info.context.authenticated
-        started = await info.context.gateway.start(request, chosen(input))
+        request, gateway = info.context.authenticated, info.context.gateway
+        started = await gateway.start(request, chosen(input))
         return StartGenerationPayload(
             request_id=request.request_id,
             rate_limit=rate_limit(request.known_standing),
-            generation=generation_of(started.id, started.transcript),
+            generation=generation_of(gateway, started.id, started.transcript),
         )
 
     @strawberry.mutation(description="Cancel one of your generations and tell how it ended.")
     async def cancel_generation(
         self, info: Info, id: CancelledID
     ) -> CancelGenerationPayload | None:
-        request = info.context.authenticated
-        found = await info.context.gateway.cancel(request, str(id))
+        request, gateway = info.context.authenticated, info.context.gateway
+        found = await gateway.cancel(request, str(id))
         return CancelGenerationPayload(
             request_id=request.request_id,
             rate_limit=rate_limit(request.known_standing),
-            generation=generation_of(str(id), found),
+            generation=generation_of(gateway, str(id), found),
         )
 
     @strawberry.mutation(description="Delete one of your contents, for good.")

@@ -215,7 +215,7 @@ class Query:
     async def generation(self, info: Info, id: GenerationID) -> Generation | None:
         caller, gateway = info.context.authenticated.caller, info.context.gateway
         try:
-            return generation_of(str(id), await gateway.transcript(caller, str(id)))
+            return generation_of(gateway, str(id), await gateway.transcript(caller, str(id)))
         except NotFound:
             return None
 

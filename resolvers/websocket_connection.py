@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.caller import Caller
 from app.errors import GatewayError, InternalError, Unauthenticated
+from app.http import authorization
 from app.open_streams import TokenExpired
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
@@ -243,9 +244,9 @@ class Connection:
 
     async def _authenticated(self, payload: dict[str, Any]) -> Caller:
         header = payload.get("Authorization") or payload.get("authorization")
-        header = header or self._ws.headers.get("authorization")
+        header = header or authorization(self._ws.headers)
         try:
-            if isinstance(header, str) and len(header.split()) == 1:
+            if isinstance(header, str) and " " not in header.strip(" "):
                 header = f"Bearer {header}"  # the payload may name the token alone
             given = header if isinstance(header, str) else None
             return await self._gateway.connect(given)

@@ -79,7 +79,12 @@ async def _verified(case: Case, token: str, left: float) -> Finding:
     found = case.settings
     if not (found.jwt_secret or found.jwt_public_key or found.jwt_jwks_url):
         return Finding("token", "ok", said)
-    checking = Authenticator(_source(found), issuer=found.jwt_issuer, audience=found.jwt_audience)
+    checking = Authenticator(
+        _source(found),
+        issuer=found.jwt_issuer,
+        audience=found.jwt_audience,
+        lifetime=found.token_lifetime,
+    )
     try:
         await checking.verify(token)
     except GatewayError as error:

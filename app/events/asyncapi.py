@@ -45,6 +45,10 @@ STREAM_FIELDS = {
             "type": "string",
             "description": "One life of the log; a server that lost its data begins another.",
         },
+        "owner": {
+            "type": "string",
+            "description": "A hash of the event's `user_id`; older entries have none.",
+        },
     },
 }
 
@@ -237,7 +241,11 @@ def _frame(kind: str, **example: Any) -> dict[str, Any]:
 
 # -- the stream in Redis
 def _stream() -> dict[str, Any]:
-    entry = {"event": event_example("story.generated"), "epoch": "2816573218"}
+    entry = {
+        "event": event_example("story.generated"),
+        "epoch": "2816573218",
+        "owner": "9f3b1c0a7d2e4f58",
+    }
     return {
         "address": "loregate:events:{partition}",
         "title": "The stream in Redis",

@@ -1,20 +1,26 @@
-"""Cursor: positions in the log as clients hold them, opaque and good on any process."""
+"""Cursor: positions in the log as clients hold them, opaque and good on any process.
+
+Behind the positions stands a keyed check: who makes one up would have a process read, for nothing,
+what others have published since the log's begin.
+"""
 
 from __future__ import annotations
 
 import base64
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.errors import InvalidRequest
+from app.seal import TAG_SIZE, Seal
 
 HEADER = struct.Struct(">BB")  # version, number of the log's partitions
 POSITION = struct.Struct(">BIQI")  # partition, epoch, milliseconds, sequence
+VERSION = 2
+UNSEALED = 1  # the version that had a checksum alone; such a cursor is expired
 CHECKSUM = struct.Struct(">I")
-VERSION = 1
-MAX_LENGTH = 2_000  # characters; 64 partitions take 1,459
+MAX_LENGTH = 2_000  # characters; 64 partitions take 1,475
 
 
 class EntryId(NamedTuple):
@@ -47,32 +53,61 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a reader stands: right behind `positions[partition]`, for each that it reads."""
+    """Where a reader stands: right behind `positions[partition]`, for each that it reads.
+
+    `text` is how a client gave it; only `genuine` ones are to be believed.
+    """
 
     partitions: int
     positions: dict[int, Position]
+    text: str = field(default="", compare=False)
 
-    def encode(self) -> str:
+    def encode(self, seal: Seal) -> str:
         parts = [HEADER.pack(VERSION, self.partitions)]
         parts += [POSITION.pack(p, m.epoch, *m.entry_id) for p, m in sorted(self.positions.items())]
         body = b"".join(parts)
-        return base64.urlsafe_b64encode(body + CHECKSUM.pack(zlib.crc32(body))).decode().rstrip("=")
+        return _text(body + seal.tag(body))
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
-        """Raises `InvalidRequest` for `after` when the text is no cursor that was given out."""
+        """What the text says, which may be a lie.
+
+        Raises `InvalidRequest` for `after` when it cannot be a cursor that was given out.
+        """
         try:
-            if len(text) > MAX_LENGTH:
-                raise ValueError("too long")
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            body, check = raw[: -CHECKSUM.size], raw[-CHECKSUM.size :]
-            version, partitions = HEADER.unpack_from(body)
-            if version != VERSION or CHECKSUM.pack(zlib.crc32(body)) != check:
-                raise ValueError("not a cursor")
+            raw = _raw(text)
+            version, partitions = HEADER.unpack_from(raw)
             found = {
                 p: Position(epoch, EntryId(ms, seq))
-                for p, epoch, ms, seq in POSITION.iter_unpack(body[HEADER.size :])
+                for p, epoch, ms, seq in POSITION.iter_unpack(_body(raw, version)[HEADER.size :])
             }
         except (ValueError, struct.error):
             raise InvalidRequest.at(("after",), "not a cursor of this gateway") from None
-        return cls(partitions, found)
+        return cls(partitions, found, text)
+
+    def genuine(self, seal: Seal) -> bool:
+        """Whether it was given out, by whichever process, under the key of now."""
+        raw = _raw(self.text)
+        return raw[0] == VERSION and seal.fits(raw[:-TAG_SIZE], raw[-TAG_SIZE:])
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _raw(text: str) -> bytes:
+    if len(text) > MAX_LENGTH:
+        raise ValueError("too long")
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if _text(raw) != text:
+        raise ValueError("one cursor is written in one way")
+    return raw
+
+
+def _body(raw: bytes, version: int) -> bytes:
+    if version == VERSION:
+        return raw[:-TAG_SIZE]
+    body, check = raw[: -CHECKSUM.size], raw[-CHECKSUM.size :]
+    if version != UNSEALED or CHECKSUM.pack(zlib.crc32(body)) != check:
+        raise ValueError("not a cursor")
+    return body

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
 
 from app.errors import DependencyUnavailable
 from app.events.cursor import Cursor, Position
@@ -35,6 +36,7 @@ class Fanout:
         # In a cluster a part may be away; who reads the others does not wait for it.
         self.known = {p: asyncio.Event() for p in range(events.partitions)}
         self.readers: dict[str | None, set[EventReader]] = {}
+        self.scans: WeakValueDictionary[str | None, asyncio.Lock] = WeakValueDictionary()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -80,6 +82,8 @@ class Fanout:
         for partition, position in (await self.log.end(partitions)).items():
             tail = self.tails.get(partition)
             if tail is None or tail.epoch != position.epoch or tail.head > position.entry_id:
+                if tail is not None:  # what was lost may have held the cursors' key
+                    await self.log.seal.agree()
                 self._begin_epoch(partition, position)
             self.known[partition].set()
         if len(self.tails) == self.log.partitions:

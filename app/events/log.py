@@ -1,14 +1,16 @@
 """EventLog: the message hub on Redis Streams: ordered, replayable, shared by every process.
 
 A partition is the stream `loregate:events:{n}`; each entry has the fields `event` (the event's
-JSON) and `epoch`. All events of a user stand in one partition, in the order of publishing. Beside
-each stream, `loregate:events:{n}:meta` keeps its epoch (a server that lost its data begins a new
-one) and how far retention has cut it.
+JSON), `epoch` and `owner` (a hash of the user's id, by which what is another's is passed over
+unread). All events of a user stand in one partition, in the order of publishing. Beside each
+stream, `loregate:events:{n}:meta` keeps its epoch (a server that lost its data begins a new one)
+and how far retention has cut it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import secrets
 import zlib
@@ -25,11 +27,13 @@ from app.events.types import Event
 from app.events.unconfirmed import Unconfirmed
 from app.redis.client import Call, Redis, Script
 from app.redis.streams import fields_of
+from app.seal import Seal
 
 MAX_ENTRIES = 1_000_000  # a partition; about 600 MB of events of 500 bytes
 log = logging.getLogger(__name__)
 
 PAGE_SIZE = 100  # entries of one back-fill read
+SCAN_SIZE = 250  # entries among which one user's are looked for: Redis is held for 0.6 ms
 
 _source = resources.files("app.events")
 PUBLISH = Script(_source.joinpath("publish.lua").read_text())
@@ -50,12 +54,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a read found: the log's state, and the entries behind the id that was asked for."""
+    """What a read found: the log's state, and the entries behind the id that was asked for.
+
+    `reached` is how far it looked: whatever stands before it is among the entries, or another's.
+    """
 
     epoch: int
     trimmed: EntryId
     end: EntryId
     entries: list[Entry]
+    reached: EntryId
 
 
 def stream_key(partition: int) -> str:
@@ -64,6 +72,12 @@ def stream_key(partition: int) -> str:
 
 def _keys(partition: int) -> list[str]:
     return [stream_key(partition), f"{stream_key(partition)}:meta"]
+
+
+@lru_cache(10_000)
+def owner_of(user_id: str) -> str:
+    """How an entry names its user; the event itself tells apart whoever has the same."""
+    return hashlib.blake2b(user_id.encode(), digest_size=8).hexdigest()
 
 
 def _new_epoch() -> int:
@@ -81,9 +95,11 @@ class EventLog:
         retention: float = 86_400.0,
         max_entries: int = MAX_ENTRIES,
         now: Callable[[], float] = time,
+        seal: Seal | None = None,
     ) -> None:
-        """`retention` is in seconds; `partitions` between 1 and 64."""
-        self.redis = redis
+        """`retention` is in seconds; `partitions` between 1 and 64; `seal` checks the cursors."""
+        self.redis, self.seal = redis, seal or Seal("events")
+        self._cursor = lru_cache(4096)(self._encoded)
         self.partitions = partitions
         self._retention, self._max_entries, self._now = retention, max_entries, now
         self._unconfirmed = Unconfirmed()
@@ -127,24 +143,41 @@ class EventLog:
 
     def _publishing(self, events: Sequence[Event]) -> Call:
         keys = _keys(self.partition(events[0].user_id))
-        return Call(PUBLISH, keys, [_new_epoch(), *(event.encode() for event in events)])
+        args: list[Any] = [_new_epoch()]
+        for event in events:
+            args += (event.encode(), owner_of(event.user_id))
+        return Call(PUBLISH, keys, args)
 
-    async def read(self, partition: int, after: EntryId, count: int = PAGE_SIZE) -> Page:
-        """Up to `count` entries behind a position. Raises `DependencyUnavailable`."""
+    async def read(
+        self,
+        partition: int,
+        after: EntryId,
+        count: int = PAGE_SIZE,
+        user_id: str | None = None,
+    ) -> Page:
+        """Up to `count` entries behind a position; of one user, those among the next `SCAN_SIZE`.
+
+        Raises `DependencyUnavailable`.
+        """
         args = [_new_epoch(), str(after), count]
-        epoch, trimmed, end, rows = await self.redis.run(READ, _keys(partition), args)
-        return Page(int(epoch), EntryId.parse(trimmed), EntryId.parse(end), entries(rows))
+        if user_id is not None:
+            args += (owner_of(user_id), SCAN_SIZE)
+        epoch, trimmed, end, rows, to = await self.redis.run(READ, _keys(partition), args)
+        ids = (EntryId.parse(trimmed), EntryId.parse(end))
+        return Page(int(epoch), *ids, entries(rows), EntryId.parse(to))
 
-    async def read_behind(self, partition: int, position: Position) -> list[Entry] | None:
-        """The entries behind a mark; None when its epoch has ended or retention passed it by.
+    async def read_behind(
+        self, partition: int, position: Position, user_id: str | None = None
+    ) -> Page | None:
+        """What stands behind a mark; None when its epoch has ended or retention passed it by.
 
         Raises:
             DependencyUnavailable: Redis is away.
         """
-        page = await self.read(partition, position.entry_id)
+        page = await self.read(partition, position.entry_id, user_id=user_id)
         if page.epoch != position.epoch or position.entry_id < page.trimmed:
             return None
-        return page.entries
+        return page
 
     async def oldest(self, partition: int) -> Position:
         """The position right before the oldest event that the log still has."""
@@ -152,7 +185,8 @@ class EventLog:
         return Position(page.epoch, page.trimmed)
 
     async def end(self, partitions: Sequence[int]) -> dict[int, Position]:
-        """The log's end now. Raises `DependencyUnavailable`."""
+        """The log's end now, which can be told as a cursor. Raises `DependencyUnavailable`."""
+        await self.seal.known()
         found = {}
         for partition in partitions:
             page = await self.read(partition, START, 0)
@@ -161,8 +195,12 @@ class EventLog:
 
     def cursor(self, positions: dict[int, Position]) -> str:
         if len(positions) == 1:  # a user's events stand in one partition
-            return _cursor(self.partitions, *next(iter(positions.items())))
-        return Cursor(self.partitions, positions).encode()
+            return self._cursor(*next(iter(positions.items())))
+        return Cursor(self.partitions, positions).encode(self.seal)
+
+    def _encoded(self, partition: int, position: Position) -> str:
+        """Kept: many subscribers are told of the same position."""
+        return Cursor(self.partitions, {partition: position}).encode(self.seal)
 
     async def trim(self) -> None:
         """Apply the retention by time and by size, where Redis is there."""
@@ -171,12 +209,6 @@ class EventLog:
             args = [f"{oldest}-0", self._max_entries]
             with contextlib.suppress(DependencyUnavailable):  # the next round does it
                 await self.redis.run(TRIM, _keys(partition), args, budget=2.0)
-
-
-@lru_cache(4096)
-def _cursor(partitions: int, partition: int, position: Position) -> str:
-    """Many subscribers are told of the same position."""
-    return Cursor(partitions, {partition: position}).encode()
 
 
 def _entry(entry_id: Any, fields: Any) -> Entry:

@@ -19,6 +19,9 @@ from app.events.types import Event
 if TYPE_CHECKING:
     from app.events.fanout import Fanout
 
+# s between two looks through others' events that found none of the user's own: 50,000 entries a
+# second, about 25 MB, which take an eighth of Redis's time.
+SCAN_INTERVAL = 0.005
 RETRY_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0)  # s between tries while Redis is away
 
 
@@ -97,7 +100,7 @@ class EventReader:
     def cursor(self) -> str | None:
         """The position behind which this one would go on; None before it has joined."""
         if not self._positions:
-            return self._after.encode() if self._after else None
+            return self._after.text if self._after else None
         positions = self._positions
         if self.waiting:
             positions = {p: self._resume.get(p) or self._passed(p) for p in positions}
@@ -154,12 +157,19 @@ class EventReader:
         after, fanout = self._after, self._fanout
         if after is None:
             return {p: Position(fanout.tails[p].epoch, fanout.tails[p].head) for p in partitions}
-        if after.partitions != fanout.log.partitions or not after.positions.keys() >= set(
-            partitions
-        ):
+        if not self._usable(after, partitions):
             oldest = {p: await fanout.log.oldest(p) for p in partitions}
             raise CursorExpired(fanout.log.cursor(oldest))
         return {p: after.positions[p] for p in partitions}
+
+    def _usable(self, after: Cursor, partitions: Sequence[int]) -> bool:
+        """Whether it was given out, by a log that had as many partitions as this one."""
+        log = self._fanout.log
+        return (
+            after.genuine(log.seal)
+            and after.partitions == log.partitions
+            and after.positions.keys() >= set(partitions)
+        )
 
     async def _next(self, partition: int, positions: dict[int, Position]) -> Sequence[Entry]:
         fanout, failed = self._fanout, 0
@@ -168,7 +178,7 @@ class EventReader:
             if tail.covers(position):
                 return tail.behind(position.entry_id, PAGE_SIZE)
             try:
-                found = await fanout.log.read_behind(partition, position)
+                found = await fanout.log.read_behind(partition, position, self.user_id)
                 if found is None:
                     oldest = {partition: await fanout.log.oldest(partition)}
                     raise CursorExpired(fanout.log.cursor(positions | oldest))
@@ -176,7 +186,15 @@ class EventReader:
                 await asyncio.sleep(RETRY_DELAYS[min(failed, len(RETRY_DELAYS) - 1)])
                 failed += 1
             else:
-                return found
+                if found.entries or found.reached == position.entry_id:
+                    return found.entries
+                positions[partition] = Position(position.epoch, found.reached)
+                await self._pace()
+
+    async def _pace(self) -> None:
+        """A user's readings that look through others' events take turns, however many there are."""
+        async with self._fanout.scans.setdefault(self.user_id, asyncio.Lock()):
+            await asyncio.sleep(SCAN_INTERVAL)
 
     async def _wait(self, positions: dict[int, Position]) -> None:
         """Until something of the subscriber's own came; nothing awaits before it is `waiting`."""

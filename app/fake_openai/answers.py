@@ -107,7 +107,7 @@ def _item(_: str) -> dict[str, Any]:
 
 
 def _request(prompt: str) -> dict[str, Any]:
-    data = prompt.partition("<request>\n")[2].rpartition("\n</request>")[0]
+    data = prompt.partition("<request>\n")[2].partition("\n</request>")[0]
     found: dict[str, Any] = orjson.loads(data)
     return found
 

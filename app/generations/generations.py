@@ -16,11 +16,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from app.errors import DependencyUnavailable, GatewayError, InternalError, NotFound
+from app.generations.cursor import Cursors
 from app.generations.deltas import DeltaWriter
 from app.generations.generation import Generation, failed, interrupted
 from app.generations.log import LEASE_TTL, GenerationLog, Recover, generation_key
 from app.generations.reader import GenerationReader
 from app.generations.transcript import Event, Transcript
+from app.seal import Seal
 
 RENEW_INTERVAL = 0.4  # s between renewals, which also hear of cancellations: within a second
 REAP_INTERVAL = 2.0  # s
@@ -46,9 +48,10 @@ class Generations:
         reap_interval: float = REAP_INTERVAL,
         renewal_timeout: float = RENEWAL_TIMEOUT,
         recover: Recover | None = None,
+        seal: Seal | None = None,
     ) -> None:
         """`recover` tells by a generation's first event what it stored before its process died."""
-        self.log, self._recover = log, recover
+        self.log, self._recover, self.cursors = log, recover, Cursors(seal)
         self._stop_timeout, self._reap_interval, self._renewal_timeout = (
             stop_timeout,
             reap_interval,
@@ -247,7 +250,11 @@ class Generations:
         except asyncio.CancelledError:
             await leave()
             raise
-        return GenerationReader(generation_id, after, joined.read(after), leave)
+        return GenerationReader(self.cursors, generation_id, after, joined.read(after), leave)
+
+    def cursor(self, generation_id: str, transcript: Transcript) -> str:
+        """The last event's position, as clients hold it."""
+        return self.cursors.encode(generation_id, transcript.last_position)
 
     def _join(self, transcript: Transcript) -> Transcript:
         """One reader more; of a generation that runs elsewhere, of the one copy of it here."""

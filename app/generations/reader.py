@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from app.generations import cursor
+from app.generations.cursor import Cursors
 from app.generations.transcript import Event
 
 
@@ -18,13 +18,15 @@ class GenerationReader:
 
     def __init__(
         self,
+        cursors: Cursors,
         generation_id: str,
         after: int,
         events: AsyncGenerator[tuple[int, Event], None],
         leave: Callable[[], Awaitable[None]],
     ) -> None:
-        self._id, self._events, self._leave = generation_id, events, leave
-        self.cursor = cursor.encode(generation_id, after) if after else None
+        self._cursors, self._id = cursors, generation_id
+        self._events, self._leave = events, leave
+        self.cursor = cursors.encode(generation_id, after) if after else None
         self._closed = False
 
     def __aiter__(self) -> GenerationReader:
@@ -35,7 +37,7 @@ class GenerationReader:
 
     async def __anext__(self) -> tuple[str, Event]:
         position, event = await anext(self._events)
-        self.cursor = cursor.encode(self._id, position)
+        self.cursor = self._cursors.encode(self._id, position)
         return self.cursor, event
 
     async def aclose(self) -> None:

@@ -14,8 +14,6 @@ from typing import Any
 
 import orjson
 
-from app.generations import cursor
-
 FINAL_TYPES = ("completed", "failed", "cancelled")  # types of events behind which nothing comes
 # How far behind the last known position an event stands that the generation did not say itself: a
 # reader may have heard more than was written down when its process died.
@@ -45,10 +43,6 @@ class Transcript:
     def last_position(self) -> int:
         """The last event's position; 0 before the first."""
         return self._positions[-1] if self._positions else 0
-
-    def cursor(self, generation_id: str) -> str:
-        """The last event's position, as clients hold it."""
-        return cursor.encode(generation_id, self.last_position)
 
     @property
     def text(self) -> str | None:

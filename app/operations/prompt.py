@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,11 @@ somebody speaks in the story."""
 
 CONTINUE = "\nGo on from the text in `continues`: keep its names and facts, and do not retell it."
 
+# Also the brackets that are the same to whoever normalises text (Unicode's NFKC).
+ESCAPED = str.maketrans({bracket: f"\\u{ord(bracket):04x}" for bracket in "<>＜＞﹤﹥"})
+# The fence as a model may have written it again, in whatever form.
+TAG = re.compile(r"[<＜﹤]\s*/?\s*request\b(?:[^<>＜＞﹤﹥]{0,40}[>＞﹥])?", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -40,13 +46,16 @@ class Prompt:
         return f"loregate:{self.schema_name}:{self.version}"
 
     def repaired(self, text: str, problems: list[str]) -> Prompt:
-        """The same question again, with the answer that was wrong and why."""
-        listed = "\n".join(f"- {p}" for p in problems)
+        """The same question again, with the answer that was wrong and why.
+
+        What is wrong may be told in the caller's words: a name that is missing.
+        """
         again = (
-            {"role": "assistant", "content": text},
+            {"role": "assistant", "content": TAG.sub("", text)},
             {
                 "role": "user",
-                "content": f"That answer cannot be used:\n{listed}\n"
+                "content": "That answer cannot be used: `problems` says why.\n\n"
+                f"{fenced({'problems': problems})}\n\n"
                 "Answer again, whole, with these points mended.",
             },
         )
@@ -65,7 +74,6 @@ def messages(task: str, data: dict[str, Any], continues: str | None) -> tuple[di
 
 
 def fenced(data: dict[str, Any]) -> str:
-    """The caller's data as JSON that cannot close its own fence: no `<` or `>` is left in it."""
+    """The caller's data as JSON that cannot close its own fence: no bracket is left in it."""
     text = orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()
-    text = text.replace("<", "\\u003c").replace(">", "\\u003e")
-    return f"<request>\n{text}\n</request>"
+    return f"<request>\n{text.translate(ESCAPED)}\n</request>"

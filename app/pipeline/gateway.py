@@ -17,7 +17,7 @@ from typing import Any
 
 from app.caller import PERMISSIONS, Caller
 from app.errors import GatewayError, InternalError, InvalidRequest, Left, NotFound, RateLimited
-from app.generations import cursor, replay
+from app.generations import replay
 from app.generations.generation import Generation, completed
 from app.generations.generations import Generations
 from app.generations.log import generation_key
@@ -275,9 +275,10 @@ class Gateway:
 
         Raises:
             InvalidRequest: `after` is no cursor of this generation.
+            CursorExpired: `after` is an old one, or was not given out.
             RateLimited, Unauthenticated, NotFound, DependencyUnavailable
         """
-        begin = 0 if after is None else cursor.decode(generation_id, after)
+        begin = 0 if after is None else self.generations.cursors.decode(generation_id, after)
         if after is None:
             await context.charge()
         found = await self.transcript(context.caller, generation_id)

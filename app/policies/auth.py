@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
@@ -13,7 +12,7 @@ import jwt
 
 from app.caller import Caller
 from app.errors import SettingsError, Unauthenticated
-from app.policies import jwks
+from app.policies import jwks, jws
 from app.policies.claims import LEEWAY, Claims
 from app.policies.jwks import PublishedKeys
 from app.policies.keys import (
@@ -49,11 +48,12 @@ class Authenticator:
         issuer: str | None = None,
         audience: str | None = None,
         leeway: float = LEEWAY,
+        lifetime: float | None = None,
         now: Callable[[], float] = time.time,
         remembered: int = MAX_CACHED_TOKENS,
     ) -> None:
         self._source, self._now, self._most = source, now, remembered
-        self._claims = Claims(issuer, audience, leeway)
+        self._claims = Claims(issuer, audience, leeway, lifetime)
         self._known: OrderedDict[bytes, tuple[Caller, Key]] = OrderedDict()
 
     async def verify(self, token: str) -> Caller:
@@ -90,14 +90,14 @@ class Authenticator:
 
     async def _open(self, token: str) -> tuple[Key, dict[str, Any]]:
         """The key that signed the token, and its claims."""
-        header = _header(token)
+        header = jws.header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in self._source.algorithms:
             raise Unauthenticated("invalid")
         for key in await self._source.fitting(algorithm, kid):
             payload = _signed(token, key)
             if payload is not None:
-                return key, _object(payload)
+                return key, jws.json_object(payload)
         raise Unauthenticated("invalid")
 
 
@@ -108,7 +108,7 @@ OTHER_SCHEME = "Only the scheme `Bearer` is known here: `Authorization: Bearer <
 
 def bearer(header: str | None) -> str:
     """The token in an `Authorization` header (RFC 6750, section 2.1)."""
-    words = (header or "").split()
+    words = [word for word in (header or "").strip(" \t").split(" ") if word]
     if not words:
         raise Unauthenticated("missing")
     if words[0].lower() != "bearer":
@@ -148,15 +148,6 @@ def _kinds(
     return {SECRET: secrets, PUBLIC: public_keys, jwks.URL: jwks_url}
 
 
-def _header(token: str) -> dict[str, Any]:
-    try:
-        return SIGNATURES.get_unverified_header(token)
-    except jwt.DecodeError:
-        raise Unauthenticated("malformed") from None
-    except jwt.InvalidTokenError:  # a `kid` that is no string, a `crit` that we don't know
-        raise Unauthenticated("invalid") from None
-
-
 def _signed(token: str, key: Key) -> bytes | None:
     """The token's payload when this key signed it, else None."""
     try:
@@ -169,13 +160,3 @@ def _signed(token: str, key: Key) -> bytes | None:
         raise Unauthenticated("invalid") from None
     payload: bytes = read["payload"]
     return payload
-
-
-def _object(payload: bytes) -> dict[str, Any]:
-    try:
-        claims = json.loads(payload)
-    except (ValueError, RecursionError):
-        raise Unauthenticated("malformed") from None
-    if not isinstance(claims, dict):
-        raise Unauthenticated("malformed")
-    return claims

@@ -13,15 +13,20 @@ LEEWAY = 10.0  # s that clocks may differ
 MAX_DATE = 253_402_300_799  # the last second of year 9999; later dates cannot be written
 MAX_NAME_LENGTH = 255  # characters of `sub` and `jti`
 TYPES = ("access", "api_key")
+TOO_LONG = "The token lives longer than is accepted here"
+UNDATED = "The token does not say when it was issued (`iat`), by which its life is bounded here"
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What claims must satisfy: `issuer` and `audience` are checked when they are given."""
+    """What claims must satisfy: `issuer` and `audience` are checked when they are given, and so is
+    that a token lives for `lifetime` seconds at most, from when it says that it was issued.
+    """
 
     issuer: str | None = None
     audience: str | None = None
     leeway: float = LEEWAY
+    lifetime: float | None = None
 
     def read(self, claims: Mapping[str, Any], now: float) -> Caller:
         """The caller that the claims describe; `Unauthenticated` with the first fault's reason."""
@@ -54,6 +59,12 @@ class Claims:
                 raise Unauthenticated("not_yet_valid")
         if self.expired(expires_at, now):
             raise Unauthenticated("expired")
+        if self.lifetime is not None:
+            issued_at = _date(claims, "iat")
+            if issued_at is None:
+                raise Unauthenticated("invalid", UNDATED)
+            if expires_at - issued_at > self.lifetime:
+                raise Unauthenticated("invalid", TOO_LONG)
 
     def _check_parties(self, claims: Mapping[str, Any]) -> None:
         if self.issuer is not None and claims.get("iss") != self.issuer:

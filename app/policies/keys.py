@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import HMACAlgorithm, get_default_algorithms
 
 from app.errors import SettingsError
+from app.policies.weak_secrets import weakness
 
 SECRET, PUBLIC, PRIVATE = (
     "LOREGATE_JWT_SECRET",
@@ -32,6 +33,7 @@ ALLOWED = "LOREGATE_JWT_ALGORITHMS"
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 KINDS = "RSA of 2048 bits or more, EC P-256, or Ed25519"
 MIN_SECRET_BYTES = 32  # RFC 7518, section 3.2: as long as the hash
+ADVICE = "make one with `openssl rand -base64 48`"
 MIN_RSA_BITS = 2048  # RFC 7518, section 3.3
 MAX_PEM_BYTES = 64 * 1024
 
@@ -149,6 +151,8 @@ def _secret(value: str) -> Key:
         raise SettingsError(
             f"{SECRET} has {len(material)} bytes; each secret needs {MIN_SECRET_BYTES} or more"
         )
+    if (why := weakness(value)) is not None:
+        raise SettingsError(f"{SECRET} {why}, so that it is guessed easily; {ADVICE}")
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(material)
     except jwt.InvalidKeyError:

@@ -70,27 +70,25 @@ def handler(gateway: Gateway) -> Callable[[RequestContext, Request], Awaitable[R
     async def generation(context: RequestContext, request: Request) -> Response:
         generation_id = request.path_params["generation_id"]
         if request.method == "DELETE":
-            return JSON(
-                generation_body(generation_id, await gateway.cancel(context, generation_id))
-            )
+            ended = await gateway.cancel(context, generation_id)
+            return JSON(generation_body(gateway, generation_id, ended))
         if wants_stream(request):
             return await follow(context, request)
         await context.authorize()
-        return JSON(
-            generation_body(generation_id, await gateway.transcript(context.caller, generation_id))
-        )
+        found = await gateway.transcript(context.caller, generation_id)
+        return JSON(generation_body(gateway, generation_id, found))
 
     return generation
 
 
-def generation_body(generation_id: str, transcript: Transcript) -> dict[str, Any]:
+def generation_body(gateway: Gateway, generation_id: str, transcript: Transcript) -> dict[str, Any]:
     """A generation as it is now."""
     last = transcript.events[-1]
     return {
         "generation_id": generation_id,
         "operation": transcript.events[0]["operation"],
         "state": last["type"] if transcript.ended else "running",
-        "cursor": transcript.cursor(generation_id),
+        "cursor": gateway.generations.cursor(generation_id, transcript),
         "text": transcript.text,
         "content_id": last.get("content_id"),
         "failure": last if last["type"] == "failed" else None,

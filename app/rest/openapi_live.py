@@ -168,7 +168,7 @@ def _follow() -> dict[str, Any]:
                 example=STREAM_EXAMPLE,
                 kind=STREAM,
             ),
-            **errors(InvalidRequest, NotFound, *REFUSED),
+            **errors(InvalidRequest, NotFound, CursorExpired, *REFUSED),
         },
     }
 

@@ -20,7 +20,7 @@ from app.errors import (
     NotFound,
 )
 from app.events.asyncapi import asyncapi_document
-from app.http import disconnected, limit_headers, read_json
+from app.http import authorization, disconnected, limit_headers, read_json
 from app.operations import OPERATIONS, Operation
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Asked, Gateway
@@ -44,7 +44,7 @@ def authenticated(gateway: Gateway, handler: Handler) -> Endpoint:
         request_id: str = request.state.request_id
         context = None
         try:
-            caller = await gateway.authenticate(request.headers.get("authorization"))
+            caller = await gateway.authenticate(authorization(request.headers))
             async with gateway.request(caller, request_id) as context:
                 response = await handler(context, request)
         except GatewayError as error:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
+import struct
+import zlib
 from typing import Any
 
 import orjson
 import pytest
 
-from app.errors import InvalidRequest
-from app.generations import cursor, replay
+from app.errors import CursorExpired, InvalidRequest
+from app.generations import replay
+from app.generations.cursor import Cursors
 from app.generations.deltas import DELTA_INTERVAL, DeltaWriter
 from app.generations.reader import GenerationReader
 from app.generations.transcript import RECOVERY_GAP, Event, Transcript
+from app.seal import ProcessKeys, Seal
 
 TALE = "  The lamps went out.\n\nSomething\tknocked,  twice; nobody went to see.  \n"
 STARTED: Event = {"type": "started", "operation": "character"}
 END: Event = {"type": "completed", "content_id": "1"}
+cursor = Cursors()
 TICK = 0.002  # s that a timer may fire early
 
 
@@ -133,8 +139,18 @@ def test_a_changed_cursor_is_refused() -> None:
     text = cursor.encode("one", 3)
     for at, char in enumerate(text):
         changed = text[:at] + ("B" if char == "A" else "A") + text[at + 1 :]
-        with pytest.raises(InvalidRequest):
+        with pytest.raises((InvalidRequest, CursorExpired)):
             cursor.decode("one", changed)
+
+
+def test_an_older_cursor_and_one_of_another_key_are_expired_and_tell_the_beginning() -> None:
+    body = struct.pack(">IQ", zlib.crc32(b"one"), 3)
+    old = base64.urlsafe_b64encode(body + struct.pack(">I", zlib.crc32(body))).decode()
+    other = Cursors(Seal("generations", ProcessKeys())).encode("one", 3)
+    for text in (old, other):
+        with pytest.raises(CursorExpired) as expired:
+            cursor.decode("one", text)
+        assert cursor.decode("one", expired.value.details["cursor"]) == 0
 
 
 # -- telling
@@ -294,7 +310,7 @@ async def test_a_reader_goes_on_behind_what_it_gave_or_where_it_began() -> None:
     async def leave() -> None:
         left.append("gone")
 
-    reader = GenerationReader("7", 1, transcript.read(1), leave)
+    reader = GenerationReader(cursor, "7", 1, transcript.read(1), leave)
     assert reader.cursor == cursor.encode("7", 1)
     given, event = await anext(reader)
     assert (given, event["text"]) == (cursor.encode("7", 2), "b")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import secrets
+import string
 import traceback
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +72,50 @@ async def test_pem_text_may_stand_on_one_line_with_written_line_ends() -> None:
 
 
 def test_a_secret_of_32_bytes_is_long_enough_and_31_are_not() -> None:
-    assert key_source(secrets=["a" * 32]).algorithms == {"HS256"}
-    said = refusal(key_source, secrets=["a" * 32, "b" * 31])
+    good = "8f14e45fceea167a5a36dedd4bea2543"
+    assert key_source(secrets=[good]).algorithms == {"HS256"}
+    said = refusal(key_source, secrets=[good, good[:31]])
     assert "LOREGATE_JWT_SECRET has 31 bytes" in said
+
+
+WEAK_SECRETS = {
+    "one character": "a" * 40,
+    "few characters": "abababacabadabae" * 2 + "aabbccdd",
+    "a word again and again": "secretsecretsecretsecretsecretsecret",
+    "in part at its end": "p4$Sw0rdXyZ!" * 3 + "p4$Sw",
+    "the alphabet": "abcdefghijklmnopqrstuvwxyz0123456789",
+    "the keyboard": "qwertyuiopasdfghjklzxcvbnm1234567890",
+    "of an example": "your-256-bit-secret-your-256-bit-secret",
+    "of jwt.io": "a-string-secret-at-least-256-bits-long",
+    "to be changed": "changeme-changeme-please-changeme-now",
+    "of a tutorial": "super-secret-jwt-key-change-in-production",
+    "of another": "THIS_IS_MY_SUPER_SECRET_KEY_FOR_JWT_2024",
+    "of a compose file": "please-replace-me-with-a-long-random-string",
+}
+
+
+@pytest.mark.parametrize("secret", WEAK_SECRETS.values(), ids=WEAK_SECRETS)
+def test_a_secret_that_is_guessed_easily_is_refused_and_how_to_make_one_is_told(
+    secret: str,
+) -> None:
+    said = refusal(key_source, secrets=[secret])
+    assert said.startswith("LOREGATE_JWT_SECRET ")
+    assert "openssl rand" in said
+    assert secret not in said
+    assert secret not in refusal(sign, {}, secret=secret)
+
+
+def test_no_secret_that_was_drawn_is_taken_for_a_weak_one() -> None:
+    draws: tuple[Callable[[], str], ...] = (
+        lambda: secrets.token_hex(16),
+        lambda: secrets.token_urlsafe(32),
+        lambda: base64.b64encode(secrets.token_bytes(48)).decode(),
+        lambda: "".join(secrets.choice(string.digits + string.ascii_letters) for _ in range(32)),
+        lambda: str(uuid.uuid4()),
+    )
+    for draw in draws:
+        for _ in range(2_000):
+            assert key_source(secrets=[drawn := draw()]), drawn
 
 
 @pytest.mark.parametrize("algorithm", PUBLIC_ALGORITHMS)

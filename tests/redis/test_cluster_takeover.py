@@ -197,10 +197,8 @@ async def test_an_event_that_the_replica_lacked_is_told_all_the_same(
             await taken_over(replicated, name, node)
             made.append((await found.generate(sub=alice))["contentId"])
             # Another process, for this one has heard of it from the old master.
-            async with event_log_running(replicated.nodes[1].url, partitions=PARTITIONS) as (
-                _,
-                other,
-            ):
+            options: Any = {"partitions": PARTITIONS, "seal": found.parts.event_log.seal}
+            async with event_log_running(replicated.nodes[1].url, **options) as (_, other):
                 assert sorted(await behind(other, alice, cursor, 2)) == sorted(made[1:])
 
 

@@ -257,6 +257,8 @@ async def test_serve_without_redis_says_so_and_takes_it_when_it_comes(tmp_path: 
     assert (await cli_process.run(tmp_path, "migrate", **given))[0] == 0
     async with cli_process.serving(tmp_path, "serve", **given) as running:
         assert "cannot be reached" in running.said
+        unchecked = "LOREGATE_JWT_ISSUER and LOREGATE_JWT_AUDIENCE not set"
+        assert running.said.count(unchecked) == 1
         assert str(sock) in running.said
         async with httpx2.AsyncClient() as http:
             health = (await http.get(f"{running.url}/health")).json()

@@ -16,6 +16,7 @@ from app.policies.trusted_documents import DocumentsInRedis
 from app.redis.client import Redis
 from app.settings import Settings, TrustedList
 from tests.support import cli_process
+from tests.support.service import SECRET
 
 VIEWER = "query Viewer { viewer { id } }"
 STORY = "mutation ($input: GenerateStoryInput!) { generateStory(input: $input) { requestId } }"
@@ -203,7 +204,7 @@ async def test_a_wrong_list_stops_the_start_with_its_entry(folder: Path, command
         folder,
         command,
         LOREGATE_DOCUMENTS="enforce:documents.json",
-        LOREGATE_JWT_SECRET="x" * 32,
+        LOREGATE_JWT_SECRET=SECRET,
         LOREGATE_PORT=str(cli_process.free_port()),
         REDIS_URL="redis://127.0.0.1:1",
     )

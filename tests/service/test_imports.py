@@ -20,14 +20,15 @@ modules.
 | websocket_protocol | errors connections http_heads                                 |
 | http       | limit_standing errors                                                       |
 | origins    |                                                                       |
+| seal       |                                                                       |
 | operations | errors                                                                |
-| policies   | limit_standing errors caller redis                                          |
+| policies   | limit_standing errors caller redis seal                                     |
 | llm        | errors operations redis                                               |
 | storyteller | errors operations llm                                                |
-| events     | errors caller operations redis                                        |
+| events     | errors caller operations redis seal                                   |
 | storage    | errors events.types                                                   |
 | observe    | errors                                                                |
-| generations | errors redis                                                         |
+| generations | errors redis seal                                                    |
 | limit_standing   |                                                                       |
 | open_streams | caller errors                                                       |
 | pipeline   | operations policies llm generations events storage redis observe      |

@@ -66,6 +66,7 @@ READ: list[tuple[str, str, str, Any]] = [
     ("LOREGATE_JWT_ALGORITHMS", "RS256,EdDSA", "jwt_algorithms", ("RS256", "EdDSA")),
     ("LOREGATE_JWT_ISSUER", "auth", "jwt_issuer", "auth"),
     ("LOREGATE_JWT_AUDIENCE", "lore", "jwt_audience", "lore"),
+    ("LOREGATE_TOKEN_LIFETIME", "7200", "token_lifetime", 7200.0),
     (
         "LOREGATE_FALLBACK",
         "gpt-3.5-turbo > storyteller",
@@ -145,6 +146,7 @@ WRONG = [
         "gpt-6-luna, gpt-6-sol, storyteller",
     ),
     ("LOREGATE_MODEL_TIMEOUT", "0", "greater than 0"),
+    ("LOREGATE_TOKEN_LIFETIME", "5", "greater than or equal to 60"),
     ("LOREGATE_EVENT_RETENTION", "1", "greater than or equal to 60"),
     ("LOREGATE_EVENT_PARTITIONS", "65", "less than or equal to 64"),
     ("LOREGATE_INTROSPECTION", "maybe", "boolean"),
