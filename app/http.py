@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.types import Receive
 
 from app.errors import (
@@ -44,6 +44,11 @@ async def read_body(request: Request) -> bytes:
         said = f"the body did not arrive within {BODY_TIMEOUT:g} seconds"
         raise InvalidRequest.at((), said) from None
     return b"".join(chunks)
+
+
+def address(connection: HTTPConnection) -> str | None:
+    """The caller's; None over a Unix socket, where everybody is this machine."""
+    return connection.client.host if connection.client else None
 
 
 async def disconnected(receive: Receive) -> None:
