@@ -7,7 +7,7 @@ import math
 import time
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.types import Receive
 
 from app.errors import (
@@ -54,6 +54,11 @@ async def read_body(request: Request) -> bytes:
 def authorization(headers: Headers) -> str | None:
     """The header of that name; several as one list (RFC 9110, section 5.3), which is no token."""
     return ", ".join(headers.getlist("authorization")) or None
+
+
+def address(connection: HTTPConnection) -> str | None:
+    """The caller's; None over a Unix socket, where everybody is this machine."""
+    return connection.client.host if connection.client else None
 
 
 async def disconnected(receive: Receive) -> None:

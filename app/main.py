@@ -40,12 +40,15 @@ from app.open_streams import OpenStreams
 from app.operations import OPERATIONS
 from app.operations.metadata import AttemptOutcome
 from app.origins import Cors, Origins
+from app.pipeline import identity
 from app.pipeline.admission_call import AdmissionCall
+from app.pipeline.charges import Charges
 from app.pipeline.contents import Contents, prose_of
 from app.pipeline.events import Events
 from app.pipeline.finding import Finding
 from app.pipeline.gateway import Gateway
 from app.pipeline.idempotency import Idempotency
+from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
 from app.pipeline.reading import Reading
 from app.pipeline.single_flight import SingleFlight
@@ -180,7 +183,7 @@ def create_app(
                 max_age=3600,
             ),
         ],
-        exception_handlers={HTTPException: v2.http_error},
+        exception_handlers={HTTPException: v2.http_errors(gateway)},
         lifespan=lifespan(parts, alone=alone),
     )
     app.router.redirect_slashes = False  # its Location would name the host that the caller named
@@ -219,7 +222,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         models=[*names, STORYTELLER],
         outcomes=[o.value for o in AttemptOutcome],
         operations=list(OPERATIONS),
-        scopes=[*(limit.scope for limit in found), *map(scope, KINDS)],
+        scopes=[*(limit.scope for limit in found), *map(scope, KINDS), identity.SCOPE],
         breakers=lambda: {m.name: m.breaker_state.value for m in models if m.breaker},
         retiring=lambda: {m.name: m.retires_at for m in models if m.retires_at},
         gone=lambda: {n: models[n].gone for n in names},
@@ -251,10 +254,19 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         on_refusal=metrics.refused,
     )
     gateway = Gateway(
-        authenticator=authenticator(settings),
+        authenticator=(tokens := authenticator(settings)),
+        identity=Identity(
+            tokens, anonymous_limit=settings.anonymous_limit, on_refusal=metrics.refused
+        ),
         revocations=revocations,
         limiter=limiter,
-        admission_call=AdmissionCall(redis, limiter, revocations, on_refusal=metrics.refused),
+        admission_call=AdmissionCall(
+            redis,
+            limiter,
+            revocations,
+            charges=Charges(free=settings.file.subscriptions),
+            on_refusal=metrics.refused,
+        ),
         reading=Reading(
             models,
             store,

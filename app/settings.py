@@ -164,6 +164,11 @@ class Settings(BaseSettings):
     # stand in them: 14,000 each.
     max_cost: Annotated[int, Field(ge=1, le=10_000_000)] = Field(20_000, alias="LOREGATE_MAX_COST")
 
+    # Requests a minute from one address without a good token; 0: no bound.
+    anonymous_limit: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        300, alias="LOREGATE_ANONYMOUS_LIMIT"
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", alias="LOREGATE_LOG_LEVEL"
     )

@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from app.accept import Accept
 from app.errors import GatewayError, InternalError, MethodNotAllowed, Unauthenticated
-from app.http import authorization, disconnected, error_headers, limit_headers
+from app.http import address, authorization, disconnected, error_headers, limit_headers
+from app.pipeline.charges import kind_of
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
 from app.sse import EventStream
@@ -53,16 +54,17 @@ class Endpoint:
             return await self._page(request)
         request_id: str = request.state.request_id
         context: RequestContext | None = None
-        media_type = GRAPHQL_RESPONSE
+        media_type, unacceptable = _media_type(request)
         try:
-            media_type = preferred(Accept.read(request.headers.get("accept")))
             header = authorization(request.headers)
             if not header:
-                outcome = await self._outcome(request, None)
+                self._gateway.identity.anonymous(address(request))
+                outcome = await self._outcome(request, None, unacceptable)
             else:
-                caller = await self._gateway.authenticate(header)
-                async with self._gateway.request(caller, request_id) as context:
-                    outcome = await self._outcome(request, context)
+                caller = await self._gateway.authenticate(header, address(request))
+                kind = kind_of(request.method)
+                async with self._gateway.request(caller, request_id, kind) as context:
+                    outcome = await self._outcome(request, context, unacceptable)
         except GatewayError as error:
             return _refused(error, context, media_type, request_id)
         except InvalidDocument as error:
@@ -78,8 +80,10 @@ class Endpoint:
         return _response(outcome, context, media_type)
 
     async def _outcome(
-        self, request: Request, context: RequestContext | None
+        self, request: Request, context: RequestContext | None, unacceptable: NotAcceptable | None
     ) -> Reply | EventStream:
+        if unacceptable is not None:
+            raise unacceptable
         if request.method not in (*READING, "POST"):
             raise MethodNotAllowed("GET, HEAD, POST")
         question = await questions.read(request)
@@ -116,6 +120,14 @@ class Endpoint:
         if isinstance(live, Reply):
             return sse.one_result(live.body, 200, {})
         return sse.results(live, context, self._gateway.open_streams)
+
+
+def _media_type(request: Request) -> tuple[str, NotAcceptable | None]:
+    """The type to answer with; where the client takes none, that of the refusal."""
+    try:
+        return preferred(Accept.read(request.headers.get("accept"))), None
+    except NotAcceptable as error:
+        return GRAPHQL_RESPONSE, error
 
 
 def _check_transport(request: Request, kind: OperationType) -> None:

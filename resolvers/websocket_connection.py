@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.caller import Caller
 from app.errors import GatewayError, InternalError, Unauthenticated
-from app.http import authorization
+from app.http import address, authorization
 from app.open_streams import TokenExpired
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
@@ -249,7 +249,7 @@ class Connection:
             if isinstance(header, str) and " " not in header.strip(" "):
                 header = f"Bearer {header}"  # the payload may name the token alone
             given = header if isinstance(header, str) else None
-            return await self._gateway.connect(given)
+            return await self._gateway.connect(given, address(self._ws))
         except Unauthenticated as error:
             raise Closing(4403, error.message) from None
         except GatewayError as error:
@@ -278,16 +278,25 @@ class Connection:
             raise Closing(4401, "Unauthorized")
         if name in self._operations:
             raise Closing(4409, f"Subscriber for {name} already exists")
+        request_id = str(uuid4())
         try:
             asked = question(message.get("payload"))
         except GatewayError as error:
-            raise Closing(4400, error.message) from None
-        request_id = str(uuid4())
+            raise Closing(4400, (await self._counted(error, request_id)).message) from None
         if len(self._operations) < MAX_OPERATIONS:
             self._operations[name] = self._start(self._run(name, asked, request_id))
         else:
-            refused = [from_gateway(TooManyOperations(), request_id)]
-            await self._send({"id": name, "type": "error", "payload": refused})
+            refused = await self._counted(TooManyOperations(), request_id)
+            errors = [from_gateway(refused, request_id)]
+            await self._send({"id": name, "type": "error", "payload": errors})
+
+    async def _counted(self, refusal: GatewayError, request_id: str) -> GatewayError:
+        """What is told of an operation that did not come to run: it counts as any other."""
+        try:
+            async with self._gateway.request(self.caller, request_id):
+                raise refusal
+        except GatewayError as told:
+            return told
 
     async def _run(self, name: str, asked: Question, request_id: str) -> None:
         """One operation from its document to its last message."""

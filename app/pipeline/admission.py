@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from app.limit_standing import Standing
 from app.llm.fallback import Model
 from app.pipeline.admission_call import AdmissionCall, Decision, letting_go
+from app.pipeline.charges import CHARGES, Kind
 from app.pipeline.reading import PreparedRequest
 from app.policies.limits import Limit
 from app.redis import steps
@@ -78,7 +79,11 @@ async def admit(call: AdmissionCall, request: PreparedRequest) -> AsyncIterator[
     """
     request.context.charged = True
     decision = await call.spend(
-        request.caller, request.targets, tokens=request.work.tokens, lookup=request.lookup
+        request.caller,
+        request.targets,
+        requests=CHARGES[Kind.OPERATION],
+        tokens=request.work.tokens,
+        lookup=request.lookup,
     )
     standing = request.context.note(decision.standings)
     admission = Admission(call, request, decision, standing)

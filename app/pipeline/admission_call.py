@@ -17,6 +17,7 @@ from typing import Any
 from app.caller import Caller
 from app.errors import DependencyUnavailable, RateLimited
 from app.limit_standing import Standing
+from app.pipeline.charges import CHARGES, Charges, Kind
 from app.pipeline.lookup import LEASE_TTL, Disposition, Lookup
 from app.policies.limiter import Counts, RateLimiter, refund
 from app.policies.limits import Charge, Limit
@@ -64,8 +65,10 @@ class AdmissionCall:
         limiter: RateLimiter,
         revocations: Revocations,
         *,
+        charges: Charges | None = None,
         on_refusal: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self.charges = charges or Charges()
         self.redis, self._limiter, self.revocations = redis, limiter, revocations
         self._on_refusal = on_refusal
 
@@ -97,7 +100,9 @@ class AdmissionCall:
 
     async def look(self, caller: Caller) -> tuple[Standing, ...]:
         """How every limit stands for this caller; nothing is taken."""
-        return (await self.spend(caller, self._limiter.targets, requests=0)).standings
+        return (
+            await self.spend(caller, self._limiter.targets, requests=CHARGES[Kind.LOOK])
+        ).standings
 
     async def send(self, calls: list[Call]) -> None:
         """Run what gives back and lets go; what Redis does not hear of lapses by itself."""

@@ -8,6 +8,7 @@ from typing import Any
 from app.caller import Caller
 from app.errors import NotFound
 from app.operations import OPERATIONS
+from app.pipeline.charges import Kind
 from app.pipeline.context import RequestContext
 from app.policies.cache import forgetting
 from app.policies.similar import index_key
@@ -68,7 +69,7 @@ class Contents:
             Forbidden, RateLimited, NotFound, DependencyUnavailable
         """
         await context.require("content:write")
-        await context.charge()
+        await context.charge(Kind.READ)
         record = await self._own(context.caller, content_id)
         user_id = context.caller.id
         index = index_key(user_id, record.operation)

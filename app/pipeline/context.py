@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from app.caller import Caller
-from app.errors import Forbidden, RateLimited, Unauthenticated
+from app.errors import Forbidden, GatewayError, RateLimited, Unauthenticated
 from app.limit_standing import Standing, tightest
 from app.pipeline.admission_call import AdmissionCall
+from app.pipeline.charges import Kind
 
 EVERY_REQUEST = ("user", "global")  # the limits that each request counts for
 
@@ -19,28 +21,35 @@ EVERY_REQUEST = ("user", "global")  # the limits that each request counts for
 class RequestContext:
     """One request or document of a caller, and the tightest limit that it touched so far.
 
-    size: as how many requests a document counts by what it reads: its root fields. disconnected:
-    returns when the client is gone, where the transport does not cancel its request.
+    kind: what it counts as when nothing else of it counted. size: how many root fields a document
+    reads, each of which counts. disconnected: returns when the client is gone, where the transport
+    does not cancel its request.
     """
 
     caller: Caller
     request_id: str
     call: AdmissionCall
+    kind: Kind = Kind.REFUSED
     size: int = 1
     disconnected: Callable[[], Awaitable[None]] | None = None
     standing: Standing | None = None
     charged: bool = False  # a limit was asked for it, whatever it said
     _charging: asyncio.Future[None] | None = field(default=None, init=False)
 
-    async def charge(self, requests: int = 1) -> None:
-        """Count for the user and for all; nought looks whether the token was revoked.
+    async def charge(self, kind: Kind, times: int = 1) -> None:
+        """Count for the user and for all; what counts nothing looks whether the token was revoked.
 
         Raises:
             RateLimited, Unauthenticated
         """
         self.charged = True
+        requests = times * self.call.charges.of(kind, self.caller)
         decision = await self.call.spend(self.caller, EVERY_REQUEST, requests=requests)
         self.note(decision.standings)
+
+    def stream(self, after: str | None) -> Kind:
+        """What a stream is that may go on behind a cursor; HEAD reads none."""
+        return Kind.STREAM if after is None or self.kind is Kind.HEAD else Kind.RESUMED
 
     async def authorize(self, permission: str | None = None) -> None:
         """Charge a document for all that it reads, once, however many of its fields ask.
@@ -49,7 +58,7 @@ class RequestContext:
             Forbidden, RateLimited, Unauthenticated
         """
         if self._charging is None:
-            self._charging = asyncio.ensure_future(self.charge(self.size))
+            self._charging = asyncio.ensure_future(self.charge(Kind.FIELD, self.size))
         await asyncio.shield(self._charging)
         if permission is not None:
             self.caller.require(permission)
@@ -60,7 +69,7 @@ class RequestContext:
             if permission is not None:
                 self.caller.require(permission)
         except Forbidden:
-            await self.charge()
+            await self.charge(Kind.REFUSED)
             raise
 
     @property
@@ -83,19 +92,24 @@ class RequestContext:
 
 @asynccontextmanager
 async def request_context(
-    call: AdmissionCall, caller: Caller, request_id: str
+    call: AdmissionCall, caller: Caller, request_id: str, kind: Kind
 ) -> AsyncIterator[RequestContext]:
-    """One request of a caller, which counts one if nothing else of it counted.
+    """One request of a caller, which counts as its kind does if nothing else of it counted.
 
     Raises:
         RateLimited, Unauthenticated: on leaving the block, perhaps in place of another error.
     """
-    context = RequestContext(caller, request_id, call)
+    context = RequestContext(caller, request_id, call, kind)
     try:
         yield context
+    except asyncio.CancelledError:
+        if not context.charged:  # whoever leaves has asked all the same
+            with contextlib.suppress(GatewayError):
+                await context.charge(kind)
+        raise
     except Exception as error:
         if not context.charged and not isinstance(error, Unauthenticated | RateLimited):
-            await context.charge()
+            await context.charge(kind)
         raise
     if not context.charged:
-        await context.charge()
+        await context.charge(kind)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 from app.caller import Caller
-from app.errors import InvalidRequest, quoted
+from app.errors import CursorExpired, GatewayError, InvalidRequest, quoted
 from app.events.cursor import Cursor
 from app.events.fanout import Fanout
 from app.events.log import EventLog
 from app.events.reader import EventReader
-from app.events.types import EVENT_TYPES
+from app.events.types import EVENT_TYPES, Event
+from app.pipeline.charges import Kind
 from app.pipeline.context import RequestContext
+
+T = TypeVar("T")
 
 
 class Events:
@@ -33,10 +38,10 @@ class Events:
         after: str | None = None,
         *,
         everybody: bool = False,
-    ) -> EventReader:
+    ) -> EventReader | ResumedReader:
         """Events with their cursors: those behind `after`, then live.
 
-        Going on behind `after` counts nothing.
+        Going on behind `after` counts nothing, unless nothing follows it any more.
 
         Raises:
             InvalidRequest: `after` is no cursor, or a type is unknown.
@@ -55,6 +60,47 @@ class Events:
             said = f"unknown: {quoted(', '.join(sorted(unknown)))}; there are {known}"
             raise InvalidRequest.at(("types",), said)
         wanted = frozenset(types or EVENT_TYPES)
-        await context.charge(0 if after else 1)
+        kind = context.stream(after)
+        await context.charge(kind)
         owner = None if everybody else caller.id
-        return self._fanout.subscribe(owner, cursor, lambda event: event.type in wanted)
+        reader = self._fanout.subscribe(owner, cursor, lambda event: event.type in wanted)
+        return ResumedReader(reader, context) if kind is Kind.RESUMED else reader
+
+
+class ResumedReader:
+    """A reader that came for nothing, and counts as any other when it finds its cursor expired."""
+
+    __slots__ = ("_context", "_given", "_reader")
+
+    def __init__(self, reader: EventReader, context: RequestContext) -> None:
+        self._reader, self._context = reader, context
+        self._given = False  # whether an event was: it then reads what it came for
+
+    @property
+    def cursor(self) -> str | None:
+        return self._reader.cursor
+
+    def __aiter__(self) -> ResumedReader:
+        return self
+
+    def __anext__(self) -> Awaitable[tuple[str, Event]]:
+        return anext(self._reader) if self._given else self._first()
+
+    async def join(self) -> None:
+        await self._counted(self._reader.join())
+
+    async def _first(self) -> tuple[str, Event]:
+        found = await self._counted(anext(self._reader))
+        self._given = True
+        return found
+
+    async def _counted(self, read: Awaitable[T]) -> T:
+        try:
+            return await read
+        except CursorExpired:
+            with contextlib.suppress(GatewayError):  # it must hear where it can go on
+                await self._context.charge(Kind.EXPIRED)
+            raise
+
+    async def aclose(self) -> None:
+        await self._reader.aclose()

@@ -33,16 +33,18 @@ from app.operations import Operation
 from app.pipeline.admission import Admission, admit
 from app.pipeline.admission_call import AdmissionCall
 from app.pipeline.answer import Answer, Body, Result
+from app.pipeline.charges import CHARGES, Kind
 from app.pipeline.contents import Contents, prose_of
-from app.pipeline.context import RequestContext, request_context
+from app.pipeline.context import EVERY_REQUEST, RequestContext, request_context
 from app.pipeline.directives import Directives
 from app.pipeline.events import Events
 from app.pipeline.finding import Finding
+from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
 from app.pipeline.reading import PreparedRequest, Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.writing import Writing
-from app.policies.auth import Authenticator, bearer
+from app.policies.auth import Authenticator
 from app.policies.limiter import RateLimiter
 from app.policies.quotas import Quotas
 from app.policies.revocation import Revocations
@@ -67,6 +69,7 @@ class Gateway:
     """Everything a request may need, wired in `main.py`."""
 
     authenticator: Authenticator
+    identity: Identity
     revocations: Revocations
     limiter: RateLimiter
     admission_call: AdmissionCall
@@ -85,30 +88,37 @@ class Gateway:
     metrics: Metrics
 
     # -- who asks
-    async def authenticate(self, authorization: str | None) -> Caller:
+    async def authenticate(self, authorization: str | None, address: str | None = None) -> Caller:
         """Whose token that is; whether it was revoked is seen when something is asked for.
 
         Raises:
-            Unauthenticated
+            Unauthenticated; RateLimited: too often from this address.
             DependencyUnavailable: keys cannot be had.
         """
-        return await self.authenticator.verify(bearer(authorization))
+        return await self.identity.authenticate(authorization, address)
 
-    async def connect(self, authorization: str | None) -> Caller:
-        """The same for what stays open and counts nothing by itself: not revoked either."""
-        caller = await self.authenticate(authorization)
-        await self.revocations.check(caller)
+    async def connect(self, authorization: str | None, address: str | None = None) -> Caller:
+        """The same for what stays open, and counts little by itself: not revoked either.
+
+        Raises:
+            RateLimited: too many were opened, and no request is left to pay for one more.
+        """
+        caller = await self.authenticate(authorization, address)
+        if self.admission_call.charges.of(Kind.SOCKET, caller):
+            await self.admission_call.spend(caller, EVERY_REQUEST)
+        else:
+            await self.revocations.check(caller)
         return caller
 
     def request(
-        self, caller: Caller, request_id: str
+        self, caller: Caller, request_id: str, kind: Kind = Kind.REFUSED
     ) -> AbstractAsyncContextManager[RequestContext]:
-        """A block for one request, which counts one if nothing else of it counted.
+        """A block for one request, which counts as its kind does if nothing else of it counted.
 
         Raises:
             RateLimited, Unauthenticated: on leaving the block, perhaps in place of another error.
         """
-        return request_context(self.admission_call, caller, request_id)
+        return request_context(self.admission_call, caller, request_id, kind)
 
     # -- operations
     async def run(self, context: RequestContext, asked: Asked) -> Answer:
@@ -168,15 +178,15 @@ class Gateway:
             InvalidRequest: too many of them, or none.
         """
         if not 1 <= len(requests) <= MAX_BATCH:
-            await context.charge()
+            await context.charge(Kind.REFUSED)
             raise InvalidRequest.at(("requests",), f"1 to {MAX_BATCH} requests are wanted")
         gate = asyncio.Semaphore(BATCH_AT_ONCE)
         outcomes = await asyncio.gather(*(self._one(context, gate, asked) for asked in requests))
         refusals = [outcome for outcome in outcomes if isinstance(outcome, RateLimited)]
         if refusals:
             context.refuse(max(refusals, key=lambda refusal: refusal.retry_after_ms))
-        if context.standing is None:
-            await context.charge()
+        if context.standing is None:  # nothing of it came so far as to be counted
+            await context.charge(Kind.REFUSED)
         return outcomes
 
     async def _one(
@@ -185,7 +195,7 @@ class Gateway:
         async with gate:
             try:
                 if isinstance(asked, GatewayError):
-                    await context.charge()
+                    await context.charge(Kind.REFUSED)
                     return asked
                 return await self.run(context, asked)
             except GatewayError as error:
@@ -200,13 +210,16 @@ class Gateway:
         try:
             return await self.reading.read(context, asked.operation, asked.raw, asked.directives)
         except InvalidRequest:
-            await context.charge()
+            await context.charge(Kind.REFUSED)
             raise
 
     async def _charged_for(self, request: PreparedRequest) -> Standing:
         """An answer to another request counts for all but a model."""
         request.context.charged = True
-        decision = await self.admission_call.spend(request.caller, request.own_targets)
+        counts = CHARGES[Kind.OPERATION]
+        decision = await self.admission_call.spend(
+            request.caller, request.own_targets, requests=counts
+        )
         return request.context.note(decision.standings)
 
     async def _answered(self, request: PreparedRequest) -> Answer:
@@ -279,11 +292,12 @@ class Gateway:
             RateLimited, Unauthenticated, NotFound, DependencyUnavailable
         """
         begin = 0 if after is None else self.generations.cursors.decode(generation_id, after)
-        if after is None:
-            await context.charge()
+        kind = context.stream(after)
+        if kind is Kind.STREAM:
+            await context.charge(kind)
         found = await self.transcript(context.caller, generation_id)
-        if after is not None:
-            await context.charge(0)
+        if kind is not Kind.STREAM:  # one that is not there is no stream
+            await context.charge(kind)
         return await self.generations.subscribe(found, generation_id, begin)
 
     async def cancel(self, context: RequestContext, generation_id: str) -> Transcript:
@@ -292,7 +306,7 @@ class Gateway:
         Raises:
             RateLimited, Unauthenticated, NotFound, DependencyUnavailable
         """
-        await context.charge()
+        await context.charge(Kind.READ)
         found = await self.transcript(context.caller, generation_id)
         return await self.generations.cancel(found)
 

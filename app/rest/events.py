@@ -13,6 +13,7 @@ from app.errors import CursorExpired, GatewayError, InvalidRequest
 from app.events.reader import EventReader
 from app.http import limit_headers
 from app.pipeline.context import RequestContext
+from app.pipeline.events import ResumedReader
 from app.pipeline.gateway import Gateway
 from app.rest.responses import error_body
 from app.sse import HEARTBEAT_INTERVAL, Frame, HeldStream
@@ -44,7 +45,9 @@ def handler(
     return events
 
 
-async def _frames(reader: EventReader, request_id: str) -> AsyncGenerator[Frame, None]:
+async def _frames(
+    reader: EventReader | ResumedReader, request_id: str
+) -> AsyncGenerator[Frame, None]:
     try:
         async with aclosing(reader):
             await reader.join()

@@ -20,8 +20,9 @@ from app.errors import (
     NotFound,
 )
 from app.events.asyncapi import asyncapi_document
-from app.http import authorization, disconnected, limit_headers, read_json
+from app.http import address, authorization, disconnected, limit_headers, read_json
 from app.operations import OPERATIONS, Operation
+from app.pipeline.charges import kind_of
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Asked, Gateway
 from app.rest import batch, error_pages, events, generations
@@ -44,8 +45,9 @@ def authenticated(gateway: Gateway, handler: Handler) -> Endpoint:
         request_id: str = request.state.request_id
         context = None
         try:
-            caller = await gateway.authenticate(authorization(request.headers))
-            async with gateway.request(caller, request_id) as context:
+            header = authorization(request.headers)
+            caller = await gateway.authenticate(header, address(request))
+            async with gateway.request(caller, request_id, kind_of(request.method)) as context:
                 response = await handler(context, request)
         except GatewayError as error:
             return error_response(error, request, context.standing if context else None)
@@ -210,13 +212,28 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
     ]
 
 
-async def http_error(request: Request, error: Exception) -> Response:
-    """What Starlette refuses by itself, in the contract's words."""
-    if not isinstance(error, HTTPException):
-        raise error
+def http_errors(gateway: Gateway) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answers what Starlette refuses by itself, in the contract's words; it counts as any other."""
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        found = _http_error(error)
+        if "authorization" not in request.headers:
+            return error_response(found, request)
+
+        async def told(_context: RequestContext, _request: Request) -> Response:
+            raise found
+
+        return await authenticated(gateway, told)(request)
+
+    return refuse
+
+
+def _http_error(error: HTTPException) -> GatewayError:
     if error.status_code == 405:
         allow = (error.headers or {}).get("Allow", "").split(", ")
-        return error_response(MethodNotAllowed(", ".join(sorted(allow))), request)
+        return MethodNotAllowed(", ".join(sorted(allow)))
     if error.status_code == 404:
-        return error_response(NotFound("There is no such route"), request)
-    return error_response(InvalidRequest.at((), error.detail), request)
+        return NotFound("There is no such route")
+    return InvalidRequest.at((), error.detail)

@@ -86,6 +86,7 @@ READ: list[tuple[str, str, str, Any]] = [
     ("LOREGATE_CONSOLE", "1", "console", True),
     ("LOREGATE_DOCUMENTS", "log:a:b.json", "documents", TrustedList("log", "a:b.json")),
     ("LOREGATE_MAX_COST", "500", "max_cost", 500),
+    ("LOREGATE_ANONYMOUS_LIMIT", "0", "anonymous_limit", 0),
     ("LOREGATE_LOG_LEVEL", "WARNING", "log_level", "warning"),
     ("LOREGATE_LOG_FORMAT", "json", "log_format", "json"),
 ]
@@ -153,6 +154,7 @@ WRONG = [
     ("LOREGATE_DOCUMENTS", "documents.json", "off, log or enforce is wanted"),
     ("LOREGATE_DOCUMENTS", "off:redis", "off, log or enforce is wanted"),
     ("LOREGATE_MAX_COST", "0", "greater than or equal to 1"),
+    ("LOREGATE_ANONYMOUS_LIMIT", "-1", "greater than or equal to 0"),
     ("LOREGATE_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("LOREGATE_LOG_FORMAT", "xml", "'console' or 'json'"),
 ]
