@@ -172,8 +172,9 @@ def serve(
 async def preflight(settings: Settings) -> None:
     """What would keep every worker from serving, told once. Raises `SettingsError`."""
     from app import document_wiring
-    from app.main import authenticator, cache_ttls, redis_url
+    from app.main import cache_ttls, redis_url
     from app.model_wiring import model_rows
+    from app.policy_wiring import authenticator
     from app.redis.client import Redis
     from app.storage.store import Store
 

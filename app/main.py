@@ -54,14 +54,12 @@ from app.pipeline.reading import Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.unstored import UnstoredAnswers
 from app.pipeline.writing import Writing
-from app.policies.auth import Authenticator, key_source
-from app.policies.limiter import RateLimiter
-from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
 from app.policies.pseudonyms import Pseudonyms
-from app.policies.quotas import KINDS, Quotas, scope, tiers
+from app.policies.quotas import KINDS, scope
 from app.policies.revocation import Revocations
 from app.policies.similar import SimilarityIndex
 from app.policies.trusted_documents import DocumentWatch
+from app.policy_wiring import authenticator, limits, quotas, rate_limiter
 from app.redis.client import Redis, address
 from app.rest import v2
 from app.rest.access_log import AccessLog
@@ -217,12 +215,11 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     generations = Generations(
         GenerationLog(redis), recover=recover, seal=pseudonyms.seal("generations")
     )
-    found = limits(settings)
     metrics = Metrics(
         models=[*names, STORYTELLER],
         outcomes=[o.value for o in AttemptOutcome],
         operations=list(OPERATIONS),
-        scopes=[*(limit.scope for limit in found), *map(scope, KINDS), identity.SCOPE],
+        scopes=[*(limit.scope for limit in limits(settings)), *map(scope, KINDS), identity.SCOPE],
         breakers=lambda: {m.name: m.breaker_state.value for m in models if m.breaker},
         retiring=lambda: {m.name: m.retires_at for m in models if m.retires_at},
         gone=lambda: {n: models[n].gone for n in names},
@@ -240,19 +237,11 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         metrics=metrics,
     )
 
-    limiter = RateLimiter(
-        found,
-        {**DEFAULT_TIERS, **settings.file.tiers},
-        processes=settings.replicas * settings.workers,
-    )
+    limiter = rate_limiter(settings)
     revocations = Revocations(redis)
     open_streams = OpenStreams(revocations.among, most_sockets=settings.sockets_per_user)
     idempotency, unstored = Idempotency(redis, store), UnstoredAnswers(redis)
-    quotas = Quotas(
-        tiers({name: table.model_dump() for name, table in settings.file.quotas.items()}),
-        store.holdings,
-        on_refusal=metrics.refused,
-    )
+    kept = quotas(settings, store.holdings, on_refusal=metrics.refused)
     gateway = Gateway(
         authenticator=(tokens := authenticator(settings)),
         identity=Identity(
@@ -276,10 +265,10 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         ),
         finding=Finding(store, idempotency, SimilarityIndex(redis)),
         single_flight=SingleFlight(redis, idempotency),
-        writing=Writing(models, unstored, quotas),
+        writing=Writing(models, unstored, kept),
         keeping=Keeping(store, events, idempotency, unstored),
         contents=Contents(store, redis),
-        quotas=quotas,
+        quotas=kept,
         events=Events(events, fanout := Fanout(events)),
         models=models,
         generations=generations,
@@ -315,29 +304,6 @@ def cache_ttls(settings: Settings) -> Mapping[str, float]:
             f"it may name {', '.join(OPERATIONS)}"
         )
     return settings.file.cache
-
-
-def authenticator(settings: Settings) -> Authenticator:
-    source = key_source(
-        secrets=[s.get_secret_value() for s in settings.jwt_secret],
-        public_keys=settings.jwt_public_key,
-        jwks_url=settings.jwt_jwks_url,
-        algorithms=settings.jwt_algorithms,
-    )
-    return Authenticator(
-        source,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        lifetime=settings.token_lifetime,
-    )
-
-
-def limits(settings: Settings) -> list[Limit]:
-    """The default limits, replaced or joined by the configured ones."""
-    found = {(x.target, x.counts): x for x in DEFAULT_LIMITS}
-    for table in settings.file.limits:
-        found[(table.target, table.counts)] = Limit(**table.model_dump())
-    return list(found.values())
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

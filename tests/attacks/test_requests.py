@@ -30,7 +30,7 @@ ATTACKS = [
     line("no version", "HTTP alone", "RFC 9112 3", b"GET /health HTTP", 400, None),
     line("a method of no letters", "NUL as a method", "RFC 9110 9.1", b"\x00\x01 / HTTP/1.1", 400,
          None),
-    line("a method that nobody knows", "of letters", "RFC 9110 9.1", b"HACK / HTTP/1.1", 400, 404,
+    line("a method that nobody knows", "of letters", "RFC 9110 9.1", b"BREW / HTTP/1.1", 400, 404,
          405, 501),
     line("TRACE", "which would echo a cookie to a script", "Cross-site tracing; CWE-693",
          b"TRACE /health HTTP/1.1", 400, 405, 501),
