@@ -59,7 +59,7 @@ from app.policies.quotas import KINDS, scope
 from app.policies.revocation import Revocations
 from app.policies.similar import SimilarityIndex
 from app.policies.trusted_documents import DocumentWatch
-from app.policy_wiring import authenticator, limits, quotas, rate_limiter
+from app.policy_wiring import authenticator, budgets, limits, quotas, rate_limiter
 from app.redis.client import Redis, address
 from app.rest import v2
 from app.rest.access_log import AccessLog
@@ -199,7 +199,9 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         partitions=settings.event_partitions,
         retention=settings.event_retention,
         seal=pseudonyms.seal("events"),
+        max_bytes=settings.event_bytes,
     )
+    copies, transcripts = budgets(settings)
     tables = model_rows(settings)
     names = [row.name for row in tables]
     timeout = probe_timeout(tables)
@@ -213,7 +215,9 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         return replay.events(*prose_of(found[generation_id])) if found else None
 
     generations = Generations(
-        GenerationLog(redis), recover=recover, seal=pseudonyms.seal("generations")
+        GenerationLog(redis, transcripts),
+        recover=recover,
+        seal=pseudonyms.seal("generations"),
     )
     metrics = Metrics(
         models=[*names, STORYTELLER],
@@ -240,7 +244,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     limiter = rate_limiter(settings)
     revocations = Revocations(redis)
     open_streams = OpenStreams(revocations.among, most_sockets=settings.sockets_per_user)
-    idempotency, unstored = Idempotency(redis, store), UnstoredAnswers(redis)
+    idempotency, unstored = Idempotency(redis, store, copies), UnstoredAnswers(redis, copies)
     kept = quotas(settings, store.holdings, on_refusal=metrics.refused)
     gateway = Gateway(
         authenticator=(tokens := authenticator(settings)),
@@ -266,7 +270,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         finding=Finding(store, idempotency, SimilarityIndex(redis)),
         single_flight=SingleFlight(redis, idempotency),
         writing=Writing(models, unstored, kept),
-        keeping=Keeping(store, events, idempotency, unstored),
+        keeping=Keeping(store, events, idempotency, unstored, copies),
         contents=Contents(store, redis),
         quotas=kept,
         events=Events(events, fanout := Fanout(events)),

@@ -1,4 +1,4 @@
-"""Policies, wired: the settings' keys, limits and quotas."""
+"""Policies, wired: the settings' keys, limits, quotas and budgets."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from app.policies.auth import Authenticator, key_source
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
 from app.policies.quotas import Quotas, tiers
+from app.redis.budget import ByteBudget
 from app.settings import Settings
 from app.storage.holdings import Holdings
+
+TRANSCRIPTS = 0.5  # bytes of ended generations' transcripts for each of the cache's
 
 
 def authenticator(settings: Settings) -> Authenticator:
@@ -45,5 +48,10 @@ def rate_limiter(settings: Settings) -> RateLimiter:
 
 def quotas(settings: Settings, holdings: Holdings, *, on_refusal: Callable[[str], None]) -> Quotas:
     """How much each tier may keep; the configured ones go over the default ones."""
-    tables = {name: table.model_dump() for name, table in settings.file.quotas.items()}
-    return Quotas(tiers(tables), holdings, on_refusal=on_refusal)
+    return Quotas(tiers(settings.file.quotas), holdings, on_refusal=on_refusal)
+
+
+def budgets(settings: Settings) -> tuple[ByteBudget, ByteBudget]:
+    """This process's part of Redis, for what is kept a while, and for transcripts that ended."""
+    part = settings.cache_bytes / (settings.replicas * settings.workers)
+    return ByteBudget(part), ByteBudget(part * TRANSCRIPTS)

@@ -148,6 +148,13 @@ class Settings(BaseSettings):
     event_retention: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
         86_400.0, alias="LOREGATE_EVENT_RETENTION"
     )
+    # Bytes of Redis; with transcripts, half as much as the cache, and what runs they fit 512 MB.
+    event_bytes: Annotated[int, Field(ge=1_000_000)] = Field(
+        128_000_000, alias="LOREGATE_EVENT_BYTES"
+    )
+    cache_bytes: Annotated[int, Field(ge=1_000_000)] = Field(
+        128_000_000, alias="LOREGATE_CACHE_BYTES"
+    )
     event_partitions: Annotated[int, Field(ge=1, le=64)] = Field(
         1, alias="LOREGATE_EVENT_PARTITIONS"
     )

@@ -29,7 +29,8 @@ from app.redis.client import Call, Redis, Script
 from app.redis.streams import fields_of
 from app.seal import Seal
 
-MAX_ENTRIES = 1_000_000  # a partition; about 600 MB of events of 500 bytes
+MAX_ENTRIES = 1_000_000  # a partition
+MAX_BYTES = 128_000_000  # of all partitions in Redis; 250,000 events of 500 bytes
 log = logging.getLogger(__name__)
 
 PAGE_SIZE = 100  # entries of one back-fill read
@@ -94,6 +95,7 @@ class EventLog:
         partitions: int = 1,
         retention: float = 86_400.0,
         max_entries: int = MAX_ENTRIES,
+        max_bytes: int = MAX_BYTES,
         now: Callable[[], float] = time,
         seal: Seal | None = None,
     ) -> None:
@@ -102,6 +104,7 @@ class EventLog:
         self._cursor = lru_cache(4096)(self._encoded)
         self.partitions = partitions
         self._retention, self._max_entries, self._now = retention, max_entries, now
+        self._max_bytes = max_bytes // partitions
         self._unconfirmed = Unconfirmed()
 
     def partition(self, user_id: str) -> int:
@@ -206,9 +209,9 @@ class EventLog:
         """Apply the retention by time and by size, where Redis is there."""
         oldest = int((self._now() - self._retention) * 1000)
         for partition in range(self.partitions):
-            args = [f"{oldest}-0", self._max_entries]
+            args = [f"{oldest}-0", self._max_entries, self._max_bytes]
             with contextlib.suppress(DependencyUnavailable):  # the next round does it
-                await self.redis.run(TRIM, _keys(partition), args, budget=2.0)
+                await self.redis.make_room(TRIM, _keys(partition), args)
 
 
 def _entry(entry_id: Any, fields: Any) -> Entry:

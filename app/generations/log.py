@@ -20,10 +20,13 @@ import orjson
 
 from app.errors import DependencyUnavailable
 from app.generations.transcript import RECOVERY_GAP, Event, Transcript
+from app.redis.budget import ByteBudget
 from app.redis.client import Call, Redis, Script, user_slot
 from app.redis.streams import by_stream, fields_of
 
 RETENTION = 600.0  # s behind the last event
+BRIEF_RETENTION = 30.0  # s behind the end of one for which there is no room: its readers catch up
+ENTRY_BYTES = 32  # of an entry beside its event: its id, the field's name, its part of a node
 LEASE_TTL = 8.0  # s; with a look every 2 s whoever died is followed within 10 s of its last renewal
 CANCEL_REQUEST_TTL = 60.0  # s for which a wish to cancel stands
 READER_TTL = 5.0  # s for which a process that reads is believed to; it says so every 0.4
@@ -60,10 +63,18 @@ class GenerationLog:
     """Writes transcripts down, from `start()` to `stop()`, and reads those of other processes."""
 
     def __init__(
-        self, redis: Redis, *, retention: float = RETENTION, lease: float = LEASE_TTL
+        self,
+        redis: Redis,
+        budget: ByteBudget | None = None,
+        *,
+        retention: float = RETENTION,
+        lease: float = LEASE_TTL,
     ) -> None:
-        """`retention` and `lease` in seconds."""
-        self.redis = redis
+        """`retention` and `lease` in seconds. `budget`: for what has ended; past it a transcript
+        lives for `BRIEF_RETENTION`, and what its content tells of it for as long as that is kept.
+        """
+        self.redis, self._budget = redis, budget
+        self._lives: dict[Transcript, float] = {}  # s, of those whose end is to be written
         self._retention, self._lease = retention, lease
         self._process = uuid.uuid4().hex
         self._written: dict[Transcript, int] = {}  # the last position that is written down
@@ -122,7 +133,7 @@ class GenerationLog:
         ended = [t for t in self._failed if t.ended]
         for transcript in ended[: max(0, len(ended) - MAX_UNWRITTEN)]:
             del self._failed[transcript]
-            self._written.pop(transcript, None)
+            self._forget(transcript)
         if self._retry_timer is None:
             self._retry_timer = asyncio.get_running_loop().call_later(RETRY_INTERVAL, self._retry)
 
@@ -137,12 +148,30 @@ class GenerationLog:
         if end is not None:
             entries.append((transcript.last_position + 1, end))
         final = end is not None or transcript.ended
-        args: list[Any] = [_ms(self._retention), int(final)]
+        life = self._life(transcript, entries) if final else self._retention
+        args: list[Any] = [_ms(life), int(final)]
         for position, event in entries:
             args += (position, event)
         # What is on its way is not sent again; where it gets lost, the whole is.
         self._written[transcript] = transcript.last_position
         return Call(APPEND, [transcript.key], args)
+
+    def _life(self, transcript: Transcript, last: Sequence[tuple[int, bytes]]) -> float:
+        """How long it lives behind its end; decided once, however often that is sent."""
+        if self._budget is None:
+            return self._retention
+        if transcript not in self._lives:
+            told = dict([*transcript.encoded(0), *last[-1:]])  # its end stands in one or both
+            size = sum(ENTRY_BYTES + len(event) for event in told.values())
+            kept = self._budget.take(
+                transcript.key.partition(":generation:")[0], size, self._retention
+            )
+            self._lives[transcript] = self._retention if kept else BRIEF_RETENTION
+        return self._lives[transcript]
+
+    def _forget(self, transcript: Transcript) -> None:
+        self._written.pop(transcript, None)
+        self._lives.pop(transcript, None)
 
     def _note(self, transcript: Transcript, reply: Any) -> None:
         if reply == b"lost":
@@ -152,7 +181,7 @@ class GenerationLog:
         if isinstance(reply, list):  # another process has ended it
             _end_with(transcript, reply)
         if transcript.ended:
-            self._written.pop(transcript, None)
+            self._forget(transcript)
 
     async def begin(self, transcript: Transcript) -> None:
         """Write down its first event. Redis away: it is written as soon as that is back."""
@@ -167,7 +196,7 @@ class GenerationLog:
         else:
             transcript.append(event)
         if transcript not in self._dirty and transcript not in self._failed:
-            self._written.pop(transcript, None)
+            self._forget(transcript)
 
     async def _write_now(self, transcript: Transcript, end: bytes | None) -> Any:
         self._dirty.pop(transcript, None)

@@ -15,6 +15,7 @@ from app.pipeline.lookup import Lookup
 from app.pipeline.reading import PreparedRequest
 from app.policies.cache import age, leads_to
 from app.redis import steps
+from app.redis.budget import NOTE_BYTES, ByteBudget
 from app.redis.client import Redis
 from app.redis.steps import Step
 from app.storage.store import IDEMPOTENCY_TTL, Store
@@ -26,8 +27,15 @@ FINGERPRINT = slice(1, 33)
 class Idempotency:
     """Remembers and replays; what it is told of a request without a key is nothing."""
 
-    def __init__(self, redis: Redis, store: Store, now: Callable[[], float] = time.time) -> None:
-        self._redis, self._store, self._now = redis, store, now
+    def __init__(
+        self,
+        redis: Redis,
+        store: Store,
+        budget: ByteBudget,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`budget` is for what Redis knows of keys beside the database."""
+        self._redis, self._store, self._budget, self._now = redis, store, budget, now
 
     async def replay(self, request: PreparedRequest, held: bytes) -> Result | None:
         """The answer that Redis has for the key; None when it was deleted."""
@@ -68,7 +76,22 @@ class Idempotency:
 
     async def _publish(self, lookup: Lookup, body: Body) -> None:
         with contextlib.suppress(DependencyUnavailable):  # the database knows
-            await self._redis.run_all(steps.calls(done(lookup, body)))
+            await self._redis.run_all(steps.calls(self.done(lookup, body)))
+
+    def done(self, lookup: Lookup, body: Body) -> list[Step]:
+        """What tells Redis which answer the key got; nothing without a key, or where too much is
+        told of this user's: the database knows.
+        """
+        if lookup.idempotency is None:
+            return []
+        value, where = f"{mark(lookup, body)}{body['content_id']}", leads_to(lookup.slot, body)
+        size = len(value) + NOTE_BYTES + len(lookup.idempotency)
+        if not self._budget.take(lookup.slot, size, IDEMPOTENCY_TTL):
+            return []
+        return [
+            steps.keep(lookup.idempotency, value, IDEMPOTENCY_TTL),
+            steps.note(where, lookup.idempotency, IDEMPOTENCY_TTL),
+        ]
 
     def _again(self, body: Body, *, cached: bool) -> Result:
         body["metadata"]["cached"] = cached
@@ -78,14 +101,3 @@ class Idempotency:
 def mark(lookup: Lookup, body: Body) -> str:
     """How a key's first answer is known: whether it said that it was cached, and for what."""
     return (CACHED if body["metadata"]["cached"] else DONE) + lookup.fingerprint
-
-
-def done(lookup: Lookup, body: Body) -> list[Step]:
-    """What tells Redis which answer the key got; nothing without a key."""
-    if lookup.idempotency is None:
-        return []
-    value, where = f"{mark(lookup, body)}{body['content_id']}", leads_to(lookup.slot, body)
-    return [
-        steps.keep(lookup.idempotency, value, IDEMPOTENCY_TTL),
-        steps.note(where, lookup.idempotency, IDEMPOTENCY_TTL),
-    ]

@@ -17,13 +17,14 @@ from app.events.log import EventLog
 from app.events.types import SOURCE, Event
 from app.pipeline.admission import Admission
 from app.pipeline.answer import Body
-from app.pipeline.idempotency import Idempotency, done, mark
+from app.pipeline.idempotency import Idempotency, mark
 from app.pipeline.reading import PreparedRequest
 from app.pipeline.unstored import UnstoredAnswers
 from app.pipeline.writing import NewAnswer
 from app.policies import similar
 from app.policies.cache import leads_to, lifetime, pack
 from app.redis import steps
+from app.redis.budget import NOTE_BYTES, ByteBudget
 from app.redis.client import Call
 from app.redis.steps import Step
 from app.storage.store import DuplicateContent, Record, Store
@@ -40,10 +41,12 @@ class Keeping:
         log: EventLog,
         idempotency: Idempotency,
         unstored: UnstoredAnswers,
+        budget: ByteBudget,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._log = store, log
         self._idempotency, self._unstored, self._now = idempotency, unstored, now
+        self._budget = budget
 
     async def keep(self, admission: Admission, new: NewAnswer) -> Body:
         """The answer, stored; or the one that another run of the same key stored first.
@@ -81,11 +84,11 @@ class Keeping:
     async def _publish(self, admission: Admission, new: NewAnswer, events: Sequence[Event]) -> None:
         """Publish what is stored; what cannot be published now, the relay will."""
         request, lookup = admission.request, admission.request.lookup
-        own = done(lookup, new.body) if lookup else []
+        own = self._idempotency.done(lookup, new.body) if lookup else []
         cached = self._cached(request, new) if new.cacheable else []
         try:
             calls = admission.settlement(*cached, *own)
-            if lookup is not None and lookup.keep is not None and new.cacheable:
+            if cached and lookup is not None:
                 calls.append(await _indexed(request, new.body, lookup.ttl))
             await self._log.publish(events, also=calls)
             self._store.published(event.id for event in events)
@@ -95,11 +98,14 @@ class Keeping:
             return
 
     def _cached(self, request: PreparedRequest, new: NewAnswer) -> list[Step]:
-        """What lets equal requests find it."""
+        """What lets equal requests find it; nothing while too much is kept of this user's."""
         lookup = request.lookup
         if lookup is None or lookup.keep is None:
             return []
         if (value := pack(new.body, self._now())) is None:
+            return []
+        size = len(value) + NOTE_BYTES + len(lookup.keep) + similar.ENTRY_BYTES
+        if not self._budget.take(lookup.slot, size, lookup.ttl):
             return []
         ttl, where = lifetime(lookup.ttl), leads_to(lookup.slot, new.body)
         return [steps.keep(lookup.keep, value, ttl), steps.note(where, lookup.keep, ttl)]

@@ -14,6 +14,7 @@ from app.errors import DependencyUnavailable
 from app.pipeline.answer import Body
 from app.pipeline.lookup import Lookup
 from app.policies.cache import pack, unpack
+from app.redis.budget import ByteBudget
 from app.redis.client import Redis
 
 UNSTORED_TTL = 600.0  # s; who has not tried again by then hardly will
@@ -21,18 +22,23 @@ MAX_OWN = 64  # answers that this process keeps while Redis is away, 16 MB at th
 
 
 class UnstoredAnswers:
-    """In Redis, for whichever process is asked next; in this process while Redis is away."""
+    """In Redis, for whichever process is asked next; in this process while Redis is away, or has
+    as much of the user's as it may."""
 
-    def __init__(self, redis: Redis, now: Callable[[], float] = time.time) -> None:
-        self._redis, self._now = redis, now
+    def __init__(
+        self, redis: Redis, budget: ByteBudget, now: Callable[[], float] = time.time
+    ) -> None:
+        self._redis, self._budget, self._now = redis, budget, now
         self._own: OrderedDict[str, bytes] = OrderedDict()
 
     async def hold(self, lookup: Lookup | None, body: Body) -> None:
         """Keep an answer that could not be stored. Without a key, or too large, it is lost."""
         value = pack(body, self._now())
-        if (key := _key(lookup)) is None or value is None:
+        if lookup is None or (key := _key(lookup)) is None or value is None:
             return
         try:
+            if not self._budget.take(lookup.slot, len(value), UNSTORED_TTL):
+                raise DependencyUnavailable("redis")
             await self._redis.call("SET", key, value, "PX", round(UNSTORED_TTL * 1000))
         except DependencyUnavailable:
             self._own[key] = value

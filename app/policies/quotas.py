@@ -34,6 +34,16 @@ class Quota:
         return {kind: bound for kind, bound in found.items() if bound is not None}
 
 
+class Bounds(Protocol):
+    """A quota as it is configured."""
+
+    @property
+    def contents(self) -> int | None: ...
+
+    @property
+    def bytes(self) -> int | None: ...
+
+
 DEFAULT_QUOTAS = {
     "free": Quota(1_000, 20_000_000),
     DEFAULT_TIER: Quota(20_000, 500_000_000),
@@ -42,11 +52,11 @@ DEFAULT_QUOTAS = {
 }
 
 
-def tiers(given: Mapping[str, Mapping[str, int | None]]) -> dict[str, Quota]:
+def tiers(given: Mapping[str, Bounds]) -> dict[str, Quota]:
     """The default quotas with these over them: None leaves one as it is, 0 takes its bound away."""
     found = dict(DEFAULT_QUOTAS)
-    for tier, bounds in given.items():
-        said = {kind: bound or None for kind, bound in bounds.items() if bound is not None}
+    for tier, table in given.items():
+        said = {k: bound or None for k in KINDS if (bound := getattr(table, k)) is not None}
         found[tier] = replace(found.get(tier, found[DEFAULT_TIER]), **said)
     return found
 

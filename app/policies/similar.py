@@ -30,6 +30,7 @@ MAX_ENTRIES = 200  # requests of a user and operation; the oldest go first
 MAX_WORDS = 400  # of a request; of a longer one those of the least checksums, the same in each
 SIGNATURE = struct.Struct(f">{MINIMA}I")
 ID, FRAME = 36, 32  # bytes of an entry; the signature follows
+ENTRY_BYTES = ID + FRAME + SIGNATURE.size
 KEEP = Script(resources.files("app.policies").joinpath("similar.lua").read_text())
 WORD = re.compile(r"\w+")
 

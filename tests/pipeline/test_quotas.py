@@ -179,8 +179,8 @@ async def test_what_was_stored_long_ago_counts(small: Service) -> None:
 
 def test_a_tier_changes_what_it_names_and_nought_takes_a_bound_away() -> None:
     given = {
-        "free": {"contents": 5, "bytes": None},
-        "gold": {"contents": None, "bytes": 0},
+        "free": QuotaTable(contents=5),
+        "gold": QuotaTable(bytes=0),
     }
     found = tiers(given)
     assert found["free"] == Quota(5, DEFAULT_QUOTAS["free"].bytes)

@@ -21,6 +21,7 @@ from app.pipeline import unstored
 from app.pipeline.directives import CacheUse, Directives
 from app.pipeline.lookup import Lookup, lookup
 from app.pipeline.unstored import UnstoredAnswers
+from app.redis.budget import ByteBudget
 from app.redis.client import Redis
 from tests.support import service
 from tests.support.event_streams import PATH, Stream, open_stream
@@ -107,6 +108,7 @@ async def distinct(stream: Stream, count: int) -> list[str]:
     return list(found.values())
 
 
+BUDGET = ByteBudget(1_000_000)
 KINDS = ["paused", "read_only", "out_of_memory"]
 
 
@@ -342,7 +344,10 @@ async def gone(tmp_path: Path) -> AsyncIterator[Redis]:
 async def test_an_unstored_answer_is_found_by_any_process_for_ten_minutes(redis_url: str) -> None:
     clock = [1_000.0]
     redis = Redis(redis_url)
-    one, other = UnstoredAnswers(redis, lambda: clock[0]), UnstoredAnswers(redis, lambda: clock[0])
+    one, other = (
+        UnstoredAnswers(redis, BUDGET, lambda: clock[0]),
+        UnstoredAnswers(redis, BUDGET, lambda: clock[0]),
+    )
     await one.hold(under("k"), BODY)
     assert await other.find(under("k")) == BODY
     assert await other.find(under("l")) is None
@@ -356,7 +361,7 @@ async def test_an_unstored_answer_is_found_by_any_process_for_ten_minutes(redis_
 
 
 async def test_without_redis_the_newest_are_kept_and_no_more(gone: Redis) -> None:
-    held = UnstoredAnswers(gone, lambda: 0.0)
+    held = UnstoredAnswers(gone, BUDGET, lambda: 0.0)
     for number in range(unstored.MAX_OWN + 1):
         await held.hold(under(str(number)), BODY)
     assert len(held._own) == unstored.MAX_OWN  # private: a bound that nobody else sees
@@ -365,7 +370,7 @@ async def test_without_redis_the_newest_are_kept_and_no_more(gone: Redis) -> Non
 
 
 async def test_what_is_too_large_or_has_no_key_is_not_kept(gone: Redis) -> None:
-    held = UnstoredAnswers(gone, lambda: 0.0)
+    held = UnstoredAnswers(gone, BUDGET, lambda: 0.0)
     noise = os.urandom(400_000).hex()
     await held.hold(under("k"), {**BODY, "content": noise})
     await held.hold(under(None), BODY)

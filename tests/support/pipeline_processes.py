@@ -29,6 +29,7 @@ from app.policies import similar
 from app.policies.cache import fingerprint, leads_to, pack
 from app.policies.limits import Limit
 from app.redis import steps
+from app.redis.budget import ByteBudget
 from app.redis.client import Redis
 from tests.support.admission import admission_call
 
@@ -161,7 +162,7 @@ async def running_processes(url: str, count: int = 1) -> AsyncIterator[list[Pipe
     found = []
     for _ in range(count):
         redis = Redis(url)
-        idempotency = Idempotency(redis, shared)
+        idempotency = Idempotency(redis, shared, ByteBudget(1_000_000))
         finding = Finding(shared, idempotency, similar.SimilarityIndex(redis))
         call = admission_call(redis, limits=[Limit("user", 10**6)])
         found.append(
