@@ -56,10 +56,10 @@ def _own(given: Directives, name: str) -> Directives:
     return replace(given, idempotency_key=f"{given.idempotency_key} {name}")
 
 
-def _is_name(given: Any) -> bool:
+def _is_name(given: str) -> bool:
     """Whether it can be part of a key: PostgreSQL stores no NUL, which would show when a model has
     been paid."""
-    return isinstance(given, str) and 0 < len(given) <= MAX_ID_CHARACTERS and given.isprintable()
+    return 0 < len(given) <= MAX_ID_CHARACTERS and given.isprintable()
 
 
 def _read(body: bytes) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def _read(body: bytes) -> list[dict[str, Any]]:
         if not isinstance(item, dict):
             raise InvalidRequest.at((*root, n), "an object with id, path and body is wanted")
         name = item.get("id")
-        if not _is_name(name) or name in seen:
+        if not isinstance(name, str) or not _is_name(name) or name in seen:
             bounds = f"a string of 1 to {MAX_ID_CHARACTERS} printable characters"
             said = f"{bounds} is wanted, another for each request"
             raise InvalidRequest.at((*root, n, "id"), said)
