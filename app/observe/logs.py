@@ -65,6 +65,7 @@ def configure(level: str = "info", form: str | None = None) -> None:
     # At debug it writes out every frame of a WebSocket: tokens, and users' texts.
     logging.getLogger("uvicorn.error").setLevel(max(logging.INFO, root.level))
     logging.getLogger("uvicorn.error").addFilter(_is_ours)
+    logging.getLogger("uvicorn.error").addFilter(_without_query)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -75,6 +76,13 @@ def configure(level: str = "info", form: str | None = None) -> None:
 def _is_ours(record: logging.LogRecord) -> bool:
     """Whether a client could not fill the log with it."""
     return record.msg not in CLIENTS_FAULTS
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """uvicorn tells of each handshake by its whole address: a token may stand behind the `?`."""
+    if "WebSocket" in str(record.msg) and isinstance(record.args, tuple):
+        record.args = tuple(a.partition("?")[0] if isinstance(a, str) else a for a in record.args)
+    return True
 
 
 def _plain(_logger: Any, _name: str, line: Line) -> Line:

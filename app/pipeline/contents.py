@@ -7,6 +7,7 @@ from typing import Any
 
 from app.caller import Caller
 from app.errors import NotFound
+from app.generations.log import generation_key
 from app.operations import OPERATIONS
 from app.pipeline.charges import Kind
 from app.pipeline.context import RequestContext
@@ -63,7 +64,7 @@ class Contents:
         return body
 
     async def delete(self, context: RequestContext, content_id: str) -> None:
-        """From the cache and the index first, then for good.
+        """From the cache, the index and what was heard of its writing first, then for good.
 
         Raises:
             Forbidden, RateLimited, NotFound, DependencyUnavailable
@@ -74,6 +75,7 @@ class Contents:
         user_id = context.caller.id
         index = index_key(user_id, record.operation)
         await self._redis.run_all([forgetting(user_id, record.content_id, index)])
+        await self._redis.call("DEL", generation_key(user_id, record.content_id))
         await self._store.delete(user_id, record.content_id)
 
     async def _own(self, caller: Caller, content_id: str) -> Record:

@@ -270,14 +270,26 @@ class Gateway:
             NotFound, DependencyUnavailable
         """
         try:
-            return await self.generations.find(caller.id, generation_id)
+            told = await self.generations.find(caller.id, generation_id)
         except NotFound:
             found = await self.contents.by_id(caller, [generation_id])
             if not found:
                 raise
+        else:
+            await self._still_stored(caller, generation_id, told)
+            return told
         record = next(iter(found.values()))
         key = generation_key(caller.id, generation_id)
         return replay.transcript(key, generation_id, record.operation, *prose_of(record))
+
+    async def _still_stored(self, caller: Caller, generation_id: str, told: Transcript) -> None:
+        """A deleted content is told by no generation, not by one that found it in the cache either.
+
+        Raises `NotFound`.
+        """
+        content_id = told.events[-1].get("content_id", generation_id)
+        if content_id != generation_id and not await self.contents.by_id(caller, [content_id]):
+            raise NotFound("No generation of yours has this id")
 
     async def follow(
         self, context: RequestContext, generation_id: str, after: str | None = None

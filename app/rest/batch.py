@@ -56,6 +56,12 @@ def _own(given: Directives, name: str) -> Directives:
     return replace(given, idempotency_key=f"{given.idempotency_key} {name}")
 
 
+def _is_name(given: str) -> bool:
+    """Whether it can be part of a key: PostgreSQL stores no NUL, which would show when a model has
+    been paid."""
+    return 0 < len(given) <= MAX_ID_CHARACTERS and given.isprintable()
+
+
 def _read(body: bytes) -> list[dict[str, Any]]:
     try:
         given = orjson.loads(body)
@@ -71,8 +77,8 @@ def _read(body: bytes) -> list[dict[str, Any]]:
         if not isinstance(item, dict):
             raise InvalidRequest.at((*root, n), "an object with id, path and body is wanted")
         name = item.get("id")
-        if not isinstance(name, str) or not 0 < len(name) <= MAX_ID_CHARACTERS or name in seen:
-            bounds = f"a string of 1 to {MAX_ID_CHARACTERS} characters"
+        if not isinstance(name, str) or not _is_name(name) or name in seen:
+            bounds = f"a string of 1 to {MAX_ID_CHARACTERS} printable characters"
             said = f"{bounds} is wanted, another for each request"
             raise InvalidRequest.at((*root, n, "id"), said)
         seen.add(name)

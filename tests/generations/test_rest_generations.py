@@ -92,3 +92,23 @@ async def test_over_rest_a_generation_is_cancelled(
     assert LONG.startswith(answer.json()["text"])
     assert (await with_models.get(f"/api/v2/content/{generation_id}")).status_code == 404
     assert len(provider.aborted) == 1
+
+
+@pytest.mark.parametrize("cached", [False, True], ids=["its own", "found in the cache"])
+async def test_of_a_deleted_content_no_generation_tells(with_models: Service, cached: bool) -> None:
+    given = {"characterContent": {**CHARACTER["characterContent"], "cache": "USE"}}
+    generations = []
+    for _ in range(1 + cached):
+        generations.append(await start(with_models, given))
+        told = await read_to_end(with_models, generations[-1])
+    content_id = told.last["contentId"]
+    assert (content_id != generations[-1]) is cached
+    assert (await with_models.http.delete(
+        f"/api/v2/content/{content_id}", headers=with_models.headers()
+    )).status_code in (200, 204)  # fmt: skip
+    for generation in generations:
+        for path in ("", "/events"):
+            answer = await with_models.get(f"/api/v2/generations/{generation}{path}")
+            assert answer.status_code == 404, answer.text
+    keys = await with_models.parts.redis.call("KEYS", f"*generation:{generations[0]}")
+    assert keys == []

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from app.observe import logs
@@ -30,7 +32,7 @@ from tests.support.rest_bodies import (
     changed,
     send,
 )
-from tests.support.service import CHARACTER_INPUT, GENERATE, SECRET, Service
+from tests.support.service import CHARACTER_INPUT, GENERATE, PROTOCOL, SECRET, Service
 from tests.support.upstream import Behaviour, Upstream, refusal
 
 MARK = "Vexis-of-the-Hollow-Reed"  # stands for everything that a caller or a model wrote
@@ -181,6 +183,20 @@ async def test_a_clients_bytes_are_no_error_of_ours(loregate: Service) -> None:
             socket.ws.transport.write(b"".join(protocol.data_to_send()))
             assert (await socket.closed())[0] == 1007
     assert [line for line in lines(text) if line["level"] not in ("info", "debug")] == []
+
+
+async def test_what_stands_behind_a_question_mark_is_not_told(loregate: Service) -> None:
+    """A client that cannot send headers may put its token there, though it is not taken."""
+    ws = loregate.url.replace("http", "ws", 1)
+    with written("info", "json") as text:
+        await loregate.http.get(f"/api/v2/content/x?token={MARK}", headers=loregate.headers())
+        await loregate.http.get(f"/graphql?query={MARK}", headers=loregate.headers())
+        for path in ("/graphql", "/nowhere"):
+            with contextlib.suppress(InvalidStatus):
+                async with connect(f"{ws}{path}?token={MARK}&q=?{MARK}", subprotocols=[PROTOCOL]):
+                    pass
+    assert "WebSocket /graphql" in text.getvalue()
+    assert MARK not in text.getvalue()
 
 
 async def test_a_path_cannot_begin_a_line_of_its_own(loregate: Service) -> None:

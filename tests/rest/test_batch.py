@@ -168,3 +168,13 @@ async def test_equal_requests_of_a_batch_share_a_cached_answer(
     found = await results(with_models, [item(str(n), THEME) for n in range(20)])
     assert len({r["body"]["content_id"] for r in found}) == 1
     assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["a\0", "\0", "a\nb", "\x7f", "\u2028", ""])
+async def test_a_name_that_cannot_be_stored_is_refused_before_a_model_is_paid(
+    with_models: Service, provider: Upstream, name: str
+) -> None:
+    answer = await ask(with_models, BATCH, [item("a"), item(name)], key="k")
+    assert answer.status_code == 400
+    assert answer.json()["details"]["field"] == "1.id"
+    assert provider.requests == []
