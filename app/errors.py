@@ -21,7 +21,7 @@
     │   └── UnreadableQuestion  400  BAD_USER_INPUT          resolvers.questions
     ├── RateLimited             429  RATE_LIMIT_EXCEEDED
     ├── TooManyOperations       429  TOO_MANY_OPERATIONS     resolvers.websocket_connection
-    ├── TooManySubscriptions    429  TOO_MANY_OPERATIONS     resolvers.response_streams
+    ├── TooManySubscriptions    429  TOO_MANY_OPERATIONS     app.pipeline.subscriptions
     ├── HeadersTooLarge         431  HEADERS_TOO_LARGE       app.http_heads
     ├── Left                    499  CANCELLED
     ├── InternalError           500  INTERNAL_ERROR

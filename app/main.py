@@ -52,6 +52,7 @@ from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
 from app.pipeline.reading import Reading
 from app.pipeline.single_flight import SingleFlight
+from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.unstored import UnstoredAnswers
 from app.pipeline.writing import Writing
 from app.policies.pseudonyms import Pseudonyms
@@ -139,7 +140,6 @@ def create_app(
         introspection=bool(settings.introspection),
         open_introspection=settings.dev,
         suggestions=settings.dev,
-        subscriptions=settings.file.subscriptions,
         max_cost=settings.max_cost,
         trust=settings.documents.mode,
     )
@@ -277,6 +277,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         models=models,
         generations=generations,
         open_streams=open_streams,
+        subscriptions=Subscriptions(settings.file.subscriptions),
         metrics=metrics,
         health=Health(
             database=store.ping,

@@ -236,12 +236,14 @@ class HeldStream(EventStream):
         caller: Caller,
         open_streams: OpenStreams,
         farewell: Callable[[GatewayError], Frame],
+        *,
+        on_end: Callable[[], None] = lambda: None,
         **options: Any,
     ) -> None:
-        """`farewell` is the last frame, for the reason of the end."""
+        """`farewell` is the last frame, for the reason of the end; `on_end` hears of any end."""
         super().__init__(events, **options)
         self.caller = caller
-        self._open_streams, self._last_frame = open_streams, farewell
+        self._open_streams, self._last_frame, self._on_end = open_streams, farewell, on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._open_streams.hold(self)
@@ -249,6 +251,7 @@ class HeldStream(EventStream):
             await super().__call__(scope, receive, send)
         finally:
             self._open_streams.release(self)
+            self._on_end()
 
     def end(self, reason: GatewayError) -> None:
         self.finish(self._last_frame(reason))

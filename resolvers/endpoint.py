@@ -21,7 +21,7 @@ from app.pipeline.charges import kind_of
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
 from app.sse import EventStream
-from resolvers import questions, sse
+from resolvers import questions, refusals, sse
 from resolvers.context import Context
 from resolvers.documents import Document
 from resolvers.errors import InvalidDocument
@@ -87,6 +87,7 @@ class Endpoint:
         if request.method not in (*READING, "POST"):
             raise MethodNotAllowed("GET, HEAD, POST")
         question = await questions.read(request)
+        refusals.foresee(self._executor, question, context)
         document = self._document(question, context)
         kind = document.operation(question.operation_name).kind
         _check_transport(request, kind)
@@ -98,6 +99,7 @@ class Endpoint:
             shared.last_event_id = request.headers.get("last-event-id") or None
             return await self._stream(document, question, shared)
         reply = await self._executor.run(document, question, shared)
+        refusals.remember(question, context, reply)
         request.state.failed = any(e.status >= 500 for e in reply.errors)
         return reply
 

@@ -63,17 +63,15 @@ class Executor:
         open_introspection: bool = False,
         max_cost: int,
         suggestions: bool = False,
-        subscriptions: int = 1000,
         trust: Mode = "off",
     ) -> None:
-        """`subscriptions` is how many a user may run at once on this process; `suggestions` whether
-        an error says which name was meant, which tells names of a schema that may be hidden;
-        `open_introspection` whether introspection needs no token.
+        """`suggestions`: whether an error says which name was meant, which tells names of a schema
+        that may be hidden; `open_introspection` whether introspection needs no token.
         """
         self._schema: Any = schema._schema  # graphql-core's; Strawberry offers no public name
         self._turns = Turns()
         self._gateway = gateway
-        self.groups = SubscriptionGroups(subscriptions)
+        self.groups = SubscriptionGroups(gateway.subscriptions)
         self.open_introspection = introspection and open_introspection
         self._public = PUBLIC_FIELDS | (INTROSPECTION_FIELDS if self.open_introspection else set())
         self._hidden = not suggestions
@@ -155,14 +153,14 @@ class Executor:
     ) -> ResponseStream | Reply:
         """A subscription that runs, or the reply that says why there is none."""
         user_id, live = context.authenticated.caller.id, None
-        self.groups.enter(user_id)
+        place = self._gateway.subscriptions.enter(user_id)
         try:
             found = await self._watched(document, question, context)
             live = found if isinstance(found, ResponseStream) else None
             return found
         finally:
             if live is None:
-                self.groups.exit(user_id)
+                place.leave()
 
     async def _watched(
         self, document: Document, question: Question, context: Context

@@ -8,14 +8,14 @@ nothing kept for it.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
 from graphql import ExecutionResult, execute_subscription_event
 
-from app.errors import GatewayError
+from app.pipeline.subscriptions import Subscriptions
 from resolvers.errors import formatted
 from resolvers.pacing import PacedExecutor
 from resolvers.result_template import ResultTemplate, template_of
@@ -115,37 +115,15 @@ async def _told(result: Awaitable[str], cursor: str) -> str:
     return _with_cursor(await result, cursor)
 
 
-class TooManySubscriptions(GatewayError):
-    """One subscription too many of a user's on this process; the others go on."""
-
-    status, code = 429, "TOO_MANY_OPERATIONS"
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"A user may run at most {most} subscriptions at once")
-
-
 class SubscriptionGroups:
     """All groups of a process, and the results that their members have still to take."""
 
-    def __init__(self, per_user: int) -> None:
-        """`per_user` is how many subscriptions of a user's may run at once."""
-        self._per_user = per_user
-        self.users: Counter[str] = Counter()
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        """`subscriptions` bounds how many of a user's may run at once."""
+        self._subscriptions = subscriptions
         self.groups: dict[Key, SubscriptionGroup] = {}
         self.results: OrderedDict[tuple[Key, str], str | asyncio.Task[str]] = OrderedDict()
         self.characters = 0
-
-    def enter(self, user_id: str) -> None:
-        """One subscription more of the user's. Raises `TooManySubscriptions`."""
-        if self.users[user_id] >= self._per_user:
-            raise TooManySubscriptions(self._per_user)
-        self.users[user_id] += 1
-
-    def exit(self, user_id: str) -> None:
-        """One less: it ended, or did not come to be."""
-        self.users[user_id] -= 1
-        if not self.users[user_id]:
-            del self.users[user_id]
 
     def join(
         self, user_id: str, key: Key, executor: PacedExecutor, request_id: str
@@ -158,7 +136,7 @@ class SubscriptionGroups:
         return group
 
     def leave(self, group: SubscriptionGroup) -> None:
-        self.exit(group.user_id)
+        self._subscriptions.exit(group.user_id)
         group.members -= 1
         if group.members == 1:
             self._forget(group.key)

@@ -93,6 +93,11 @@ class TrustedDocuments:
         """Whether this very text is listed."""
         return text in self._by_text
 
+    def knows(self, question: Question) -> bool:
+        """Whether nothing of it must be parsed: it is listed, or was read before."""
+        text = question.query
+        return not text or text in self._by_text or text in self._documents.known
+
     def document(self, question: Question) -> Document:
         """What a question asks to run: by its text, by an id, or by both.
 

@@ -23,6 +23,7 @@ from app.http import address, authorization
 from app.open_streams import TokenExpired
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
+from resolvers import refusals
 from resolvers.errors import InvalidDocument, from_gateway
 from resolvers.execution import Executor, Reply
 from resolvers.questions import Question, question
@@ -326,12 +327,15 @@ class Connection:
     async def _outcome(self, asked: Question, request: RequestContext) -> ResponseStream | Reply:
         """A subscription that runs, or the one reply. Raises `InvalidDocument`."""
         executor = self._executor
+        refusals.foresee(executor, asked, request)
         document = executor.document(asked)
         kind = document.operation(asked.operation_name).kind
         name, request_id = asked.operation_name, request.request_id
         context = executor.prepare(document, name, request, request_id)
         if kind is not OperationType.SUBSCRIPTION:
-            return await executor.run(document, asked, context)
+            reply = await executor.run(document, asked, context)
+            refusals.remember(asked, request, reply)
+            return reply
         found = await executor.stream(document, asked, context)
         if isinstance(found, Reply):  # why it does not run, which is no result
             return Reply({"errors": found.body["errors"]}, found.errors)

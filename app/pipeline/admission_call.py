@@ -21,6 +21,7 @@ from app.pipeline.charges import CHARGES, Charges, Kind
 from app.pipeline.lookup import LEASE_TTL, Disposition, Lookup
 from app.policies.limiter import Counts, RateLimiter, refund
 from app.policies.limits import Charge, Limit
+from app.policies.refusals import Refusals
 from app.policies.revocation import Revocations, revocation_key
 from app.redis import steps
 from app.redis.client import Call, Redis, Script
@@ -66,9 +67,11 @@ class AdmissionCall:
         revocations: Revocations,
         *,
         charges: Charges | None = None,
+        refusals: Refusals | None = None,
         on_refusal: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.charges = charges or Charges()
+        self.charges = Charges() if charges is None else charges
+        self.refusals = Refusals() if refusals is None else refusals
         self.redis, self._limiter, self.revocations = redis, limiter, revocations
         self._on_refusal = on_refusal
 
@@ -91,12 +94,30 @@ class AdmissionCall:
             Unauthenticated: the caller's token has been revoked.
         """
         charge = self._limiter.charge(caller, targets, requests=requests, tokens=tokens)
+        if self.refusals and (known := self._known(charge)) is not None:
+            raise self.from_memory(caller, known)
         decide = self._decide_by_slot if self.redis.clustered else self._decide
         try:
             return await decide(caller, charge, lookup)
         except RateLimited as full:
             self._on_refusal(full.scope)
             raise
+
+    def foreseen(
+        self, caller: Caller, targets: tuple[str, ...], *, requests: int
+    ) -> RateLimited | None:
+        """How `spend` would refuse so much without asking Redis, if it would."""
+        return self._known(self._limiter.charge(caller, targets, requests=requests))
+
+    def _known(self, charge: Charge) -> RateLimited | None:
+        parts = _by_slot(charge) if self.redis.clustered else (charge,)
+        return next(filter(None, map(self.refusals.of_charge, parts)), None)
+
+    def from_memory(self, caller: Caller, refusal: RateLimited) -> RateLimited:
+        """What to raise for it. Raises `Unauthenticated` where that was heard meanwhile."""
+        self.revocations.recall(caller)
+        self._on_refusal(refusal.scope)
+        return refusal
 
     async def look(self, caller: Caller) -> tuple[Standing, ...]:
         """How every limit stands for this caller; nothing is taken."""
@@ -126,6 +147,7 @@ class AdmissionCall:
             keys += lookup.keys
             age, lease = round(lookup.max_age * 1000), round(LEASE_TTL * 1000)
             args += (lookup.owner, lease, age, lookup.fingerprint)
+        asked_at = self.refusals.now()
         revoked, *reply = await self.redis.run(SCRIPT, keys, args + priced)
         if revoked:
             raise self.revocations.seen(caller)
@@ -133,7 +155,13 @@ class AdmissionCall:
         found = Disposition(disposition.decode() or "lead")
         counts = Counts(refused, now, wait, pairs, called=found is Disposition.LEAD)
         one_slot = self.redis.clustered
-        standings = self._limiter.read(charge, room, counts, one_slot=one_slot)
+        try:
+            standings = self._limiter.read(charge, room, counts, one_slot=one_slot)
+        except RateLimited as full:
+            self.refusals.note(charge, full, asked_at)
+            raise
+        if self.refusals and any(charge.costs):
+            self.refusals.forget(charge, standings)
         return Decision(charge, standings, str(now), str(now), found, payload)
 
     async def _decide_by_slot(
@@ -145,8 +173,8 @@ class AdmissionCall:
         """
         await self.revocations.check(caller)
         bare = replace(caller, token_id=None)
-        own = [(x, cost) for x, cost in charge.priced if x.per == "user"]
-        first = await self._decide(bare, charge.only(own), lookup)
+        own, _ = _by_slot(charge)
+        first = await self._decide(bare, own, lookup)
         called = first.disposition is Disposition.LEAD
         shared = [
             (x, cost if called or not x.of_model else 0)
@@ -162,6 +190,12 @@ class AdmissionCall:
         by_scope = {s.scope: s for s in first.standings + second.standings}
         ordered = tuple(by_scope[x.scope] for x in charge.limits if x.scope in by_scope)
         return replace(first, charge=charge, standings=ordered, shared_at=second.at)
+
+
+def _by_slot(charge: Charge) -> tuple[Charge, Charge]:
+    """The user's own part, and what all users share."""
+    own = [(x, cost) for x, cost in charge.priced if x.per == "user"]
+    return charge.only(own), charge.only([p for p in charge.priced if p not in own])
 
 
 def letting_go(held: Mapping[str, str]) -> list[Step]:

@@ -50,6 +50,9 @@ BY_METHOD = {"HEAD": Kind.HEAD}
 # streams: each may come back once a minute, as all do when a process is replaced.
 FREE_A_MINUTE = 1_000
 BOUNDED = (Kind.RESUMED, Kind.SOCKET)
+# Documents that this process has not read before, of a user whose limit is full: a minute of them
+# takes at most a second to parse. Behind it they are refused unread.
+PARSED_A_MINUTE = 30
 
 
 def kind_of(method: str) -> Kind:
@@ -63,6 +66,7 @@ class Charges:
     def __init__(self, free: int = FREE_A_MINUTE) -> None:
         """`free`: resumed streams, and sockets, of a user in a minute that count nothing."""
         self._free = {kind: Budgets(free) for kind in BOUNDED}
+        self._parsed = Budgets(PARSED_A_MINUTE)
 
     def of(self, kind: Kind, caller: Caller) -> int:
         """As how many requests it counts; to be asked once for each."""
@@ -70,3 +74,7 @@ class Charges:
         if free is not None and free.take(caller.id):
             return CHARGES[Kind.REFUSED]
         return CHARGES[kind]
+
+    def may_be_parsed(self, caller: Caller) -> bool:
+        """Whether one more document may be, of a caller who is surely refused but for its sake."""
+        return not self._parsed.take(caller.id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,8 +13,9 @@ from app.caller import Caller
 from app.errors import Forbidden, GatewayError, RateLimited, Unauthenticated
 from app.limit_standing import Standing, tightest
 from app.pipeline.admission_call import AdmissionCall
-from app.pipeline.charges import Kind
+from app.pipeline.charges import CHARGES, Kind
 
+ROUND_TRIP = 0.05  # s, for which Redis is waited for: a refusal may tell a wait by so much too long
 EVERY_REQUEST = ("user", "global")  # the limits that each request counts for
 
 
@@ -35,6 +37,7 @@ class RequestContext:
     standing: Standing | None = None
     charged: bool = False  # a limit was asked for it, whatever it said
     _charging: asyncio.Future[None] | None = field(default=None, init=False)
+    _began: float = field(default_factory=time.monotonic, init=False)
 
     async def charge(self, kind: Kind, times: int = 1) -> None:
         """Count for the user and for all; what counts nothing looks whether the token was revoked.
@@ -84,6 +87,31 @@ class RequestContext:
         found = tightest(standings)
         self.standing = tightest([found, self.standing]) if self.standing else found
         return found
+
+    # -- what limits refused before
+    @property
+    def refused_of_late(self) -> bool:
+        """Whether a limit refused something of this caller's a moment ago."""
+        return self.call.refusals.knows(self.caller.id)
+
+    def foresee(self, name: Hashable, *, parsed: bool) -> None:
+        """Before anything of a document is read. One that must be `parsed` first may turn out to
+        count nothing, or to be told a longer wait: so some are, however full a limit is.
+
+        Raises:
+            RateLimited, Unauthenticated
+        """
+        refusals, caller = self.call.refusals, self.caller
+        refusal = refusals.of(caller.id, name)
+        if refusal is None and not parsed:
+            full = self.call.foreseen(caller, EVERY_REQUEST, requests=CHARGES[Kind.FIELD])
+            refusal = full if full and not self.call.charges.may_be_parsed(caller) else None
+        if refusal is not None:
+            raise self.call.from_memory(caller, refusal)
+
+    def remember(self, name: Hashable, refusals: Sequence[RateLimited]) -> None:
+        """Limits refused all of what has this name."""
+        self.call.refusals.remember(self.caller.id, name, refusals, self._began - ROUND_TRIP)
 
     def refuse(self, refusal: RateLimited) -> None:
         """Remember the limit that refused a part of it, which is the tightest there is."""

@@ -43,6 +43,7 @@ from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
 from app.pipeline.reading import PreparedRequest, Reading
 from app.pipeline.single_flight import SingleFlight
+from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.writing import Writing
 from app.policies.auth import Authenticator
 from app.policies.limiter import RateLimiter
@@ -84,6 +85,7 @@ class Gateway:
     models: Models
     generations: Generations
     open_streams: OpenStreams
+    subscriptions: Subscriptions
     health: Health
     metrics: Metrics
 

@@ -31,7 +31,8 @@ def handler(
         after = request.headers.get("last-event-id") or query.get("after")
         types = [t.strip() for t in query.get("types", "").split(",") if t.strip()]
         everybody = _switch(query.get("all", "false"))
-        reader = await gateway.events.watch(context, types or None, after, everybody=everybody)
+        with gateway.subscriptions.enter(context.caller.id) as place:
+            reader = await gateway.events.watch(context, types or None, after, everybody=everybody)
         return HeldStream(
             _frames(reader, context.request_id),
             context.caller,
@@ -40,6 +41,7 @@ def handler(
             headers=limit_headers(context.standing),
             position=lambda: position_frame(reader.cursor),
             heartbeat=heartbeat,
+            on_end=place.leave,
         )
 
     return events

@@ -15,6 +15,7 @@ from app.generations.transcript import Transcript
 from app.http import limit_headers
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
+from app.pipeline.subscriptions import Place
 from app.rest.events import error_frame, position_frame
 from app.rest.responses import JSON
 from app.sse import Frame, HeldStream
@@ -32,6 +33,7 @@ def stream(
     context: RequestContext,
     generation: Generation | str,
     reader: GenerationReader,
+    place: Place,
 ) -> HeldStream:
     generation_id = generation if isinstance(generation, str) else generation.id
     return HeldStream(
@@ -42,6 +44,7 @@ def stream(
         frame=_frame,
         headers={**limit_headers(context.standing), "X-Generation-ID": generation_id},
         position=lambda: position_frame(reader.cursor),
+        on_end=place.leave,
     )
 
 
@@ -57,8 +60,9 @@ def follower(gateway: Gateway) -> Callable[[RequestContext, Request], Awaitable[
     async def follow(context: RequestContext, request: Request) -> Response:
         generation_id = request.path_params["generation_id"]
         after = request.headers.get("last-event-id") or request.query_params.get("after")
-        reader = await gateway.follow(context, generation_id, after)
-        return stream(gateway, context, generation_id, reader)
+        with gateway.subscriptions.enter(context.caller.id) as place:
+            reader = await gateway.follow(context, generation_id, after)
+        return stream(gateway, context, generation_id, reader, place)
 
     return follow
 

@@ -70,7 +70,9 @@ def _operation(
         body = await read_json(request)
         asked = Asked(operation, body, lambda: directives(request))
         if streamed or generations.wants_stream(request):
-            return generations.stream(gateway, context, *await gateway.stream(context, asked))
+            with gateway.subscriptions.enter(context.caller.id) as place:
+                started = await gateway.stream(context, asked)
+            return generations.stream(gateway, context, *started, place)
         context.disconnected = lambda: disconnected(request.receive)
         answer = await gateway.run(context, asked)
         return JSON(answer.body, headers=answer_headers(answer))

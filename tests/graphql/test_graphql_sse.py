@@ -303,7 +303,7 @@ async def test_one_that_ends_before_its_first_event_leaves_as_any_other(
         async with open_stream(with_models, "/graphql", json=asked) as stream:
             block = await stream.next()
         assert block.json["errors"][0]["extensions"]["code"] == "SHUTTING_DOWN"
-    await until(lambda: not with_models.sockets.executor.groups.users)
+    await until(lambda: not with_models.gateway.subscriptions.users)
     await until(lambda: provider.aborted)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from app.caller import PERMISSIONS
 from app.events import tail
+from app.pipeline.subscriptions import Subscriptions
 from resolvers import response_streams
 from resolvers.response_streams import ResponseStream, SourceStream, SubscriptionGroups
 from tests.support.event_streams import publish
@@ -140,7 +141,7 @@ async def test_who_reads_alone_has_nothing_kept(loregate: Service) -> None:
         await until(lambda: not groups(loregate).results)
         assert groups(loregate).characters == 0
     await until(lambda: not groups(loregate).groups)
-    assert not groups(loregate).users
+    assert not loregate.gateway.subscriptions.users
 
 
 async def test_what_was_deleted_does_not_come_back_out_of_what_was_shared(
@@ -236,10 +237,11 @@ class Recorded(response_streams.SubscriptionGroup):
 
 
 def shared(members: int, *, waits: bool = True) -> tuple[SubscriptionGroups, Recorded]:
-    found, group = SubscriptionGroups(10), Recorded(waits=waits)
+    places, group = Subscriptions(10), Recorded(waits=waits)
+    found = SubscriptionGroups(places)
     found.groups[group.key] = group
     for _ in range(members):
-        found.enter("alice")
+        places.enter("alice")
         found.join("alice", group.key, None, "r")  # type: ignore[arg-type]  # there is a group already
     return found, group
 

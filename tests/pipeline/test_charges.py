@@ -10,7 +10,7 @@ import pytest
 
 from app.pipeline.charges import CHARGES, Kind
 from tests.support.event_streams import open_stream
-from tests.support.rest_bodies import TEXT
+from tests.support.rest_bodies import GOOD, TEXT
 from tests.support.service import Service, running, settings
 from tests.support.waiting import until
 
@@ -174,3 +174,35 @@ async def test_a_request_whose_client_leaves_before_it_was_counted_counts_one(
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
     assert await loregate.counted() == 1
+
+
+# -- the bound on a user's streams
+async def until_open(found: Service, count: int) -> None:
+    await until(lambda: found.gateway.subscriptions.users["alice"] == count)
+
+
+async def test_a_users_streams_are_bounded_over_all_edges_together(
+    tmp_path: Path, redis_url: str
+) -> None:
+    given = settings(tmp_path, redis_url)
+    file = given.file.model_copy(update={"subscriptions": 2})
+    async with running(given.model_copy(update={"file": file})) as found, found.socket() as socket:
+        await socket.acknowledged()
+        await socket.subscribe(SUBSCRIPTION)
+        await until_open(found, 1)
+        async with open_stream(found):
+            await until_open(found, 2)
+            before = await found.counted()
+            written = await found.post(f"{TEXT}/stream", GOOD[TEXT])
+            refusals = [await found.get(EVENTS), written]
+            await socket.subscribe(SUBSCRIPTION)
+            told = (await socket.receive())["payload"][0]
+            assert [r.status_code for r in refusals] == [429, 429]
+            assert {r.json()["code"] for r in refusals} == {"TOO_MANY_OPERATIONS"}
+            assert told["extensions"]["code"] == "TOO_MANY_OPERATIONS"
+            assert await found.counted() == before + 3 * CHARGES[Kind.REFUSED]
+        await until_open(found, 1)
+        assert (await found.post(f"{TEXT}/stream", GOOD[TEXT])).status_code == 200
+        await found.http.head(EVENTS, headers=found.headers())
+        assert (await found.get(f"{EVENTS}?after=x")).status_code == 400
+        await until_open(found, 1)

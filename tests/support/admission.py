@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.pipeline.admission_call import AdmissionCall
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
+from app.policies.refusals import Refusals
 from app.policies.revocation import Revocations
 from app.redis.client import Redis
 
@@ -22,4 +24,5 @@ def admission_call(
 ) -> AdmissionCall:
     """`options` are the limiter's: `processes`, `now`, `age`."""
     limiter = RateLimiter(limits, tiers, **options)
-    return AdmissionCall(redis, limiter, Revocations(redis), on_refusal=refused)
+    refusals = Refusals(getattr(redis, "clock", time.monotonic))
+    return AdmissionCall(redis, limiter, Revocations(redis), refusals=refusals, on_refusal=refused)

@@ -81,9 +81,15 @@ def microseconds(limit: Limit) -> int:
 class ClockedRedis(Redis):
     """A real server whose scripts read `now`, in microseconds, in place of the server's clock."""
 
-    now = 1_700_000_000_000_000
+    began = now = 1_700_000_000_000_000
+    asked = 0  # how many scripts were run
+
+    def clock(self) -> float:
+        """Seconds, of the same clock."""
+        return (self.now - self.began) / 1e6
 
     async def run(self, script: Script, keys, args, budget=None):  # type: ignore[no-untyped-def]  # as its base
+        self.asked += 1
         clocked = script.source.replace("call('TIME')", "{ 0, tonumber(ARGV[#ARGV]) }")
         # The busiest test machine is no silent Redis: these tests are about the scripts.
         return await super().run(Script(clocked), keys, [*args, self.now], budget=5.0)
