@@ -128,7 +128,9 @@ def test_a_cursor_is_its_place() -> None:
 GARBAGE = ["", "x", "ä", "AAAA", "=" * 24, "é" * 24, "A" * 5000]
 
 
-@pytest.mark.parametrize("text", [*GARBAGE, pytest.param(cursor.encode("other", 3), id="of another")])
+@pytest.mark.parametrize(
+    "text", [*GARBAGE, pytest.param(cursor.encode("other", 3), id="of another")]
+)
 def test_what_is_no_cursor_of_this_generation_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         cursor.decode("one", text)
