@@ -316,7 +316,7 @@ class Connection:
     async def _outcome(self, asked: Question, request: RequestContext) -> ResponseStream | Reply:
         """A subscription that runs, or the one reply. Raises `InvalidDocument`."""
         executor = self._executor
-        document = executor.document(asked)
+        document = await executor.document(asked)
         kind = document.operation(asked.operation_name).kind
         name, request_id = asked.operation_name, request.request_id
         context = executor.prepare(document, name, request, request_id)
