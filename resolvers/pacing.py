@@ -31,6 +31,28 @@ ERROR_WEIGHT = 400  # bytes of a field's error in the answer
 Base: Any = StrawberryGraphQLCoreExecutionContext
 
 
+class Paused:
+    """How many parts of a document wait for their turn; each is a block in this one's context."""
+
+    def __init__(self) -> None:
+        self._count, self._nobody = 0, asyncio.Event()
+        self._nobody.set()
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self._nobody.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
+        if not self._count:
+            self._nobody.set()
+
+    async def over(self) -> None:
+        """Returns when nobody waits, also of those who were let go on and wait again."""
+        while self._count:
+            await self._nobody.wait()
+
+
 class Turns:
     """Who goes on next, of all that used their slice up: as many in a round as its slice holds."""
 
@@ -69,6 +91,7 @@ class PacedExecutor(Base):  # type: ignore[misc]  # Strawberry's own, of which i
     def __init__(self, *args: Any, turns: Turns, **others: Any) -> None:
         super().__init__(*args, **others)
         self._turns, self._slice = turns, SLICE
+        self._paused: Paused = getattr(self.context_value, "paused", None) or Paused()
         self._begin()
 
     def _begin(self) -> None:
@@ -146,7 +169,8 @@ class PacedExecutor(Base):  # type: ignore[misc]  # Strawberry's own, of which i
         return perf_counter() - self._since > self._slice
 
     async def _turn(self) -> None:
-        await self._turns.next()
+        with self._paused:
+            await self._turns.next()
         self._since = self._turns.began
 
     def complete_leaf_value(self, kind: Any, result: Any) -> Any:

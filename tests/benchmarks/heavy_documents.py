@@ -189,7 +189,7 @@ class Held:
         self.most, self._last = 0.0, 0.0
 
     def start(self) -> None:
-        self.most, self._last = 0.0, time.thread_time()
+        self.most = 0.0
 
     async def watch(self) -> None:
         loop = asyncio.get_running_loop()
