@@ -13,6 +13,7 @@ from app.errors import Unauthenticated
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
 from resolvers.loaders import ChildrenLoader, ContentLoader
+from resolvers.pacing import Paused
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Context:
     request_id: str
     request: RequestContext | None
     last_event_id: str | None = None
+    paused: Paused = field(default_factory=Paused)
     selections: dict[Any, bool] = field(default_factory=dict)  # what `selections` found out
 
     @property
@@ -37,11 +39,11 @@ class Context:
 
     @cached_property
     def contents(self) -> ContentLoader:
-        return ContentLoader(self.gateway, self.authenticated.caller)
+        return ContentLoader(self.gateway, self.authenticated.caller, self.paused)
 
     @cached_property
     def children(self) -> ChildrenLoader:
-        return ChildrenLoader(self.gateway, self.authenticated.caller)
+        return ChildrenLoader(self.gateway, self.authenticated.caller, self.paused)
 
 
 Info: TypeAlias = StrawberryInfo[Context, None]

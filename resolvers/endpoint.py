@@ -88,7 +88,7 @@ class Endpoint:
             raise MethodNotAllowed("GET, HEAD, POST")
         question = await questions.read(request)
         refusals.foresee(self._executor, question, context)
-        document = self._document(question, context)
+        document = await self._document(question, context)
         kind = document.operation(question.operation_name).kind
         _check_transport(request, kind)
         if context is not None:
@@ -103,13 +103,13 @@ class Endpoint:
         request.state.failed = any(e.status >= 500 for e in reply.errors)
         return reply
 
-    def _document(self, question: Question, context: RequestContext | None) -> Document:
+    async def _document(self, question: Question, context: RequestContext | None) -> Document:
         """Without a token nothing is parsed but what asks for public fields alone, and what such a
         document may be says too much of a schema that is hidden."""
         if context is None and not self._executor.is_public(question):
             raise Unauthenticated("missing")
         try:
-            return self._executor.document(question)
+            return await self._executor.document(question)
         except (InvalidDocument, DocumentNotTrusted):
             if context is None and not self._executor.open_introspection:
                 raise Unauthenticated("missing") from None

@@ -38,6 +38,8 @@ from resolvers.variables import MAX_ERRORS
 from resolvers.variables import check as check_variables
 from resolvers.weights import check as check_weight
 
+MAX_TOLD_ERRORS = 200  # of an answer's fields; the others are null as well, and say nothing
+
 
 @dataclass(slots=True)
 class Reply:
@@ -97,7 +99,7 @@ class Executor:
         most = MAX_INTROSPECTION_LENGTH if self.open_introspection else MAX_PUBLIC_LENGTH
         return is_public(question.query, question.operation_name, self._public, most=most)
 
-    def document(self, question: Question) -> Document:
+    async def document(self, question: Question) -> Document:
         """What the question asks to run, listed or sent, within what it may cost and weigh.
 
         Raises:
@@ -106,7 +108,11 @@ class Executor:
         """
         variables = question.variables or {}
         check_variables(variables)
-        operation = (document := self.trusted.document(question)).operation(question.operation_name)
+        name = question.operation_name
+        document = self.trusted.find(question)
+        if document is None:
+            document = await self.documents.read_aside(question.query, name)
+        operation = document.operation(name)
         check_cost(operation.cost.of(variables), self._max_cost)
         check_weight(operation.weight.of(variables))
         return document
@@ -195,10 +201,11 @@ def reply(result: ExecutionResult, request_id: str) -> Reply:
     """A result as the response's body."""
     if not result.errors:
         return Reply({"data": result.data}, [])
-    body: dict[str, Any] = {"errors": [formatted(e, request_id) for e in result.errors]}
+    told = result.errors[:MAX_TOLD_ERRORS]
+    body: dict[str, Any] = {"errors": [formatted(e, request_id) for e in told]}
     if result.data is not None or any(e.path for e in result.errors):
         body["data"] = result.data
-    causes = [e for e in map(_cause, result.errors) if e is not None]
+    causes = [e for e in map(_cause, told) if e is not None]
     return Reply(body, causes, refused=_refused(result, causes))
 
 

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import TypeVar
 
-from aiodataloader import DataLoader
+from aiodataloader import DataLoader, Loader, dispatch_queue
 
 from app.caller import Caller
 from app.pipeline.gateway import Gateway
+from resolvers.pacing import Paused
 from resolvers.results import stored_content
 from resolvers.types import ChildrenOf, Content, ContentOf
 
+K = TypeVar("K")
+V = TypeVar("V")
 
-class ContentLoader(DataLoader[ContentOf, Content | None]):
-    """The caller's own content by id; None for what is not there or not theirs.
+
+class PatientLoader(DataLoader[K, V]):
+    """Asks once for all that a document wants, also where its fields began in several rounds.
 
     It gathers keys and remembers nothing: a subscription's documents live for hours.
     """
 
     cache = False
 
-    def __init__(self, gateway: Gateway, caller: Caller) -> None:
+    def __init__(self, gateway: Gateway, caller: Caller, paused: Paused) -> None:
         super().__init__()
-        self._gateway, self._caller = gateway, caller
+        self._gateway, self._caller, self._paused = gateway, caller, paused
+
+    def do_resolve_reject(self, key: K, future: asyncio.Future[V]) -> None:
+        """aiodataloader's: a key more; with the first one it is seen to that they are loaded."""
+        self._queue.append(Loader(key=key, future=future))
+        if len(self._queue) == 1:
+            self._asking = asyncio.ensure_future(self._ask())
+
+    async def _ask(self) -> None:
+        await asyncio.sleep(0)
+        await self._paused.over()  # who waits for a turn may want something, too
+        dispatch_queue(self)
+
+
+class ContentLoader(PatientLoader[ContentOf, Content | None]):
+    """The caller's own content by id; None for what is not there or not theirs."""
 
     async def batch_load_fn(self, keys: Sequence[ContentOf]) -> list[Content | None]:
         self._caller.require("content:read")
@@ -34,17 +55,11 @@ class ContentLoader(DataLoader[ContentOf, Content | None]):
         return [found.get(key) for key in keys]
 
 
-class ChildrenLoader(DataLoader[ChildrenOf, list[Content]]):
+class ChildrenLoader(PatientLoader[ChildrenOf, list[Content]]):
     """The caller's own content that continues each of these, the oldest first.
 
     Without `content:read` a caller may know the ids of it, which `childElements` tells.
     """
-
-    cache = False
-
-    def __init__(self, gateway: Gateway, caller: Caller) -> None:
-        super().__init__()
-        self._gateway, self._caller = gateway, caller
 
     async def batch_load_fn(self, keys: Sequence[ChildrenOf]) -> list[list[Content]]:
         found: dict[tuple[str, bool], list[Content]] = {}

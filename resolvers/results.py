@@ -35,6 +35,15 @@ COMMON: dict[str, Read] = {
     "created_at": lambda answer: datetime.fromisoformat(answer["metadata"]["created_at"]),
     "metadata": lambda answer: Metadata.of(answer["metadata"]),
 }
+# The same from its record, and what else its columns tell.
+COLUMNS: dict[str, Read] = {
+    "id": lambda record: global_id(CONTENT, record.content_id),
+    "content_id": lambda record: strawberry.ID(record.content_id),
+    "content_type": lambda record: ContentType(record.content_type),
+    "created_at": lambda record: record.created_at,
+    "parent_content_id": lambda record: record.parent_id,
+    "parent_element_id": lambda record: record.parent_id,
+}
 
 
 @cache
@@ -86,7 +95,11 @@ def _lazy(reads: dict[str, Read]) -> Callable[[Any, str], Any]:
     def read(self: Any, name: str) -> Any:
         if name not in reads:
             raise AttributeError(name)
-        found = reads[name](self._answer)
+        record = self.__dict__.get("_record")
+        if record is not None and name in COLUMNS:
+            found = COLUMNS[name](record)
+        else:
+            found = reads[name](self._answer)
         setattr(self, name, found)
         return found
 
@@ -139,11 +152,5 @@ def content_of(operation: str, answer: dict[str, Any]) -> Content:
 def stored_content(record: Any) -> Content:
     """A stored record as its type; of one without its answer the fields of its columns alone."""
     found: Any = _READ[record.operation](record.answer)
-    found.content_id = strawberry.ID(record.content_id)
-    found.id = global_id(CONTENT, record.content_id)
-    found.content_type = ContentType(record.content_type)
-    found.created_at = record.created_at
-    found.continues = record.parent_id
-    if not record.answer:
-        found.parent_content_id = found.parent_element_id = record.parent_id
+    found._record, found.continues = record, record.parent_id
     return found  # type: ignore[no-any-return]

@@ -99,7 +99,12 @@ class TrustedDocuments:
         return not text or text in self._by_text or text in self._documents.known
 
     def document(self, question: Question) -> Document:
-        """What a question asks to run: by its text, by an id, or by both.
+        """What a question asks to run. Raises as `find`."""
+        return self.find(question) or self._documents.read(question.query)
+
+    def find(self, question: Question) -> Document | None:
+        """The listed document that a question asks to run: by its text, by an id, or by both. None
+        where its text is not listed and may run.
 
         Raises:
             InvalidDocument: the text is none, no listed document has the id, or another text has.
@@ -111,7 +116,9 @@ class TrustedDocuments:
         sent = self._by_text.get(question.query)
         if named is not None and named is not sent:
             raise _refused("The document of this documentId has another text", "BAD_USER_INPUT")
-        return sent or self._unlisted(question.query)
+        if sent is None:
+            self._check_unlisted(question.query)
+        return sent
 
     def _named(self, document_id: str | None) -> Document | None:
         """The listed document of this id, or with this hash of its text."""
@@ -125,16 +132,15 @@ class TrustedDocuments:
         said = f"No listed document has the id {(question.document_id or '')[:128]}"
         raise _refused(said, "DOCUMENT_NOT_FOUND")
 
-    def _unlisted(self, query: str) -> Document:
+    def _check_unlisted(self, query: str) -> None:
         if self.mode == "off":
-            return self._documents.read(query)
+            return
         self._require_list()
         if self._known:
             self._on_unlisted()
             self._log.note(query)
         if self.mode == "enforce":
             raise DocumentNotTrusted
-        return self._documents.read(query)
 
     def _require_list(self) -> None:
         if self.mode == "enforce" and not self._known:

@@ -328,7 +328,7 @@ class Connection:
         """A subscription that runs, or the one reply. Raises `InvalidDocument`."""
         executor = self._executor
         refusals.foresee(executor, asked, request)
-        document = executor.document(asked)
+        document = await executor.document(asked)
         kind = document.operation(asked.operation_name).kind
         name, request_id = asked.operation_name, request.request_id
         context = executor.prepare(document, name, request, request_id)

@@ -5,6 +5,7 @@ They are made once: building one anew costs 66 µs, nearly as much as running it
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select
@@ -32,15 +33,19 @@ def _children(whole: bool) -> Select[Any]:
         partition_by=contents.c.parent_id, order_by=contents.c.content_id
     )
     numbered = (
-        select(*COLUMNS[whole], place.label("place"))
+        select(contents.c.content_id, place.label("place"))  # answers are not carried about
         .where(
             contents.c.user_id == bindparam("user_id"),
             contents.c.parent_id.in_(bindparam("parents", expanding=True)),
         )
         .subquery()
     )
-    first = numbered.c.place <= bindparam("first")
-    return select(numbered).where(first).order_by(numbered.c.content_id)
+    return (
+        select(*COLUMNS[whole])
+        .join(numbered, numbered.c.content_id == contents.c.content_id)
+        .where(numbered.c.place <= bindparam("first"))
+        .order_by(contents.c.content_id)
+    )
 
 
 # Those of `user_id` among `ids`, and those that continue one of `parents`, the oldest `first` of
@@ -52,6 +57,13 @@ FIRST_ANSWER = select(contents, idempotency.c.fingerprint).join(
 )
 
 
-def of_user(user_id: str, whole: bool) -> Select[Any]:
-    """All of a user's, in no order yet."""
-    return select(*COLUMNS[whole]).where(contents.c.user_id == user_id)
+@cache
+def page(*, whole: bool, after: bool, typed: bool) -> Select[Any]:
+    """The newest `first` of `user_id`: those older than `after`, of `content_types`, if wanted."""
+    query = select(*COLUMNS[whole]).where(contents.c.user_id == bindparam("user_id"))
+    if after:
+        query = query.where(contents.c.content_id < bindparam("after"))
+    if typed:
+        types: Any = bindparam("content_types", expanding=True)
+        query = query.where(contents.c.content_type.in_(types))
+    return query.order_by(contents.c.content_id.desc()).limit(bindparam("first"))

@@ -30,7 +30,7 @@ from sqlalchemy.exc import ArgumentError
 from app.errors import InvalidRequest, SettingsError
 from app.events.types import Event
 from app.storage import removal
-from app.storage.content_queries import BY_IDS, CHILDREN, FIRST_ANSWER, MAX_CHILDREN, of_user
+from app.storage.content_queries import BY_IDS, CHILDREN, FIRST_ANSWER, MAX_CHILDREN, page
 from app.storage.database import Database, Refused, Work
 from app.storage.group_commit import GroupCommit
 from app.storage.holdings import Holdings, Totals
@@ -43,6 +43,7 @@ MAX_IDS = 500  # in one statement
 MAX_PAGE = 1_000  # rows
 IDEMPOTENCY_TTL = 86_400.0  # s for which an idempotency key is good
 DECODED_AT_ONCE = 500_000  # characters of answers; they hold the loop for about 2 ms
+ROW_CHARACTERS = 4_000  # what a row without its answer takes, as if it were characters
 
 SQLITE, POSTGRES = "sqlite+aiosqlite", "postgresql+asyncpg"
 FORMS = "sqlite+aiosqlite:///… or postgresql+asyncpg://…"
@@ -80,6 +81,8 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database, self.holdings = database, Holdings(database)
         self._commits = GroupCommit(database, self.holdings)
+        self._decoding = asyncio.Lock()
+        self._decoded = 0  # characters since the loop last went on
 
     @classmethod
     def open(cls, url: str, *, timeout: float = QUERY_TIMEOUT) -> Store:
@@ -136,8 +139,20 @@ class Store:
         for start in range(0, len(wanted), MAX_IDS):
             chunk = _padded(wanted[start : start + MAX_IDS])
             rows = await self.database.read(_rows(BY_IDS[whole], user_id=user_id, ids=chunk))
-            records |= {record.content_id: record for record in await _records(rows)}
+            records |= {record.content_id: record for record in await self._records(rows)}
         return {key: records[found] for key, found in asked.items() if found in records}
+
+    async def _records(self, rows: Sequence[Row[Any]]) -> list[Record]:
+        """The rows as records, some at once, for all who wait for theirs together."""
+        found: list[Record] = []
+        async with self._decoding:
+            for row in rows:
+                if self._decoded > DECODED_AT_ONCE:
+                    await asyncio.sleep(0)
+                    self._decoded = 0
+                found.append(_record(row))
+                self._decoded += ROW_CHARACTERS + len(getattr(row, "answer", ""))
+        return found
 
     async def page(
         self,
@@ -153,13 +168,13 @@ class Store:
         Raises:
             InvalidRequest: `after` is no content id.
         """
-        query = of_user(user_id, whole)
+        asked: dict[str, Any] = {"user_id": user_id, "first": min(first, MAX_PAGE)}
         if after is not None:
-            query = query.where(contents.c.content_id < _place(after))
+            asked["after"] = _place(after)
         if content_types is not None:
-            query = query.where(contents.c.content_type.in_(content_types))
-        query = query.order_by(contents.c.content_id.desc()).limit(min(first, MAX_PAGE))
-        return await _records(await self.database.read(_rows(query)))
+            asked["content_types"] = content_types
+        query = page(whole=whole, after="after" in asked, typed="content_types" in asked)
+        return await self._records(await self.database.read(_rows(query, **asked)))
 
     async def unpublished(self, *, older_than: datetime, limit: int) -> list[Event]:
         """Events stored before `older_than` and not known to be published, in stored order."""
@@ -215,7 +230,7 @@ class Store:
         if wanted:
             asked = {"user_id": user_id, "parents": wanted, "first": min(first, MAX_CHILDREN)}
             rows = await self.database.read(_rows(CHILDREN[whole], **asked))
-            for record in await _records(rows):
+            for record in await self._records(rows):
                 of_parent[record.parent_id or ""].append(record)
         return of_parent
 
@@ -350,18 +365,6 @@ def _padded(ids: list[str]) -> list[str]:
     """The ids, the last one repeated up to a power of two: ten statements to prepare, not 500."""
     size = 1 << (len(ids) - 1).bit_length()
     return ids + ids[-1:] * (size - len(ids))
-
-
-async def _records(rows: Sequence[Row[Any]]) -> list[Record]:
-    found: list[Record] = []
-    decoded = 0
-    for row in rows:
-        if decoded > DECODED_AT_ONCE:
-            await asyncio.sleep(0)
-            decoded = 0
-        found.append(_record(row))
-        decoded += len(getattr(row, "answer", ""))
-    return found
 
 
 def _record(row: Row[Any]) -> Record:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from resolvers import pacing
 from tests.support.graphql_requests import (
     STORY,
     STORY_INPUT,
@@ -20,6 +21,7 @@ from tests.support.graphql_requests import (
     VALIDATION_INPUT,
     field_errors,
 )
+from tests.support.replaced import replaced
 from tests.support.service import CHARACTER_INPUT, GENERATE, Service
 
 pytestmark = pytest.mark.also_on("postgresql")
@@ -157,14 +159,15 @@ PAGE_OF_FAMILIES = """{ contents(first: 30) { edges { node { contentId parent { 
   children { contentId parent { contentId } } ... on Story { childElements } } } } }"""
 
 
+@pytest.mark.parametrize("slice_", [pacing.SLICE, 0.0])  # at once, and a field at a time
 async def test_thirty_contents_with_parents_and_children_are_four_statements(
-    loregate: Service,
+    loregate: Service, slice_: float
 ) -> None:
     roots = [await generate_child(loregate) for _ in range(3)]
     parents: dict[str, str | None] = dict.fromkeys(roots)
     for n in range(27):
         parents[await generate_child(loregate, roots[n % 3])] = roots[n % 3]
-    with reading() as statements:
+    with replaced(pacing, SLICE=slice_), reading() as statements:
         edges = (await loregate.data(PAGE_OF_FAMILIES))["contents"]["edges"]
     # The page, its parents, its children, and the children's parents.
     assert len(statements) == 4
