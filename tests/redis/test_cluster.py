@@ -75,3 +75,23 @@ async def test_a_cluster_is_found_by_whichever_node_answers(cluster: Cluster) ->
         assert await redis.call("SET", "loregate:here", "1")
     finally:
         await redis.close()
+
+
+async def test_a_full_master_is_seen_and_costs_no_other_masters_users(cluster: Cluster) -> None:
+    redis, full = Redis(cluster.url), cluster.owner("loregate:here")
+    there = next(k for k in map(str, range(1000)) if cluster.owner(k) is not full)
+    assert await redis.ping()
+    with full.asked() as admin:
+        admin.config_set("maxmemory", "1")
+        assert await redis.ping() is False
+        with pytest.raises(DependencyUnavailable):
+            await redis.call("SET", "loregate:here", "1")
+        assert (len(redis.open_breakers), redis.up) == (1, True)
+        assert await redis.call("SET", there, "1")
+        admin.config_set("maxmemory", "0")
+    async with asyncio.timeout(HEALS):
+        while redis.open_breakers:
+            await asyncio.sleep(0.02)  # between two looks
+    assert await redis.ping()
+    await redis.close()
+    await cluster.sound()
