@@ -6,11 +6,11 @@ import logging
 import time
 from typing import Protocol
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import InternalError
+from app.errors import InternalError, Left
+from app.rest import response_headers
 from app.rest.request_id import request_id
 from app.rest.responses import error_response
 
@@ -50,13 +50,15 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = found
+                private = response_headers.is_private(scope["headers"], status)
+                sent = response_headers.complete(message.get("headers", ()), private=private)
+                message = {**message, "headers": [*sent, (b"x-request-id", found.encode())]}
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
-            log.debug("the client left before its request was read")
+            status = status or Left.status  # no error of ours
         except Exception:
             log.exception("unexpected error", extra={"request_id": found})
             if status:  # the answer has begun: breaking it off is all that is left

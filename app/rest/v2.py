@@ -119,13 +119,13 @@ def _documents() -> list[Route]:
         return Response(events_document.body, media_type="application/json")
 
     async def errors(_: Request) -> Response:
-        return HTMLResponse(error_pages.page(*error_pages.EXPLAINED))
+        return HTMLResponse(error_pages.page(*error_pages.EXPLAINED), headers=error_pages.HEADERS)
 
     async def error(request: Request) -> Response:
         code = request.path_params["code"]
         if code not in error_pages.EXPLAINED:
             return error_response(NotFound("There is no such error"), request)
-        return HTMLResponse(error_pages.page(code))
+        return HTMLResponse(error_pages.page(code), headers=error_pages.HEADERS)
 
     return [
         Route("/api/v2/openapi.json", openapi),
