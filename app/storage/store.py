@@ -34,7 +34,7 @@ from app.storage.content_queries import BY_IDS, CHILDREN, FIRST_ANSWER, MAX_CHIL
 from app.storage.database import Database, Refused, Work
 from app.storage.group_commit import GroupCommit
 from app.storage.holdings import Holdings, Totals
-from app.storage.tables import REVISION, UNPUBLISHED, contents, events, idempotency
+from app.storage.tables import REVISION, UNPUBLISHED, events, idempotency
 from app.storage.write_batch import Entry
 
 QUERY_TIMEOUT = 5.0  # s; every call ends within it
