@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -16,9 +17,9 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
 MAX_TARGET_BYTES = 8 * 1024 + 64  # the longest GraphQL by GET, 8,192, and the path before it
 MAX_HANDSHAKE_LINE = 8 * 1024 - 2  # bytes of a header that websockets reads
-VERSIONS = ("1.0", "1.1")
 GRAPHQL = re.compile(rb"/graphql(?=[/?]|$)")
-HOST = re.compile(rb"[\w.~%:\[\]-]*", re.ASCII)
+HOST = (string.ascii_letters + string.digits + "_.~%:[]-").encode()
+SLASH = ord("/")
 
 
 class HeadersTooLarge(GatewayError):
@@ -31,46 +32,47 @@ class HeadersTooLarge(GatewayError):
         super().__init__(f"A head may have {MAX_HEADERS} headers and {kilobytes} KB in all")
 
 
-class Head(NamedTuple):
-    """A request's head, its headers' names in lower case."""
+def what_is_wrong(
+    method: bytes,
+    target: bytes,
+    version: str,
+    headers: list[tuple[bytes, bytes]],
+    found: dict[bytes, bytes],
+) -> str | None:
+    """What makes two readers of a head disagree, where the parser itself allows it.
 
-    method: bytes
-    target: bytes
-    version: str
-    headers: list[tuple[bytes, bytes]]
+    Headers' names are in lower case; `found` has the last of each name.
+    """
+    host = found.get(b"host")
+    if version != "1.1" and (version != "1.0" or b"transfer-encoding" in found):
+        return "HTTP/1.1 is spoken here"
+    if host is None and version == "1.1":
+        return "a request names its Host"
+    if len(found) < len(headers) and [name for name, _ in headers].count(b"host") > 1:
+        return "a request names one Host"
+    if host and host.translate(None, HOST):
+        return "the Host is no name"
+    if b"transfer-encoding" in found and found[b"transfer-encoding"].lower() != b"chunked":
+        return "a body is sent as it is, or in chunks"
+    if method == b"CONNECT" or not (target[0] == SLASH or _stands_on(host, target)):
+        return "the target is not on this server"
+    return None
 
-    def wrong(self) -> str | None:
-        """What makes two readers of it disagree, where the parser itself allows it."""
-        found = dict(self.headers)
-        host, coding = found.get(b"host", b""), found.get(b"transfer-encoding")
-        hosts = [name for name, _ in self.headers].count(b"host")
-        if self.version not in VERSIONS:
-            return "HTTP/1.1 is spoken here"
-        if hosts > 1 or (hosts == 0 and self.version == "1.1"):
-            return "a request names one Host"
-        if not HOST.fullmatch(host):
-            return "the Host is no name"
-        if coding is not None and (coding.lower() != b"chunked" or self.version != "1.1"):
-            return "a body is sent as it is, or in chunks"
-        if self.method == b"CONNECT" or not self._stands_on(host):
-            return "the target is not on this server"
+
+def _stands_on(host: bytes | None, target: bytes) -> bool:
+    """An absolute target stands over the Host (RFC 9112, section 3.2.2): one that differs is
+    refused, so that nobody above has to know."""
+    if target == b"*":
+        return True
+    authority = re.split(rb"[/?#]", target.partition(b"://")[2], maxsplit=1)[0]
+    return authority.lower() == (host or b"").lower()
+
+
+def body_length(found: dict[bytes, bytes]) -> int | None:
+    """In bytes; None where it comes in chunks."""
+    if b"transfer-encoding" in found:
         return None
-
-    def _stands_on(self, host: bytes) -> bool:
-        """An absolute target stands over the Host (RFC 9112, section 3.2.2): one that differs is
-        refused, so that nobody above has to know."""
-        if self.target.startswith(b"/") or self.target == b"*":
-            return True
-        authority = re.split(rb"[/?#]", self.target.partition(b"://")[2], maxsplit=1)[0]
-        return authority.lower() == host.lower()
-
-    @property
-    def body_length(self) -> int | None:
-        """In bytes; None where it comes in chunks."""
-        found = dict(self.headers)
-        if b"transfer-encoding" in found:
-            return None
-        return int(found.get(b"content-length", b"0"))
+    return int(found.get(b"content-length", 0))
 
 
 def answer(refusal: GatewayError, target: bytes = b"") -> bytes:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from enum import Enum
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.connections import MAX_REFUSED, Connections, TooManyConnections, plain
 from app.errors import AddressTooLong, GatewayError, InvalidRequest, PayloadTooLarge
@@ -25,11 +25,12 @@ from app.http_heads import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
     MAX_TARGET_BYTES,
-    Head,
     HeadersTooLarge,
     answer,
+    body_length,
+    what_is_wrong,
 )
-from app.http_turn import HeldFlow, Turn
+from app.http_turn import ANSWER, BODY, DRAINING, HEAD, UPGRADED, HeldFlow, Phase, Turn
 
 BODY_RATE = 1024  # bytes/s
 MAX_CHUNKED_BYTES = 2 * 1024 * 1024  # 256 KB of a body in chunks of one byte are 1.5 MB
@@ -56,19 +57,16 @@ class HttpTimeouts:
     linger: float = 3.0  # to read the answer that ends the connection
 
 
-class Phase(Enum):
-    """What a connection does. All but the last two read."""
-
-    HEAD = "head"
-    BODY = "body"
-    DRAINING = "draining"  # what comes is thrown away until the client has read its answer
-    ANSWER = "answer"  # the request is whole; what comes is held
-    UPGRADED = "upgraded"  # another protocol has the connection
-
-
 class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
+    cycle: Turn
+    # Beyond 30 attributes CPython 3.11 looks all of an instance's up more slowly.
+    __slots__ = (
+        "_begun", "_body_bytes", "_body_since", "_chunked_bytes", "_connections", "_drained",
+        "_entered", "_framing_bytes", "_head_bytes", "_held", "_held_flow", "_length", "_phase",
+        "_refusal", "_refused", "_tail", "_timed", "_timeouts", "_timer", "_unread",
+    )  # fmt: skip
     _held_flow: HeldFlow
 
     def __init__(
@@ -80,7 +78,7 @@ class HttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(*args, **given)
         self._connections, self._timeouts = connections, timeouts or HttpTimeouts()
-        self._phase = Phase.HEAD
+        self._phase = HEAD
         self._entered = self._refused = False
         self._held = b""
         self._drained = 0  # bytes
@@ -91,7 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _begin(self) -> None:
         """Nothing of a request has come yet."""
-        self._phase, self.url = Phase.HEAD, b""
+        self._phase, self.url = HEAD, b""
         self._begun = False
         self._head_bytes, self._tail = 0, b""
         self._length: int | None = 0  # bytes of the body; None: in chunks
@@ -110,7 +108,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._turn_away(refusal)
         else:
             self._entered = True
-            self._arm(Phase.HEAD, self._timeouts.head)
+            self._arm(HEAD, self._timeouts.head)
 
     def _turn_away(self, refusal: TooManyConnections) -> None:
         if self._connections.refused < MAX_REFUSED:
@@ -118,7 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refused = True
             self._refuse(refusal)
         else:
-            self._phase = Phase.DRAINING
+            self._phase = DRAINING
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -133,14 +131,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     # -- bytes
     def data_received(self, data: bytes) -> None:
-        if self._phase is Phase.DRAINING:
+        if self._phase is DRAINING:
             self._drain(len(data))
             return
         self._unset_keepalive_if_required()
         while data:
-            if self._phase is Phase.HEAD:
+            if self._phase is HEAD:
                 data = self._feed_head(data)
-            elif self._phase is Phase.BODY:
+            elif self._phase is BODY:
                 data = self._feed_body(data)
             else:
                 self._surplus(data)
@@ -159,9 +157,9 @@ class HttpProtocol(HttpToolsProtocol):
         room = MAX_HEAD_BYTES - self._head_bytes
         self._head_bytes += len(head)
         self._parse(head[:room])  # what is too long is read so far: a long target is a 414
-        if len(head) > room and self._phase is Phase.HEAD:
+        if len(head) > room and self._phase is HEAD:
             self._refuse(HeadersTooLarge())
-        elif self._phase is Phase.HEAD:
+        elif self._phase is HEAD:
             self._tail = (self._tail + head)[-len(HEAD_END) + 1 :] if at < 0 else b""
         return rest
 
@@ -178,7 +176,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._parse(data)
         self._chunked_bytes += len(data)
         self._framing_bytes = 0 if self._body_bytes > before else self._framing_bytes + len(data)
-        if self._phase is Phase.BODY and (
+        if self._phase is BODY and (
             self._chunked_bytes > MAX_CHUNKED_BYTES or self._framing_bytes > MAX_FRAMING_BYTES
         ):
             self._refuse(PayloadTooLarge("The body's chunks take more than what is in them"))
@@ -188,21 +186,21 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            if self._phase is Phase.BODY:
+            if self._phase is BODY:
                 self._read_on_without_upgrade()
             elif self._should_upgrade():
                 self.handle_websocket_upgrade()
         except httptools.HttpParserError:
-            if self._phase is Phase.ANSWER:  # the next request, begun in the same bytes
+            if self._phase is ANSWER:  # the next request, begun in the same bytes
                 self._leave_the_rest()
             else:
                 self._refuse(self._refusal or InvalidRequest.at((), "this is no HTTP/1.1"))
 
     def _surplus(self, data: bytes) -> None:
         """What was sent behind a whole request."""
-        if self._phase is Phase.UPGRADED:
+        if self._phase is UPGRADED:
             cast(asyncio.Protocol, self.transport.get_protocol()).data_received(data)
-        elif self._phase is Phase.ANSWER:
+        elif self._phase is ANSWER:
             self._held += data
             if len(self._held) > MAX_HELD_BYTES:
                 self._leave_the_rest()
@@ -230,37 +228,57 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.url) > MAX_TARGET_BYTES:
             self._stop(AddressTooLong(MAX_TARGET_BYTES))
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._phase is not Phase.HEAD:
-            return  # a trailer, which must not be taken for a header (RFC 9110, 6.5.1)
-        if len(self.headers) >= MAX_HEADERS:
-            self._stop(HeadersTooLarge())
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
+        """In the place of uvicorn's, whose kind of turn is another."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
-        head = Head(method, self.url, version, self.headers)
-        if wrong := head.wrong():
+        headers = self.headers
+        if len(headers) > MAX_HEADERS:
+            self._stop(HeadersTooLarge())
+        found = dict(headers)
+        if wrong := what_is_wrong(method, self.url, version, headers, found):
             self._stop(InvalidRequest.at((), wrong))
-        self._length = head.body_length
-        if self.parser.should_upgrade() and self._should_upgrade():
-            if self._length != 0 or version != "1.1":
-                self._stop(InvalidRequest.at((), "a handshake is HTTP/1.1 and has no body"))
-        else:
-            self._phase = Phase.BODY
-        super().on_headers_complete()
+        self._length = body_length(found)
+        self.scope["method"], self.scope["http_version"] = method.decode("ascii"), version
+        if not (self.parser.should_upgrade() and self._should_upgrade()):
+            self._start_turn()
+        elif self._length != 0 or version != "1.1":
+            self._stop(InvalidRequest.at((), "a handshake is HTTP/1.1 and has no body"))
+
+    def _start_turn(self) -> None:
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope = self.scope
+        scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, url.path
+        scope["query_string"] = url.query or b""
+        self.cycle = Turn(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._phase = BODY
+        # What else the parser finds are trailers, which become no headers (RFC 9110, 6.5.1).
+        self.headers = []
+        self._start_asgi_task(self.cycle, self.app)
 
     def on_body(self, body: bytes) -> None:
-        if self._phase is Phase.BODY:
+        if self._phase is BODY:
             self._body_bytes += len(body)
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._phase is not Phase.BODY:
+        if self._phase is not BODY:
             return
         if self.parser.should_upgrade() and self._body_bytes == 0 and self._length != 0:
             return  # the parser takes the body for the other protocol's
-        self._phase = Phase.ANSWER
+        self._phase = ANSWER
         self.cycle.more_body = False
         self.cycle.message_event.set()
 
@@ -274,7 +292,7 @@ class HttpProtocol(HttpToolsProtocol):
         if any(len(n) + len(v) + 2 > MAX_HANDSHAKE_LINE for n, v in self.headers):
             self._refuse(HeadersTooLarge())
             return
-        self._phase, self._entered = Phase.UPGRADED, False  # the other one counts it from here
+        self._phase, self._entered = UPGRADED, False  # the other one counts it from here
         super().handle_websocket_upgrade()
 
     def _read_on_without_upgrade(self) -> None:
@@ -289,12 +307,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n\r\n" % framing)
 
     # -- answers
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.__class__ = Turn  # uvicorn makes its own kind
-        super()._start_asgi_task(cycle, app)
-
     def on_response_complete(self) -> None:
-        if self.cycle.early:  # type: ignore[attr-defined]
+        if self.cycle.early:
             self.server_state.total_requests += 1
             self._linger()
             return
@@ -314,7 +328,7 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
             if cycle.response_started:
-                self._phase = Phase.DRAINING
+                self._phase = DRAINING
                 self.transport.close()
                 return
         log.debug("refused below the application: %s", refusal.code)
@@ -324,22 +338,22 @@ class HttpProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Close, and not at once: what is unread then resets the connection, which takes the answer
         from the client (RFC 9112, 9.6)."""
-        self._phase, self._held = Phase.DRAINING, b""
+        self._phase, self._held = DRAINING, b""
         self._held_flow.holding = False
         self._held_flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._arm(Phase.DRAINING, self._timeouts.linger)
+        self._arm(DRAINING, self._timeouts.linger)
 
     # -- time
     def _watch(self) -> None:
         """Have a timer run for as long as something is awaited of the client."""
         phase = self._phase
-        if phase is self._timed or phase is Phase.DRAINING:
+        if phase is self._timed or phase is DRAINING:
             return
-        if phase is Phase.HEAD and self._head_bytes:
+        if phase is HEAD and self._head_bytes:
             self._arm(phase, self._timeouts.head)
-        elif phase is Phase.BODY:
+        elif phase is BODY:
             self._body_since = self.loop.time()
             self._arm(phase, self._timeouts.body)
         elif self._timer is not None:
@@ -359,9 +373,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._timer = self._timed = None
         if self.transport.is_closing() or phase is not self._phase:
             return
-        if phase is Phase.BODY:
+        if phase is BODY:
             self._look_at_body()
-        elif phase is Phase.HEAD and self._head_bytes:
+        elif phase is HEAD and self._head_bytes:
             self._refuse(RequestTimeout("The request's head did not arrive in time"))
         else:
             self.transport.close()
@@ -374,6 +388,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._unread = ours
         deadline = self._body_since + self._timeouts.body + self._body_bytes / BODY_RATE
         if now < deadline:
-            self._arm(Phase.BODY, deadline - now)
+            self._arm(BODY, deadline - now)
         else:
             self._refuse(RequestTimeout("The request's body did not arrive in time"))
