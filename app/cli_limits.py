@@ -60,6 +60,11 @@ def _seconds(limit: Limit) -> int:
     return max(0, math.ceil((at - datetime.now(UTC)).total_seconds()))
 
 
+def _short(number: int) -> str:
+    """Of more than six digits in millions, so that a row fits 80 columns."""
+    return str(number) if number < 1_000_000 else f"{number / 1_000_000:.1f}M"
+
+
 def _bars(viewer: Mapping[str, Any], limits: Sequence[Limit]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -81,5 +86,6 @@ def _bars(viewer: Mapping[str, Any], limits: Sequence[Limit]) -> None:
         colour = "red" if share < LOW else "yellow" if share < SOME else "green"
         bar = f"[{colour}]{filled * width}[/][dim]{empty * (BAR - width)}[/]"
         falls = "" if limit["scope"].startswith(QUOTA) else f"{_seconds(limit)} s"
-        table.add_row(limit["scope"], bar, str(limit["remaining"]), str(limit["limit"]), falls)
+        left, most = _short(limit["remaining"]), _short(limit["limit"])
+        table.add_row(limit["scope"], bar, left, most, falls)
     console.print(table)
