@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
-from app import document_wiring
+from app import document_wiring, metrics_server
 from app.console.pages import Pages
 from app.errors import SettingsError
 from app.events.fanout import Fanout
@@ -26,6 +26,7 @@ from app.generations import replay
 from app.generations.generations import Generations
 from app.generations.log import GenerationLog
 from app.generations.transcript import Event
+from app.hosts import Hosts
 from app.llm.breaker import BreakerPolicy, Breakers
 from app.llm.fallback import Models
 from app.llm.model import STORYTELLER
@@ -64,6 +65,7 @@ from app.policy_wiring import authenticator, budgets, limits, quotas, rate_limit
 from app.redis.client import Redis, address
 from app.rest import v2
 from app.rest.access_log import AccessLog
+from app.rest.host_check import HostCheck
 from app.rest.trailing_slash import TrailingSlash
 from app.settings import Settings
 from app.shutdown import graceful_shutdown
@@ -151,18 +153,21 @@ def create_app(
     )
     endpoint = Endpoint(executor, gateway, page=pages.graphiql)
     origins = Origins(settings.cors_origins, loopback=settings.dev)
-    socket = WebSocketEndpoint(executor, gateway, origins=origins)
+    hosts = Hosts(settings.allowed_hosts, served=settings.host, always=settings.dev)
+    socket = WebSocketEndpoint(executor, gateway, origins=origins, hosts=hosts)
+    metrics = settings.metrics_address or "closed"
     app = Starlette(
         routes=[
             Route("/graphql", endpoint.handle, methods=METHODS),
             WebSocketRoute("/graphql", socket.handle),
             *pages.routes(),
-            *v2.routes(gateway, reference=pages.reference),
+            *v2.routes(gateway, reference=pages.reference, metrics=metrics),
             *([pages.front_door()] if settings.dev else []),
         ],
         middleware=[
             Middleware(TrailingSlash),
             Middleware(AccessLog, traffic=traffic, metrics=gateway.metrics),
+            Middleware(HostCheck, hosts=hosts, origins=origins),
             Middleware(
                 Cors,
                 origins=origins,
@@ -364,6 +369,10 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(gateway.single_flight.close)
         gateway.generations.start()
         stack.push_async_callback(gateway.generations.stop)
+        if ":" in (address_of := parts.settings.metrics_address or ""):
+            await stack.enter_async_context(
+                metrics_server.serving(address_of, gateway.metrics.scrape)
+            )
         watching = asyncio.create_task(gateway.metrics.watch(), name="metrics")
         stack.push_async_callback(_ended, watching)
         parts.fanout.start()

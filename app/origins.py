@@ -25,8 +25,12 @@ class Origins:
         """`loopback`: so may the pages that this machine itself serves, on whatever port."""
         self.allowed, self._loopback = frozenset(allowed), loopback
 
+    def named(self, origin: str) -> bool:
+        """Whether a setting lets it in, whatever it calls this gateway."""
+        return origin in self.allowed or "*" in self.allowed
+
     def __contains__(self, origin: str) -> bool:
-        if origin in self.allowed or "*" in self.allowed:
+        if self.named(origin):
             return True
         return self._loopback and LOOPBACK.fullmatch(origin) is not None
 

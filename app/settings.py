@@ -6,6 +6,7 @@ secret), and what it may be.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -53,6 +54,14 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _metrics_address(value: Any) -> Any:
+    if not isinstance(value, str) or value in ("", "open", "admin", "closed"):
+        return value or None
+    if ADDRESS.fullmatch(value) is None or int(value.rpartition(":")[2]) > 65_535:
+        raise ValueError("open, admin or closed is wanted, or host:port")
+    return value
+
+
 def _trusted_list(value: Any) -> Any:
     """`enforce:documents.json` as mode and place; a mode alone means a list in Redis."""
     if not isinstance(value, str):
@@ -63,6 +72,7 @@ def _trusted_list(value: Any) -> Any:
     return TrustedList(cast(Mode, mode), where.strip() or REDIS)
 
 
+ADDRESS = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
 Mode = Literal["off", "log", "enforce"]
 REDIS = "redis"
 SWITCHES = ("introspection", "graphiql", "console")  # on in `loregate dev`, off in production
@@ -160,6 +170,11 @@ class Settings(BaseSettings):
     )
 
     cors_origins: Names = Field((), alias="LOREGATE_CORS_ORIGINS")
+    allowed_hosts: Names = Field((), alias="LOREGATE_ALLOWED_HOSTS")
+    # open, admin (behind gateway:admin), closed, or a listener of its own at host:port.
+    metrics_address: Annotated[str | None, BeforeValidator(_metrics_address)] = Field(
+        None, alias="LOREGATE_METRICS_ADDRESS"
+    )
     introspection: Switch = Field(None, alias="LOREGATE_INTROSPECTION")
     graphiql: Switch = Field(None, alias="LOREGATE_GRAPHIQL")
     console: Switch = Field(None, alias="LOREGATE_CONSOLE")
@@ -203,6 +218,8 @@ class Settings(BaseSettings):
             found = cls(_env_file=env_file, **given)
         except ValidationError as error:
             raise SettingsError("\n".join(_explain(e, cls) for e in error.errors())) from None
+        if found.metrics_address is None:
+            found = found.model_copy(update={"metrics_address": "open" if dev else "closed"})
         switches = {name: dev for name in SWITCHES if getattr(found, name) is None}
         file = ConfigFile.read(found.config) if found.config else found.file
         _check_chain(found, file)

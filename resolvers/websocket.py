@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket
 
+from app.hosts import Hosts
 from app.origins import Origins, refused
 from app.pipeline.gateway import Gateway
 from resolvers.execution import Executor
@@ -27,9 +28,11 @@ class WebSocketEndpoint:
         gateway: Gateway,
         *,
         origins: Origins,
+        hosts: Hosts,
     ) -> None:
-        """`origins` may open sockets from browsers, besides the gateway's own."""
-        self.executor, self._gateway, self._origins = executor, gateway, origins
+        """`origins` may open sockets from browsers, besides the gateway's own at its `hosts`."""
+        self.executor, self._gateway = executor, gateway
+        self._origins, self._hosts = origins, hosts
         self.timeouts = SocketTimeouts()
 
     async def handle(self, ws: WebSocket) -> None:
@@ -40,18 +43,27 @@ class WebSocketEndpoint:
         spoken = next((known for known in (PROTOCOL, LEGACY) if known in offered), None)
         origin = ws.headers.get("origin")
         await ws.accept(spoken)
-        if origin is not None and not self._may_open(ws, origin):
-            await ws.close(4403, refused("A WebSocket", origin))
+        if (why := self._refusal(ws, origin)) is not None:
+            await ws.close(4403, why)
         elif spoken != PROTOCOL:
             await ws.close(4406, SPEAK_LEGACY if spoken == LEGACY else SPEAK)
         else:
             await Connection(ws, self.executor, self._gateway, self.timeouts).serve()
 
-    def _may_open(self, ws: WebSocket, origin: str) -> bool:
-        """Whether the page that opens the socket is ours or allowed."""
-        if origin in self._origins:
-            return True
-        try:
-            return urlsplit(origin).netloc == ws.headers.get("host")
-        except ValueError:  # such as `http://[`
-            return False
+    def _refusal(self, ws: WebSocket, origin: str | None) -> str | None:
+        """Why the page that opens the socket may not: it is neither ours nor allowed."""
+        host = ws.headers.get("host", "")
+        allowed = origin is None or origin in self._origins
+        if allowed and not self._hosts.always:
+            return None
+        if not allowed and not _same_origin(origin or "", host):
+            return refused("A WebSocket", origin or "")
+        return None if host in self._hosts else self._hosts.refused(host)
+
+
+def _same_origin(origin: str, host: str) -> bool:
+    """Whether they say so, which is no proof: a page can have its own name lead here."""
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:  # such as `http://[`
+        return False

@@ -135,14 +135,25 @@ def _documents() -> list[Route]:
     ]
 
 
+def _metrics(gateway: Gateway, metrics: str) -> list[Route]:
+    """Where /metrics is on this address: for all (`open`), for `gateway:admin`, or not."""
+
+    async def scrape(_: Request) -> Response:
+        text, kind = await gateway.metrics.scrape()
+        return Response(text, media_type=kind)
+
+    async def guarded(context: RequestContext, request: Request) -> Response:
+        await context.authorize("gateway:admin")
+        return await scrape(request)
+
+    found = {"open": scrape, "admin": authenticated(gateway, guarded)}.get(metrics)
+    return [Route("/metrics", found)] if found else []
+
+
 def _health(gateway: Gateway) -> list[Route]:
     async def health(_: Request) -> Response:
         report = gateway.health.report()
         return JSON(report, 503 if report["status"] == "unhealthy" else 200)
-
-    async def metrics(_: Request) -> Response:
-        text, kind = await gateway.metrics.scrape()
-        return Response(text, media_type=kind)
 
     async def live(_: Request) -> Response:
         return PlainTextResponse("alive")
@@ -154,7 +165,6 @@ def _health(gateway: Gateway) -> list[Route]:
 
     return [
         Route("/health", health),
-        Route("/metrics", metrics),
         Route("/health/live", live),
         Route("/health/ready", ready),
     ]
@@ -172,12 +182,12 @@ def _unrouted(routed: Sequence[Route]) -> Handler:
     return refuse
 
 
-def routes(gateway: Gateway, *, reference: Endpoint) -> Sequence[Route]:
+def routes(gateway: Gateway, *, reference: Endpoint, metrics: str = "closed") -> Sequence[Route]:
     """All of REST v2; an operation's route follows from its declaration.
 
-    `reference`: the page that shows it to browsers.
+    `reference`: the page that shows it to browsers. `metrics`: `open`, `admin`, or not here.
     """
-    found = [*_routes(gateway), Route("/api/v2/docs", reference)]
+    found = [*_routes(gateway), *_metrics(gateway, metrics), Route("/api/v2/docs", reference)]
     unrouted = authenticated(gateway, _unrouted(found))
     return [*found, Route("/api/v2/{rest:path}", unrouted, methods=METHODS)]
 

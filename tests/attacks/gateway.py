@@ -102,6 +102,7 @@ def serving(
             "LOREGATE_LOG_FORMAT": "json",
             "LOREGATE_JWT_SECRET": SECRET,
             "LOREGATE_INTROSPECTION": "true",
+            "LOREGATE_METRICS_ADDRESS": "open",
             "DATABASE_URL": database,
             "REDIS_URL": valkey.url,
             "OPENAI_BASE_URL": provider.url,

@@ -140,6 +140,7 @@ async def running(
         "LOREGATE_REPLICAS": str(count),
         "LOREGATE_CONNECTIONS_PER_ADDRESS": "10000",  # the whole crowd comes from one
         "LOREGATE_LOG_FORMAT": "json",
+        "LOREGATE_METRICS_ADDRESS": "open",
         "REDIS_URL": redis_url,
         "OPENAI_BASE_URL": provider_url,
         "DATABASE_URL": database,

@@ -80,7 +80,11 @@ def test_probes_ask_what_is_served() -> None:
     asked = {name: gateway()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness")}
     assert {probe["path"] for probe in asked.values()} == {"/health/live"}
     assert gateway()["readinessProbe"]["httpGet"]["path"] == "/health/ready"
-    [port] = gateway()["ports"]
+    port, metrics = gateway()["ports"]
+    address = objects()["ConfigMap"]["data"]["LOREGATE_METRICS_ADDRESS"]
+    told = objects()["Deployment"]["spec"]["template"]["metadata"]["annotations"]
+    scraped = str(metrics["containerPort"])
+    assert scraped == told["prometheus.io/port"] == address.rpartition(":")[2]
     assert port["containerPort"] == Settings().port
     assert {probe["port"] for probe in asked.values()} == {port["name"]}
 
@@ -92,6 +96,19 @@ def test_a_pods_settings_are_settings_and_count_its_replicas() -> None:
     assert given.keys() <= known
     assert int(given["LOREGATE_REPLICAS"]) == objects()["Deployment"]["spec"]["replicas"]
     assert pod()["enableServiceLinks"] is False
+
+
+def test_compose_has_no_default_password_and_publishes_the_gateway_alone_on_loopback() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert set(re.findall(r"\$\{(\w*(?:PASSWORD|SECRET))(?!:\?)", text)) == set()
+    assert re.findall(r"(?:PASSWORD|SECRET):-[^}]", text) == []
+    services = compose()["services"]
+    assert [name for name, given in services.items() if "ports" in given] == ["gateway"]
+    [published] = services["gateway"]["ports"]
+    assert published.startswith("${LOREGATE_BIND:-127.0.0.1}:")
+    assert "--requirepass" in services["valkey"]["command"]
+    for given in services.values():
+        assert {"mem_limit", "cpus", "pids_limit"} <= given.keys()
 
 
 def test_selectors_find_the_pods() -> None:

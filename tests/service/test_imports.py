@@ -20,6 +20,8 @@ import its own modules.
 | websocket_protocol | errors connections http_heads                                 |
 | http       | limit_standing errors                                                       |
 | origins    |                                                                       |
+| hosts      |                                                                       |
+| metrics_server | errors                                                            |
 | seal       |                                                                       |
 | operations | errors                                                                |
 | policies   | limit_standing errors caller redis seal                                     |
@@ -36,10 +38,10 @@ import its own modules.
 | shutdown   | open_streams                                                          |
 | sse        | open_streams caller errors http                                       |
 | rest       | accept pipeline operations http sse limit_standing caller errors                   |
-| rest       | events.asyncapi events.reader                                         |
+| rest       | hosts origins events.asyncapi events.reader                                         |
 | rest       | generations.generation generations.reader generations.transcript      |
 | resolvers  | accept pipeline operations http sse limit_standing caller errors                   |
-| resolvers  | events.types generations.transcript open_streams origins              |
+| resolvers  | events.types generations.transcript open_streams origins hosts        |
 | embedded   | errors                                                                |
 | fake_openai |                                                                      |
 | console    | accept                                                                |

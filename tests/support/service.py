@@ -80,6 +80,7 @@ def settings(directory: Path, redis_url: str, **given: Any) -> Settings:
         jwt_secret=(SecretStr(SECRET),),
         introspection=True,
         graphiql=True,
+        metrics_address=given.pop("metrics_address", "open"),
         **given,
     )
     return found.model_copy(update={"model_keys": {}})
