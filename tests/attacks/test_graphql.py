@@ -255,7 +255,7 @@ NOTHING_TOLD = Expected(
 def unasked(name: str, what: str, source: str, query: str, *edges: str) -> Attack:
     """A row of a document without a token, of which nothing is told and little is read."""
     sent = Document(query, anonymous=True)
-    return Attack(name, what, source, sent, NOTHING_TOLD, edges=edges, cpu=0.02)
+    return Attack(name, what, source, sent, NOTHING_TOLD, edges=edges)
 
 
 ANONYMOUS = [

@@ -8,6 +8,7 @@ from tests.attacks.sendings import Http, Raw
 from tests.support.rest_bodies import GOOD, TEXT
 
 END = b"\r\nHost: x\r\nConnection: close\r\n\r\n"
+JSON = b"Content-Type: application/json\r\n"
 HIDDEN = (b'"openapi"',)
 SECRETS = (b"root:", b"LOREGATE", b"sqlite", b"Traceback")
 
@@ -22,7 +23,20 @@ def path(name: str, what: str, source: str, target: bytes, *statuses: int) -> At
     return line(name, what, source, b"GET " + target + b" HTTP/1.1", *(statuses or (401, 404)))
 
 
+def unfinished(name: str, head: bytes, sent: bytes) -> Attack:
+    """A row of somebody who leaves while his body is read."""
+    told = b"POST " + head + b"\r\nHost: x\r\nAuthorization: Bearer TOKEN\r\n" + JSON + sent
+    return Attack(name, "a client that leaves, which is no fault of ours", "CWE-755",
+                  Raw((told,), answers=None, leaves=True), cut_off(400, None))  # fmt: skip
+
+
 ATTACKS = [
+    unfinished("half a body", TEXT.encode() + b" HTTP/1.1", b'Content-Length: 100\r\n\r\n{"type":'),
+    unfinished("half a document", b"/graphql HTTP/1.1", b'Content-Length: 100\r\n\r\n{"query":'),
+    unfinished("half a batch", b"/api/v2/batch HTTP/1.1", b"Content-Length: 100\r\n\r\n"),
+    unfinished("half a chunk", b"/graphql HTTP/1.1", b"Transfer-Encoding: chunked\r\n\r\n50\r\n{"),
+    unfinished("no last chunk", b"/graphql HTTP/1.1",
+               b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"),
     # -- versions and methods
     line("HTTP/2 preface", "of somebody who knows that we speak it", "RFC 9113 3.4",
          b"PRI * HTTP/2.0", 400, 404, 405, None),
