@@ -13,6 +13,7 @@ from tests.attacks.gateway import Gateway, faults
 from tests.attacks.sendings import GRAPHQL, HANDSHAKE, WEBSOCKET, Document, Sending
 
 CPU = 0.05  # s that an attack may cost
+REPETITIONS = 2  # of a row that costs more: two busy cores make the same work dearer by half
 NEXT = Document("{ viewer { id } }", claims={"tier": "service"})
 
 
@@ -93,8 +94,9 @@ def holds(gateway: Gateway, attack: Attack, edge: str, *, patience: float = PATI
     cost, answer, calls = _tried(gateway, attack, edge, patience)
     _compare(attack, edge, answer)
     assert calls == attack.calls, f"{calls} calls of a model"
-    if cost > attack.cpu:  # what is done once for a process is no attacker's work
-        cost = min(cost, _tried(gateway, attack, edge, patience)[0])
+    for _ in range(REPETITIONS):  # what is done once for a process is no attacker's work
+        if cost > attack.cpu:
+            cost = min(cost, _tried(gateway, attack, edge, patience)[0])
     assert cost <= attack.cpu, f"{cost * 1000:.0f} ms of CPU"
     assert faults(gateway.new_lines()) == []
 
