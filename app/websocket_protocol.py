@@ -7,10 +7,13 @@ while a message waits for the application or what was written waits for the peer
 
 from __future__ import annotations
 
+import contextlib
 from asyncio import BaseTransport
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame
 
 from app.connections import Connections, plain
@@ -70,6 +73,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: Any) -> None:
+        """Raises `ClientDisconnected` where the socket was closed below the application."""
+        if self._drained is not None:
+            if message["type"] == "websocket.send":
+                raise ClientDisconnected
+            return
         await super().send(message)
         if self._held:  # what came before the handshake was answered
             self._go_on()
@@ -126,6 +134,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._fail(f"A message has at most {MAX_FRAGMENTS} fragments")
         else:
             super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        with contextlib.suppress(InvalidState):  # bad UTF-8, and the peer's own close behind it
+            super().send_receive_event_to_app()
 
     def _controls_are_few(self) -> bool:
         now = self.loop.time()

@@ -10,9 +10,11 @@ import pytest
 
 from tests.attacks.conversation import PATIENCE, Answer, Conversation
 from tests.attacks.gateway import Gateway, faults
-from tests.attacks.sendings import HANDSHAKE, WEBSOCKET, Sending
+from tests.attacks.sendings import GRAPHQL, HANDSHAKE, WEBSOCKET, Document, Sending
 
 CPU = 0.05  # s that an attack may cost
+REPETITIONS = 2  # of a row that costs more: two busy cores make the same work dearer by half
+NEXT = Document("{ viewer { id } }", claims={"tier": "service"})
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ def holds(gateway: Gateway, attack: Attack, edge: str, *, patience: float = PATI
     cost, answer, calls = _tried(gateway, attack, edge, patience)
     _compare(attack, edge, answer)
     assert calls == attack.calls, f"{calls} calls of a model"
-    if cost > attack.cpu:  # what is done once for a process is no attacker's work
-        cost = min(cost, _tried(gateway, attack, edge, patience)[0])
+    for _ in range(REPETITIONS):  # what is done once for a process is no attacker's work
+        if cost > attack.cpu:
+            cost = min(cost, _tried(gateway, attack, edge, patience)[0])
     assert cost <= attack.cpu, f"{cost * 1000:.0f} ms of CPU"
     assert faults(gateway.new_lines()) == []
 
@@ -107,9 +110,8 @@ def _tried(
         attack.send.send(edge, conversation, attack.caller)
         if attack.expect.ends:
             conversation.receive_all()
-    with Conversation(gateway.port) as other:
-        other.send(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        other.receive()
+    with Conversation(gateway.port) as other:  # whose round trip lets late lines reach the log
+        NEXT.send(GRAPHQL, other, "somebody-else")
     assert other.answer.status == 200, "the next request is not answered"
     return gateway.cpu - began, conversation.answer, gateway.calls - calls
 

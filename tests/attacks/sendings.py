@@ -44,16 +44,20 @@ def bearer(caller: str, **claims: Any) -> dict[str, str]:
 class Raw:
     """Bytes as they are, each piece in a segment of its own; `TOKEN` in them becomes the caller's.
 
-    `answers`: how many are waited for; None: until the connection ends.
+    `answers`: how many are waited for; None: until the connection ends. `leaves`: nothing follows,
+    and the server is told so.
     """
 
     pieces: tuple[bytes, ...]
     answers: int | None = 1
+    leaves: bool = False
     edges: ClassVar[tuple[str, ...]] = ("http",)
 
     def send(self, edge: str, conversation: Conversation, caller: str) -> None:
         signed = token(caller).encode()
         conversation.send(*(piece.replace(b"TOKEN", signed) for piece in self.pieces))
+        if self.leaves:
+            conversation.finish()
         if self.answers is None:
             conversation.receive_all()
         for _ in range(self.answers or 0):

@@ -12,8 +12,6 @@ from tests.attacks.gateway import Gateway, faults
 from tests.support import byte_streams
 from tests.support.byte_streams import Stream
 
-pytestmark = pytest.mark.long
-
 FEW = 250
 KINDS = {"HTTP": byte_streams.http_streams, "WebSocket": byte_streams.socket_streams}
 

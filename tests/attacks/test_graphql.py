@@ -174,6 +174,11 @@ ATTACKS = [
     row("a subscription of two", "which may have one root field", "GraphQL 5.2.3.1",
         "subscription { a: events { id } b: events { id } }", BOUNDED),
     # -- variables
+    given("a variable of 10,000 items", "elements that are counted when they are read", "CWE-770",
+          elements=["MOOD"] * 10_000),
+    row("introspection within its bounds", "the schema's lists thirty times, 2.6 KB", "CWE-770",
+        "{ __schema { " + aliased("types { name fields { name args { name type { name } } "
+                                  "type { name } } }", 30) + " } }"),
     given("a variable of 2,000 errors", "each item wrong, each told", "CWE-770; CWE-209",
           elements=["NOPE"] * 2000),
     given("a variable of unknown fields", "5,000 that nobody asked for", "CWE-915",
@@ -255,7 +260,7 @@ NOTHING_TOLD = Expected(
 def unasked(name: str, what: str, source: str, query: str, *edges: str) -> Attack:
     """A row of a document without a token, of which nothing is told and little is read."""
     sent = Document(query, anonymous=True)
-    return Attack(name, what, source, sent, NOTHING_TOLD, edges=edges, cpu=0.02)
+    return Attack(name, what, source, sent, NOTHING_TOLD, edges=edges)
 
 
 ANONYMOUS = [

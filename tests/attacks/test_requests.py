@@ -8,6 +8,7 @@ from tests.attacks.sendings import Http, Raw
 from tests.support.rest_bodies import GOOD, TEXT
 
 END = b"\r\nHost: x\r\nConnection: close\r\n\r\n"
+JSON = b"Content-Type: application/json\r\n"
 HIDDEN = (b'"openapi"',)
 SECRETS = (b"root:", b"LOREGATE", b"sqlite", b"Traceback")
 
@@ -22,8 +23,22 @@ def path(name: str, what: str, source: str, target: bytes, *statuses: int) -> At
     return line(name, what, source, b"GET " + target + b" HTTP/1.1", *(statuses or (401, 404)))
 
 
+def unfinished(name: str, head: bytes, sent: bytes) -> Attack:
+    """A row of somebody who leaves while his body is read."""
+    told = b"POST " + head + b"\r\nHost: x\r\nAuthorization: Bearer TOKEN\r\n" + JSON + sent
+    return Attack(name, "a client that leaves, which is no fault of ours", "CWE-755",
+                  Raw((told,), answers=None, leaves=True), cut_off(400, None))  # fmt: skip
+
+
 ATTACKS = [
+    unfinished("half a body", TEXT.encode() + b" HTTP/1.1", b'Content-Length: 100\r\n\r\n{"type":'),
+    unfinished("half a document", b"/graphql HTTP/1.1", b'Content-Length: 100\r\n\r\n{"query":'),
+    unfinished("half a batch", b"/api/v2/batch HTTP/1.1", b"Content-Length: 100\r\n\r\n"),
+    unfinished("half a chunk", b"/graphql HTTP/1.1", b"Transfer-Encoding: chunked\r\n\r\n50\r\n{"),
+    unfinished("no last chunk", b"/graphql HTTP/1.1",
+               b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"),
     # -- versions and methods
+    line("HTTP/0.9", "a line alone, as in 1991", "RFC 1945", b"GET /health", 400, None),
     line("HTTP/2 preface", "of somebody who knows that we speak it", "RFC 9113 3.4",
          b"PRI * HTTP/2.0", 400, 404, 405, None),
     line("HTTP/9.9", "a version to come", "RFC 9110 2.5", b"GET /health HTTP/9.9", 400, 505, None),
@@ -120,6 +135,10 @@ ATTACKS = [
            Raw((b'GET /health/live HTTP/1.1\r\nHost: x\r\nX-Request-ID: a","level":"error\r\n\r\n',
                 )),
            answered(200, lacks=(b'"level"',))),
+    Attack("two tokens", "one for the proxy, one for us", "RFC 9110 5.3; CWE-436",
+           Raw((b"GET /api/v2/content/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer TOKEN\r\n"
+                b"Authorization: Bearer x\r\n\r\n",)),
+           answered(401)),
     Attack("a range of nothing", "ranges that overlap a thousand times", "CVE-2011-3192 (Apache)",
            Http("GET", "/api/v2/openapi.json",
                 headers={"Range": "bytes=" + ",".join("0-" for _ in range(500))}),

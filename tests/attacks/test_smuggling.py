@@ -131,6 +131,10 @@ ATTACKS = [
            b"GET / HTTP/1.1\r\nHost: x\r\nGET /x HTTP/1.1\r\n\r\n" + SECOND),
     hidden("a header without a name", "a colon alone", "RFC 9112 5",
            b"GET / HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n" + SECOND),
+    hidden("no Host", "which HTTP/1.1 asks for", "RFC 9112 3.2",
+           b"GET /health/live HTTP/1.1\r\n\r\n" + SECOND),
+    hidden("two Hosts", "one for the proxy, one for us", "RFC 9112 3.2; CWE-436",
+           b"GET /health/live HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + SECOND),
 ]  # fmt: skip
 
 

@@ -43,7 +43,7 @@ WORDS = (
     *(b"99999999999999999999", b"%00", b"../", "é".encode(), b"GET / HTTP/1.1\r\n\r\n"),
 )
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
-# Of RFC 6455, of graphql-transport-ws and of graphql-ws; 1011, a fault of ours, is not among them.
+# Of RFC 6455; those from 3000 on are applications', or what a peer said. 1011 is a fault of ours.
 CLOSES = {1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1012, 1013}
 
 
@@ -244,7 +244,7 @@ def faults(came: bytes) -> list[str]:
     head, _, rest = came.partition(b"\r\n\r\n")
     if head.startswith(b"HTTP/1.1 101"):
         code = close_code(rest)
-        if code is not None and code not in CLOSES and not 4400 <= code < 4500:
+        if code is not None and code not in CLOSES and not 3000 <= code < 5000:
             found.append(f"close {code}")
     return found
 
