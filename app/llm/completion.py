@@ -59,6 +59,7 @@ class CompletionRequest:
 
     user: a pseudonym of who asks, for a provider to know abuse by; empty: nothing is said.
     owner: who asks, among whom a model's places are shared; it never leaves the process.
+    progress: of the call that is made with it.
     """
 
     operation: Operation[Any, Any]
@@ -66,12 +67,33 @@ class CompletionRequest:
     prompt: Prompt
     user: str = ""
     owner: str = ""
+    progress: Progress = field(default_factory=lambda: Progress(), compare=False, repr=False)
 
     @property
     def tokens(self) -> int:
         """How many tokens one call may take: the prompt's, estimated, and all it may answer."""
         asked = sum(len(m["content"]) for m in self.prompt.messages)
         return asked // CHARACTERS_PER_TOKEN + self.prompt.choice.max_tokens
+
+
+class PartialAnswer(Protocol):
+    """What came so far: its text, and the usage where it was told."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def usage(self) -> Usage | None: ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """Of one call, for who must know what it took however it ends.
+
+    answer: None where a provider was not asked.
+    """
+
+    answer: PartialAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

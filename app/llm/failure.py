@@ -29,6 +29,18 @@ NOT_CALLED = frozenset(
     {AttemptOutcome.LIMITED, AttemptOutcome.OPEN, AttemptOutcome.BUSY, AttemptOutcome.UNCONFIGURED}
 )
 
+# A provider that refused the call itself takes nothing for it, unless text had come before.
+UNPAID = NOT_CALLED | frozenset(
+    {
+        AttemptOutcome.UNREACHABLE,
+        AttemptOutcome.OVERLOADED,
+        AttemptOutcome.FAILED,
+        AttemptOutcome.FORBIDDEN,
+        AttemptOutcome.REFUSED,
+        AttemptOutcome.TOO_LONG,
+    }
+)
+
 
 class AttemptFailed(Exception):
     """One attempt that gave no answer.

@@ -163,8 +163,9 @@ class Models:
         """A checked draft from the first link that gives one.
 
         `charge` spends the limit of a later link's model and raises `RateLimited` when it is
-        full; the first one's was spent when the request was admitted. `called` gets the name of
-        each model that was really called. `request_id` is the log's.
+        full; the first one's was spent when the request was admitted. `called` gets the tokens
+        that each model took that was really called, however its calls ended. `request_id` is the
+        log's.
 
         Raises:
             ContentRejected, ModelError, ModelTimeout, ModelUnavailable: what became of the first;
@@ -204,20 +205,20 @@ class Models:
                     attempts=tuple(calls.attempts),
                     completion=completion,
                 )
-                self._count(found)
+                self._count(found, calls.attempts[-1].usage or completion.usage)
                 return found
         raise _refusal(failures, calls, strict=not degrade)
 
-    def _count(self, completed: CheckedCompletion) -> None:
+    def _count(self, completed: CheckedCompletion, usage: Usage) -> None:
+        """`usage`: of the attempt that gave it; what others took was counted when they failed."""
         if self._metrics is not None:
-            usage = completed.usage
             self._metrics.answered(
                 completed.model.name,
                 prompt=usage.prompt_tokens,
                 completion=usage.completion_tokens,
                 cached=usage.cached,
                 reasoning=usage.reasoning,
-                cost=completed.cost,
+                cost=completed.model.prices.cost(usage),
                 first_token_seconds=completed.completion.first_token,
             )
 

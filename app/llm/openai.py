@@ -140,7 +140,7 @@ class OpenAIWriter:
         self, work: CompletionRequest, *, deadline: float, listener: Listener | None = None
     ) -> Completion:
         """As `Writer.write` promises. A parameter that the model refuses costs one more call."""
-        answer = StreamedCompletion(work.prompt.choice.max_tokens, listener)
+        answer = work.progress.answer = StreamedCompletion(work.prompt.choice.max_tokens, listener)
         watch, began = CallDeadline(deadline, self._profile.first_token), time.perf_counter()
         try:
             if asyncio.get_running_loop().time() >= deadline:

@@ -27,9 +27,10 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from app.llm.breaker import BreakerState, Ticket
-from app.llm.completion import Completion, CompletionRequest, Listener
+from app.llm.completion import Completion, CompletionRequest, Listener, Progress, Usage
 from app.llm.failure import BREAKER_FAILURES, NOT_CALLED, AttemptFailed
 from app.llm.model import Model
+from app.llm.tokens import spent
 from app.operations import DraftRejected
 from app.operations.metadata import AttemptOutcome, FinishReason
 
@@ -40,6 +41,7 @@ MAX_WAIT_BESIDE_READY = 1.0  # s; no longer wait is waited for while another mod
 QUIET = NOT_CALLED | {
     AttemptOutcome.CANCELLED
 }  # at a busy time there are thousands, and none is a fault
+PARTS = ("prompt_tokens", "completion_tokens", "total_tokens")  # that a failed attempt tells
 
 log = logging.getLogger(__name__)
 
@@ -54,20 +56,41 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of one attempt; `ms` is how long it took, 0 when nothing was called."""
+    """What became of one attempt; `ms` is how long it took, 0 when nothing was called.
+
+    usage: the tokens that it took, where any are to be paid.
+    """
 
     model: str
     outcome: AttemptOutcome
     ms: int = 0
+    usage: Usage | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {"model": self.model, "outcome": self.outcome.value, "ms": self.ms}
+        """With its usage where it gave no answer: that of an answer is told beside it."""
+        found = {"model": self.model, "outcome": self.outcome.value, "ms": self.ms}
+        if self.usage is None or self.outcome is AttemptOutcome.OK:
+            return found
+        told = {part: self.usage.as_dict()[part] for part in PARTS}
+        return {**found, "usage": told, "estimated": self.usage.counted}
 
 
 class ModelMetrics(Protocol):
     """Who counts attempts and answers, for metrics."""
 
     def attempt(self, model: str, outcome: str, seconds: float) -> None: ...
+
+    def spent(
+        self,
+        model: str,
+        *,
+        prompt: int,
+        completion: int,
+        cached: int,
+        reasoning: int,
+        cost: float | None,
+        estimated: bool,
+    ) -> None: ...
 
     def answered(
         self,
@@ -97,7 +120,7 @@ class ModelCalls:
     policy: RetryPolicy
     listener: Listener | None = None
     metrics: ModelMetrics | None = None
-    called: dict[str, int] = field(default_factory=dict)  # the models that were, by name
+    called: dict[str, int] = field(default_factory=dict)  # tokens, by the model that was
     request_id: str = ""
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -146,6 +169,7 @@ class ModelCalls:
         loop = asyncio.get_running_loop()
         began = loop.time()
         ended: AttemptFailed | None = AttemptFailed(AttemptOutcome.CANCELLED, "was cancelled")
+        work, completion = replace(work, progress=Progress()), None
         try:
             completion = await self._written(model, work, deadline)
             draft = _checked(work, completion)
@@ -155,21 +179,45 @@ class ModelCalls:
         else:
             ended = None
         finally:
-            self.note(model, ended, loop.time() - began)
+            usage = completion.usage if completion else spent(work, ended) if ended else None
+            self.note(model, ended, loop.time() - began, usage)
         return draft, completion
 
-    def note(self, model: Model, failure: AttemptFailed | None, seconds: float = 0.0) -> None:
-        """Remember what became of an attempt, and log it unless it went well."""
+    def note(
+        self,
+        model: Model,
+        failure: AttemptFailed | None,
+        seconds: float = 0.0,
+        usage: Usage | None = None,
+    ) -> None:
+        """Remember what became of an attempt and what it took, and log it unless it went well."""
         outcome = AttemptOutcome.OK if failure is None else failure.outcome
         ms = 0 if outcome in NOT_CALLED else round(seconds * 1000)
-        attempt = Attempt(model.name, outcome, ms)
+        attempt = Attempt(model.name, outcome, ms, usage)
         self.attempts.append(attempt)
+        if usage is not None:
+            self.called[model.name] = self.called.get(model.name, 0) + usage.total
+            if failure is not None:
+                self._count(model, usage)
         if self.metrics is not None:
             self.metrics.attempt(model.name, outcome.value, seconds)
         if failure is not None:
             level = logging.DEBUG if outcome in QUIET else logging.WARNING
             facts = {**attempt.as_dict(), "request_id": self.request_id, **failure.as_extra()}
             log.log(level, "an attempt on a model failed", extra=facts)
+
+    def _count(self, model: Model, usage: Usage) -> None:
+        """What an attempt took that gave no answer; an answer's own is counted with it."""
+        if self.metrics is not None:
+            self.metrics.spent(
+                model.name,
+                prompt=usage.prompt_tokens,
+                completion=usage.completion_tokens,
+                cached=usage.cached,
+                reasoning=usage.reasoning,
+                cost=model.prices.cost(usage),
+                estimated=usage.counted,
+            )
 
     async def _written(self, model: Model, work: CompletionRequest, deadline: float) -> Completion:
         if model.writer is None:

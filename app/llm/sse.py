@@ -306,6 +306,11 @@ class StreamedCompletion:
             raise AttemptFailed(AttemptOutcome.MALFORMED, "ended in a way that was not asked for")
         self.finish = FinishReason(reason)
 
+    @property
+    def text(self) -> str:
+        """What came of it so far."""
+        return "".join(self._pieces)
+
     def completion(self, prompt: Prompt) -> Completion:
         """The answer, with the usage counted where the provider did not say it.
 
@@ -319,13 +324,8 @@ class StreamedCompletion:
             if self.finish is FinishReason.LENGTH:
                 raise exhausted()
             raise AttemptFailed(AttemptOutcome.EMPTY, "gave an empty answer")
-        usage = self.usage or _counted(prompt, text)
+        usage = self.usage or tokens.counted(prompt, text)
         return Completion(text, usage, self.finish, self.upstream_model)
-
-
-def _counted(prompt: Prompt, text: str) -> Usage:
-    asked = sum(tokens.count(m["content"]) for m in prompt.messages)
-    return Usage(asked, tokens.count(text), counted=True)
 
 
 def _is_chunk(chunk: dict[str, Any]) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import string
 from typing import Any
 
-from app.llm.completion import Usage
+from app.llm.completion import CompletionRequest, Usage
+from app.llm.failure import UNPAID, AttemptFailed
+from app.operations import Prompt
 
 MAX_TOKENS = 2**31 - 1  # tokens; what GraphQL's Int holds, and more than any context
 ASCII = bytes(range(128))
@@ -38,6 +40,23 @@ def count(text: str) -> int:
         marked = data.translate(table)
         found += marked.count(b" x") + marked.count(further)
     return max(1, found)
+
+
+def counted(prompt: Prompt, text: str) -> Usage:
+    """What such an answer takes, as the gateway counts it."""
+    return Usage(sum(count(m["content"]) for m in prompt.messages), count(text), counted=True)
+
+
+def spent(work: CompletionRequest, failure: AttemptFailed) -> Usage | None:
+    """What a call took that gave no answer: as its provider said, else the prompt and what came of
+    the text, as the gateway counts them. None where nothing is to be paid.
+    """
+    answer = work.progress.answer
+    if answer is None:
+        return None
+    if answer.usage is None and failure.outcome in UNPAID and not failure.partial:
+        return None
+    return answer.usage or counted(work.prompt, answer.text)
 
 
 def reported_usage(usage: Any) -> Usage | None:

@@ -33,7 +33,7 @@ OTHER = "other"
 EDGES = ("rest", "graphql", "websocket", OTHER)
 STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", OTHER)
 CACHES = ("hit", "miss", "coalesced", "bypass", OTHER)
-KINDS = ("prompt", "completion", "cached", "reasoning")
+KINDS = ("prompt", "completion", "cached", "reasoning", "estimated")
 STATES = ("closed", "open", "half_open")
 REQUEST_BUCKETS = (
     0.001,
@@ -185,6 +185,29 @@ class Metrics:
         first_token_seconds: float | None = None,
     ) -> None:
         """A model answered: tokens, US dollars where the price is known, how soon it began."""
+        self.spent(
+            model,
+            prompt=prompt,
+            completion=completion,
+            cached=cached,
+            reasoning=reasoning,
+            cost=cost,
+        )
+        if first_token_seconds is not None:
+            self._began[model,].observe(first_token_seconds)
+
+    def spent(
+        self,
+        model: str,
+        *,
+        prompt: int = 0,
+        completion: int = 0,
+        cached: int = 0,
+        reasoning: int = 0,
+        cost: float | None = None,
+        estimated: bool = False,
+    ) -> None:
+        """Tokens and US dollars were spent, for an answer or for none; `estimated`: as we count."""
         self._tokens[model, "prompt"].inc(prompt)
         self._tokens[model, "completion"].inc(completion)
         if cached:
@@ -193,8 +216,8 @@ class Metrics:
             self._tokens[model, "reasoning"].inc(reasoning)
         if cost:
             self._cost[model,].inc(cost)
-        if first_token_seconds is not None:
-            self._began[model,].observe(first_token_seconds)
+        if estimated:
+            self._tokens[model, "estimated"].inc(prompt + completion)
 
     def unlisted_document(self) -> None:
         """A document was asked for that is not trusted, whether it was refused or not."""

@@ -55,7 +55,6 @@ class Writing:
             called=admission.used,
             request_id=request.request_id,
         )
-        admission.used[drafted.model.name] = drafted.usage.total
         return _new(request, drafted)
 
 
