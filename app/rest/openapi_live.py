@@ -222,7 +222,7 @@ def _metrics() -> dict[str, Any]:
         "tags": ["operation"],
         "summary": "What Prometheus reads",
         "description": "The metrics of all workers, in Prometheus's text format, where "
-        "LOREGATE_METRICS_ADDRESS says that they are; `loregate serve` has them nowhere unless set.",
+        "LOREGATE_METRICS_ADDRESS has them; in `loregate serve` it must be set.",
         "security": [],
         "responses": {"200": answered("The metrics.", TEXT, kind="text/plain")},
     }
