@@ -221,7 +221,8 @@ def _metrics() -> dict[str, Any]:
         "operationId": "readMetrics",
         "tags": ["operation"],
         "summary": "What Prometheus reads",
-        "description": "The metrics of all workers, in Prometheus's text format.",
+        "description": "The metrics of all workers, in Prometheus's text format, where "
+        "LOREGATE_METRICS_ADDRESS has them; in `loregate serve` it must be set.",
         "security": [],
         "responses": {"200": answered("The metrics.", TEXT, kind="text/plain")},
     }
