@@ -263,13 +263,11 @@ async def test_a_bug_outside_of_execution_tells_nothing_either(
     loregate: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        async def verify(self, _: str) -> Any:
+        async def authenticate(self, *_: Any) -> Any:
             raise ZeroDivisionError("the secret inside")
 
-        async def close(self) -> None: ...
-
     gateway: Any = loregate.gateway
-    gateway.authenticator = Broken()
+    gateway.identity = Broken()
     response = await loregate.graphql("{ viewer { id } }")
     assert response.status_code == 500
     assert "secret" not in response.text
