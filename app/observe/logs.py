@@ -60,6 +60,7 @@ def configure(level: str = "info", form: str | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.captureWarnings(True)  # Python writes two lines of its own otherwise
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # At debug it writes out every frame of a WebSocket: tokens, and users' texts.

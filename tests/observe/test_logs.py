@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,17 @@ def test_libraries_that_repeat_each_request_are_quiet() -> None:
     (line,) = lines(text)
     assert line["event"] == "hello"
     assert "color_message" not in line
+
+
+def test_a_warning_of_pythons_is_one_line_like_any_other() -> None:
+    logging.captureWarnings(False)  # an earlier test's
+    with warnings.catch_warnings(), written("info", "json") as text:
+        warnings.simplefilter("always")
+        warnings.warn("nobody waits for it", RuntimeWarning, stacklevel=1)
+    logging.captureWarnings(False)
+    [line] = lines(text)
+    assert line["level"] == "warning"
+    assert "nobody waits for it" in line["event"]
 
 
 def test_debug_is_told_only_at_debug() -> None:
