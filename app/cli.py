@@ -180,7 +180,6 @@ async def preflight(settings: Settings) -> None:
 
     await Redis(redis_url(settings)).close()
     await authenticator(settings).close()
-    warn_of_any_issuer(settings)
     cache_ttls(settings)
     model_rows(settings)
     document_wiring.check(settings)
@@ -194,6 +193,7 @@ async def preflight(settings: Settings) -> None:
         )
     finally:
         await store.close()
+    warn_of_any_issuer(settings)
 
 
 def warn_of_any_issuer(settings: Settings) -> None:

@@ -84,8 +84,8 @@ class Refusals:
     def note(self, charge: Charge, error: RateLimited, asked_at: float) -> None:
         """Redis refused the charge; it was asked at `asked_at`."""
         refusing = next(x for x in charge.limits if x.scope == error.scope)
-        if not remembered(refusing):
-            return
+        if not remembered(refusing) or charge.costs[charge.limits.index(refusing)] > refusing.max:
+            return  # what takes more than there ever is waits for as long whenever it asks
         self.remember(charge.user_id, (charge.limits, charge.costs), [error], asked_at)
         # Of the limits that every request counts for, it has the longest wait too.
         every = [(x, cost) for x, cost in charge.priced if x.target in ("user", "global")]

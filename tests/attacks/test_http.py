@@ -71,9 +71,6 @@ ATTACKS = [
                   % path.encode(),), answers=0), answered())
       for path in (TEXT, "/graphql")),
     # -- requests
-    Attack("10,000 requests at once", "before one is answered: 400 KB of a pipeline",
-           "CWE-770; RFC 9112 9.3.2", Raw(((HEAD + b"\r\n") * 10_000,), answers=None),
-           cut_off(200)),
     Attack("requests behind a refused one", "which closes its connection", "CWE-444",
            Raw((b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + SMUGGLED,), answers=None),
            cut_off(400, codes=("INVALID_REQUEST",), lacks=(b'"openapi"',))),

@@ -41,7 +41,9 @@ async def status(found: Service, target: str) -> int:
     """Of a GET whose target goes out as it stands; a client would tidy it up."""
     address = urlsplit(found.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    writer.write(
+        f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode()
+    )
     line = await asyncio.wait_for(reader.readline(), 10)
     writer.close()
     return int(line.split()[1])

@@ -242,12 +242,10 @@ async def test_a_bug_is_told_as_internal_and_the_socket_goes_on(
 
 async def test_a_socket_says_try_again_later_when_keys_cannot_be_had(loregate: Service) -> None:
     class Away:
-        async def verify(self, _: str) -> Caller:
+        async def authenticate(self, *_: Any) -> Caller:
             raise DependencyUnavailable("keys")
 
-        async def close(self) -> None: ...
-
     gateway: Any = loregate.gateway
-    gateway.authenticator = Away()
+    gateway.identity = Away()
     async with loregate.socket() as socket:
         assert (await socket.closed())[0] == 1013

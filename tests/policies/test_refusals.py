@@ -154,7 +154,7 @@ async def test_each_refusal_is_counted_wherever_it_came_from(redis: ClockedRedis
 def test_what_is_remembered_is_bounded() -> None:
     refusals = Refusals(lambda: 0.0)
     error = RateLimited("user", 1, 60.0, 30.0, reset_at=0.0)
-    limit = (Limit("user", 1),)
+    limit = (Limit("user", MAX_EACH + 5),)
     for cost in range(MAX_EACH + 5):
         refusals.note(Charge("alice", limit, (cost,)), error, 0.0)
     assert refusals.of_charge(Charge("alice", limit, (0,))) is None

@@ -102,4 +102,7 @@ async def test_tokens_are_reserved_before_the_call_and_the_unused_given_back(
         provider.then(Behaviour(body={"choices": []}))
         wrong = await found.post(TEXT, most, sub="eve")
         assert wrong.json()["metadata"]["attempts"][0]["outcome"] == "cut"
-        assert (await limits(found))["model:llama:tokens"] == (3000, 2840)
+        assert (await limits(found))["model:llama:tokens"] == (
+            3000,
+            2581,
+        )  # its prompt, by estimate

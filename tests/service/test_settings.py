@@ -80,6 +80,8 @@ READ: list[tuple[str, str, str, Any]] = [
     ("LOREGATE_CACHE_TTL", "0", "cache_ttl", 0.0),
     ("LOREGATE_EVENT_RETENTION", "3600", "event_retention", 3600.0),
     ("LOREGATE_EVENT_PARTITIONS", "8", "event_partitions", 8),
+    ("LOREGATE_EVENT_BYTES", "5000000", "event_bytes", 5_000_000),
+    ("LOREGATE_CACHE_BYTES", "5000000", "cache_bytes", 5_000_000),
     ("LOREGATE_ALLOWED_HOSTS", "a,*.b", "allowed_hosts", ("a", "*.b")),
     ("LOREGATE_METRICS_ADDRESS", "0.0.0.0:9100", "metrics_address", "0.0.0.0:9100"),
     ("LOREGATE_CORS_ORIGINS", "https://a,https://b", "cors_origins", ("https://a", "https://b")),

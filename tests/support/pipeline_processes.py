@@ -22,7 +22,7 @@ from app.pipeline.answer import Result
 from app.pipeline.context import RequestContext
 from app.pipeline.directives import CacheUse, Directives
 from app.pipeline.finding import Finding
-from app.pipeline.idempotency import Idempotency, done, mark
+from app.pipeline.idempotency import Idempotency, mark
 from app.pipeline.lookup import lookup
 from app.pipeline.single_flight import SingleFlight
 from app.policies import similar
@@ -90,6 +90,7 @@ class PipelineProcess:
     """One process's stages, with limits that refuse nobody."""
 
     redis: Redis
+    idempotency: Idempotency
     call: AdmissionCall
     finding: Finding
     single_flight: SingleFlight
@@ -142,7 +143,7 @@ class PipelineProcess:
                 steps.keep(asked.keep, value, 60),
                 steps.note(where, asked.keep, 60),
             ]
-        calls = admission.settlement(*cached, *done(asked, body))
+        calls = admission.settlement(*cached, *self.idempotency.done(asked, body))
         entry = similar.entry(body["content_id"], FRAME, similar.signature({"x": request.what}))
         calls.append(similar.index_call(request.caller.id, "tale", entry, 60))
         with contextlib.suppress(Exception):
@@ -166,7 +167,9 @@ async def running_processes(url: str, count: int = 1) -> AsyncIterator[list[Pipe
         finding = Finding(shared, idempotency, similar.SimilarityIndex(redis))
         call = admission_call(redis, limits=[Limit("user", 10**6)])
         found.append(
-            PipelineProcess(redis, call, finding, SingleFlight(redis, idempotency), shared)
+            PipelineProcess(
+                redis, idempotency, call, finding, SingleFlight(redis, idempotency), shared
+            )
         )
     try:
         yield found
