@@ -16,7 +16,7 @@ TOOLS_READY := $(TOOLS_VENV)/.ready
 BROWSER_READY := $(VENV)/.ready-browser
 DOCS_READY := $(VENV)/.ready-docs
 # More than cores: half of the tests wait for time-outs and processes.
-JOBS ?= 3
+JOBS ?= 4
 
 .PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers floods chaos soak wall try-model conformance conformance-peers fuzz docs test-docs constraints clean
 

@@ -54,7 +54,13 @@ async def published(found: Service, content_id: str) -> None:
             await asyncio.sleep(0.05)  # between two looks
 
 
-@pytest.mark.parametrize("refusal", WRITE_REFUSALS)
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(name, marks=[] if name == "out_of_memory" else pytest.mark.long)
+        for name in WRITE_REFUSALS
+    ],
+)
 async def test_it_degrades_health_stops_nothing_and_heals(
     alone: Service, own_valkey: EmbeddedValkey, tmp_path: Path, refusal: str
 ) -> None:
