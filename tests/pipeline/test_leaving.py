@@ -185,6 +185,7 @@ async def test_the_key_is_free_at_once_for_whoever_comes_next(
     async with asking(with_models, way, True):
         await asked(provider)
     async with asyncio.timeout(3):  # a lease that was not given up would last 5 s
+        await at_rest(with_models)  # who comes before that shares the answer, as they should
         assert (await ask_again(with_models)).json()["content"] == PROSE
     assert len(provider.aborted) == 1
 

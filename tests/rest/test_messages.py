@@ -91,7 +91,7 @@ async def test_no_message_repeats_more_than_200_characters_of_a_body(loregate: S
                 little(texts(result), mark)
 
     @settings(
-        max_examples=150,
+        max_examples=60,
         derandomize=True,
         database=None,
         deadline=None,

@@ -226,8 +226,10 @@ SERVE = {"LOREGATE_JWT_SECRET": SECRET, "REDIS_URL": "redis://127.0.0.1:1/0"}
     [
         ({}, "run `loregate migrate`"),
         ({"REDIS_URL": ""}, "REDIS_URL is needed"),
-        ({"REDIS_URL": "amqp://x"}, "REDIS_URL has the scheme 'amqp'"),
-        ({"LOREGATE_PORT": "abc"}, "LOREGATE_PORT is 'abc'"),
+        pytest.param(
+            {"REDIS_URL": "amqp://x"}, "REDIS_URL has the scheme 'amqp'", marks=pytest.mark.long
+        ),
+        pytest.param({"LOREGATE_PORT": "abc"}, "LOREGATE_PORT is 'abc'", marks=pytest.mark.long),
         ({"LOREGATE_JWT_SECRET": ""}, "Exactly one of"),
         ({"LOREGATE_JWT_SECRET": "short"}, "LOREGATE_JWT_SECRET"),
         (
