@@ -10,7 +10,7 @@ import pytest
 
 from tests.attacks.conversation import PATIENCE, Answer, Conversation
 from tests.attacks.gateway import Gateway, faults
-from tests.attacks.sendings import GRAPHQL, HANDSHAKE, WEBSOCKET, Document, Sending
+from tests.attacks.sendings import HANDSHAKE, WEBSOCKET, Document, Sending
 
 CPU = 0.05  # s that an attack may cost
 REPETITIONS = 2  # of a row that costs more: two busy cores make the same work dearer by half
@@ -83,26 +83,33 @@ def each(attacks: Sequence[Attack]) -> pytest.MarkDecorator:
     )
 
 
-def holds(gateway: Gateway, attack: Attack, edge: str, *, patience: float = PATIENCE) -> None:
-    """Try it.
+def holds(
+    gateway: Gateway,
+    attack: Attack,
+    edge: str,
+    *,
+    patience: float = PATIENCE,
+    following: Sending = NEXT,
+) -> None:
+    """Try it, and ask for `following` as somebody else behind it, which must be answered.
 
     Raises:
         AssertionError: with what fell short of the row.
         TimeoutError: nothing came for `patience` seconds, or the connection did not end.
     """
     gateway.new_lines()
-    cost, answer, calls = _tried(gateway, attack, edge, patience)
+    cost, answer, calls = _tried(gateway, attack, edge, patience, following)
     _compare(attack, edge, answer)
     assert calls == attack.calls, f"{calls} calls of a model"
     for _ in range(REPETITIONS):  # what is done once for a process is no attacker's work
         if cost > attack.cpu:
-            cost = min(cost, _tried(gateway, attack, edge, patience)[0])
+            cost = min(cost, _tried(gateway, attack, edge, patience, following)[0])
     assert cost <= attack.cpu, f"{cost * 1000:.0f} ms of CPU"
     assert faults(gateway.new_lines()) == []
 
 
 def _tried(
-    gateway: Gateway, attack: Attack, edge: str, patience: float
+    gateway: Gateway, attack: Attack, edge: str, patience: float, following: Sending
 ) -> tuple[float, Answer, int]:
     """Seconds of CPU, with those of the next caller's request; what came; calls of a model."""
     began, calls = gateway.cpu, gateway.calls
@@ -111,7 +118,7 @@ def _tried(
         if attack.expect.ends:
             conversation.receive_all()
     with Conversation(gateway.port) as other:  # whose round trip lets late lines reach the log
-        NEXT.send(GRAPHQL, other, "somebody-else")
+        following.send(following.edges[0], other, "somebody-else")
     assert other.answer.status == 200, "the next request is not answered"
     return gateway.cpu - began, conversation.answer, gateway.calls - calls
 

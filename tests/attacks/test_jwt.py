@@ -211,4 +211,5 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.mark.long
 @each(CONFUSED)
 def test_a_public_key_is_no_secret(public: Gateway, attack: Attack, edge: str) -> None:
-    holds(public, attack, edge)
+    anybody = Http("GET", "/health/ready", anonymous=True)  # who has no key, as the tests
+    holds(public, attack, edge, following=anybody)
