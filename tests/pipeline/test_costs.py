@@ -85,11 +85,15 @@ def sse(query: str, after: str | None = None) -> Ask:
     return http(query, after, **STREAM)
 
 
-def ws(query: str, after: str | None = None) -> Ask:
+def ws(query: str, after: str | None = None, *, ends: bool = False) -> Ask:
+    """`ends`: it ends by itself, and is left no sooner, which would count one."""
+
     async def ask(given: Given) -> None:
         async with given.service.socket() as socket:
             await socket.acknowledged()
             await socket.subscribe(query, variables(query, given, after))
+            while ends and (await socket.receive())["type"] != "complete":
+                continue
             # Its reply, or that of what comes behind it: a subscription may have none.
             await socket.subscribe("{ __typename }")
             while (await socket.receive()).get("id") != "2":
@@ -208,7 +212,7 @@ COSTS: dict[str, tuple[int, dict[str, Ask]]] = {
         {
             "rest": rest("GET", "/api/v2/generations/{content}?after=END", **STREAM),
             "sse": sse(FOLLOW, "end"),
-            "ws": ws(FOLLOW, "end"),
+            "ws": ws(FOLLOW, "end", ends=True),
         },
     ),
     "a generation looked at": (1, {"rest": rest("GET", "/api/v2/generations/{content}")}),
