@@ -21,7 +21,7 @@ from app.errors import InvalidRequest
 from app.http_heads import answer
 
 PIECE = 4 * 1024  # bytes that are parsed at once: at most 680 frames, 7 ms
-MAX_FRAGMENTS = 1_000  # of one message; browsers and proxies send 256 KB in 4 to 64
+MAX_FRAGMENTS = 256  # of one message; browsers and proxies send 256 KB in 4 to 64
 CONTROL_RATE = 10.0  # pings and pongs a second; keep-alive sends one in 10 to 30 s
 CONTROL_BURST = 100  # of them at once
 LINGER = 1.0  # s for the peer to read why it was closed

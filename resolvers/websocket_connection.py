@@ -33,6 +33,8 @@ MAX_OPERATIONS = 100  # on one socket at once
 MAX_ID_CHARACTERS = 128  # characters of an operation's id
 MAX_REASON_BYTES = 123  # bytes that a close frame has for it (RFC 6455, section 5.5)
 CLOSE_TIMEOUT = 2.0  # s for the last words
+CONTROL_RATE = 100.0  # pings, pongs and completes a second, which count for no limit
+CONTROL_BURST = 300  # of them at once: each operation completed, and some pings
 PING_INTERVAL = 12.0  # s; proxies cut what is silent for 30 to 60
 
 log = logging.getLogger(__name__)
@@ -105,6 +107,7 @@ class Connection:
         self._ended = False  # no message is awaited any more, whoever closed
         self._sending: float | None = None  # since when, in the event loop's time
         self._heard = self._pinged = 0.0  # when
+        self._controls = self._controlled = 0.0  # a bucket that leaks, and when it was looked at
 
     async def serve(self) -> None:
         """Until either side closes; leaves no task behind."""
@@ -258,6 +261,8 @@ class Connection:
 
     async def _handle(self, message: dict[str, Any]) -> None:
         kind = message["type"]
+        if kind in ("ping", "pong", "complete"):
+            await self._count_control()
         if kind == "ping":
             payload = {"payload": message["payload"]} if "payload" in message else {}
             await self._send({"type": "pong", **payload})
@@ -271,6 +276,14 @@ class Connection:
             raise Closing(4429, "Too many initialisation requests")
         elif kind != "pong":
             raise Closing(4400, "Unknown message type")
+
+    async def _count_control(self) -> None:
+        """Others go first: what was received is read without a pause of the loop."""
+        leaked = (self._heard - self._controlled) * CONTROL_RATE
+        self._controls, self._controlled = max(0.0, self._controls - leaked) + 1, self._heard
+        if self._controls > CONTROL_BURST:
+            raise Closing(1008, "Too many pings, pongs or completes")
+        await asyncio.sleep(0)
 
     # -- operations
     async def _subscribe(self, message: dict[str, Any]) -> None:

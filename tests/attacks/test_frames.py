@@ -132,6 +132,11 @@ ATTACKS = [
            Raw((b"GET /health/live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade"
                 b"\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n"
                 b"\r\n" + frame(TEXT, PING_MESSAGE),)), answered(403, 404, 400, 200, 426, None)),
+    # -- messages that count for no limit
+    messages("pings of the protocol", "4,000 at once, with a token", "CWE-770",
+             frame(TEXT, PING_MESSAGE) * 4_000, code=1008),
+    messages("completes of nothing", "4,000 of an operation that never was", "CWE-770",
+             frame(TEXT, b'{"type":"complete","id":"x"}') * 4_000, code=1008),
     # -- pages of others
     *(Attack(f"a socket from {origin}", "cross-site WebSocket hijacking", "CWE-1385",
              Frames((told(type="connection_init"),), acknowledged=False,

@@ -277,6 +277,7 @@ async def test_positions_come_again_while_nothing_happens(loregate: Service) -> 
         while len({cursors[name] for cursors in socket.told}) < 2:
             await socket.send({"type": "ping"})
             assert await socket.receive() == {"type": "pong"}
+            await asyncio.sleep(0.02)  # more often, and it would be closed for its pings
         place = socket.told[-1][name]
     await publish(loregate, "mine")
     async with loregate.socket() as socket:

@@ -93,7 +93,7 @@ async def test_a_message_of_too_many_fragments_closes_the_socket(
     begun = frame(TEXT, end=False)
     async with socket(below) as client:
         answers = await client.rest(begun + frame(CONT, payload, end=False) * 40_000)
-    assert closed(answers) == (1008, b"A message has at most 1000 fragments")
+    assert closed(answers) == (1008, b"A message has at most 256 fragments")
 
 
 async def test_a_message_in_as_many_fragments_as_may_be_is_read(below: Below) -> None:
