@@ -61,7 +61,7 @@ from app.policies.quotas import KINDS, scope
 from app.policies.revocation import Revocations
 from app.policies.similar import SimilarityIndex
 from app.policies.trusted_documents import DocumentWatch
-from app.policy_wiring import authenticator, budgets, limits, quotas, rate_limiter
+from app.policy_wiring import authenticator, byte_budgets, limits, quotas, rate_limiter
 from app.redis.client import Redis, address
 from app.rest import v2
 from app.rest.access_log import AccessLog
@@ -206,7 +206,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         seal=pseudonyms.seal("events"),
         max_bytes=settings.event_bytes,
     )
-    copies, transcripts = budgets(settings)
+    copies, transcripts = byte_budgets(settings)
     tables = model_rows(settings)
     names = [row.name for row in tables]
     timeout = probe_timeout(tables)

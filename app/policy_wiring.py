@@ -1,4 +1,4 @@
-"""Policies, wired: the settings' keys, limits, quotas and budgets."""
+"""Policies, wired: the settings' keys, limits, quotas and bytes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def quotas(settings: Settings, holdings: Holdings, *, on_refusal: Callable[[str]
     return Quotas(tiers(settings.file.quotas), holdings, on_refusal=on_refusal)
 
 
-def budgets(settings: Settings) -> tuple[ByteBudget, ByteBudget]:
+def byte_budgets(settings: Settings) -> tuple[ByteBudget, ByteBudget]:
     """This process's part of Redis, for what is kept a while, and for transcripts that ended."""
     part = settings.cache_bytes / (settings.replicas * settings.workers)
     return ByteBudget(part), ByteBudget(part * TRANSCRIPTS)

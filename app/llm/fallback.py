@@ -20,6 +20,7 @@ from app.llm.completion import Completion, CompletionRequest, Listener, Usage
 from app.llm.failure import BREAKER_FAILURES, NOT_CALLED, AttemptFailed
 from app.llm.model import STORYTELLER, Model
 from app.llm.retry import Attempt, ModelCalls, ModelMetrics, RetryPolicy
+from app.llm.spending import Spending
 from app.operations import ModelChoice, Operation
 from app.operations.fields import Request
 from app.operations.metadata import AttemptOutcome, FinishReason
@@ -157,22 +158,21 @@ class Models:
         charge: Charge,
         degrade: bool = True,
         listener: Listener | None = None,
-        called: dict[str, int] | None = None,
+        spending: Spending | None = None,
         request_id: str = "",
     ) -> CheckedCompletion:
         """A checked draft from the first link that gives one.
 
         `charge` spends the limit of a later link's model and raises `RateLimited` when it is
-        full; the first one's was spent when the request was admitted. `called` gets the tokens
-        that each model took that was really called, however its calls ended. `request_id` is the
-        log's.
+        full; the first one's was spent when the request was admitted. `spending` gets what was
+        spent on each model that was really called. `request_id` is the log's.
 
         Raises:
             ContentRejected, ModelError, ModelTimeout, ModelUnavailable: what became of the first;
                 always the last of them where a simpler answer was at hand and is not wanted.
         """
-        called = {} if called is None else called
-        calls = ModelCalls(self.policy, listener, self._metrics, called, request_id)
+        spending = Spending() if spending is None else spending
+        calls = ModelCalls(self.policy, listener, self._metrics, spending, request_id)
         failures: list[tuple[Model, AttemptFailed]] = []
         first, left, size = self.first(candidates), list(candidates), 0
         while left:

@@ -30,6 +30,7 @@ from app.llm.breaker import BreakerState, Ticket
 from app.llm.completion import Completion, CompletionRequest, Listener, Progress, Usage
 from app.llm.failure import BREAKER_FAILURES, NOT_CALLED, AttemptFailed
 from app.llm.model import Model
+from app.llm.spending import Spending
 from app.llm.tokens import spent
 from app.operations import DraftRejected
 from app.operations.metadata import AttemptOutcome, FinishReason
@@ -120,7 +121,7 @@ class ModelCalls:
     policy: RetryPolicy
     listener: Listener | None = None
     metrics: ModelMetrics | None = None
-    called: dict[str, int] = field(default_factory=dict)  # tokens, by the model that was
+    spending: Spending = field(default_factory=Spending)
     request_id: str = ""
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -196,7 +197,7 @@ class ModelCalls:
         attempt = Attempt(model.name, outcome, ms, usage)
         self.attempts.append(attempt)
         if usage is not None:
-            self.called[model.name] = self.called.get(model.name, 0) + usage.total
+            self.spending.add(model.name, usage, model.prices)
             if failure is not None:
                 self._count(model, usage)
         if self.metrics is not None:
@@ -226,10 +227,10 @@ class ModelCalls:
             raise model.breaker.refusal()  # without a place in the queue first
         async with model.bulkhead.slot(deadline, model.breaker, work.owner):
             if model.breaker is None:
-                self.called.setdefault(model.name, 0)
+                self.spending.called(model.name)
                 return await model.writer.write(work, deadline=deadline, listener=self.listener)
             ticket = model.breaker.admit()
-            self.called.setdefault(model.name, 0)
+            self.spending.called(model.name)
             try:
                 completion = await model.writer.write(
                     work, deadline=deadline, listener=self.listener

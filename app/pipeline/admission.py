@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from app.limit_standing import Standing
 from app.llm.fallback import Model
+from app.llm.spending import Spending
 from app.pipeline.admission_call import AdmissionCall, Decision, letting_go
 from app.pipeline.charges import CHARGES, Kind
 from app.pipeline.reading import PreparedRequest
@@ -31,7 +32,7 @@ class Admission:
     request: PreparedRequest
     decision: Decision
     standing: Standing  # the tightest limit that it took
-    used: dict[str, int] = field(default_factory=dict)  # tokens, by the model that was called
+    spending: Spending = field(default_factory=Spending)
     held: dict[str, str] = field(default_factory=dict)  # our values, by their keys in Redis
     _taken: list[tuple[str | None, Decision]] = field(default_factory=list)
 
@@ -62,11 +63,11 @@ class Admission:
         return calls
 
     def _unused(self, name: str | None, decision: Decision) -> Iterator[tuple[Limit, int]]:
-        everything, own = sum(self.used.values()), self.used.get(name or "", 0)
+        everything, own = self.spending.tokens(), self.spending.tokens(name or "")
         for limit, cost in decision.taken:
             if limit.counts == "tokens":
                 yield limit, cost - (own if limit.of_model else everything)
-            elif limit.of_model and name not in self.used:
+            elif limit.of_model and (name or "") not in self.spending:
                 yield limit, cost  # it was not called after all
 
 

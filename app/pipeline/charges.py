@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from app.caller import Caller
-from app.policies.budgets import Budgets
+from app.policies.throttle import Throttle
 
 
 class Kind(Enum):
@@ -65,8 +65,8 @@ class Charges:
 
     def __init__(self, free: int = FREE_A_MINUTE) -> None:
         """`free`: resumed streams, and sockets, of a user in a minute that count nothing."""
-        self._free = {kind: Budgets(free) for kind in BOUNDED}
-        self._parsed = Budgets(PARSED_A_MINUTE)
+        self._free = {kind: Throttle(free) for kind in BOUNDED}
+        self._parsed = Throttle(PARSED_A_MINUTE)
 
     def of(self, kind: Kind, caller: Caller) -> int:
         """As how many requests it counts; to be asked once for each."""

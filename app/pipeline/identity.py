@@ -18,7 +18,7 @@ from functools import partial
 from app.caller import Caller
 from app.errors import RateLimited, Unauthenticated
 from app.policies.auth import Authenticator, bearer
-from app.policies.budgets import Budgets
+from app.policies.throttle import Throttle
 
 ANONYMOUS_LIMIT = 300  # requests of an address in a minute
 WINDOW = 60.0  # s
@@ -40,8 +40,8 @@ class Identity:
         """`anonymous_limit`: of each address in a minute; 0: no bound."""
         self._authenticator, self._on_refusal = authenticator, on_refusal
         most = anonymous_limit
-        self._addresses = Budgets(most, WINDOW, now=now) if most else None
-        self._trials = Budgets(MAX_TRIALS, 1.0, now=now)
+        self._addresses = Throttle(most, WINDOW, now=now) if most else None
+        self._trials = Throttle(MAX_TRIALS, 1.0, now=now)
 
     async def authenticate(self, authorization: str | None, address: str | None) -> Caller:
         """Whose token that is. `address` is the caller's; None where it has none.

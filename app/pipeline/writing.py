@@ -52,7 +52,7 @@ class Writing:
             charge=admission.charge_model,
             degrade=request.directives.allow_degraded,
             listener=listener,
-            called=admission.used,
+            spending=admission.spending,
             request_id=request.request_id,
         )
         return _new(request, drafted)

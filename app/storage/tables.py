@@ -1,5 +1,6 @@
 """The tables: `contents` keeps results, `events` keeps what happened until it is published,
-`idempotency` which result answered which key first, `holdings` how much each user keeps."""
+`idempotency` which result answered which key first, `holdings` how much each user keeps, `usage`
+what was spent on models, `ratings` how good users found their contents."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-REVISION = "0003"  # the migration that makes these tables; a test holds it to alembic's head
+REVISION = "0004"  # the migration that makes these tables; a test holds it to alembic's head
 
 
 class Instant(TypeDecorator[datetime]):
@@ -101,4 +102,47 @@ holdings = Table(
     Column("user_id", Text, primary_key=True),
     Column("contents", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+)
+
+# What each request spent on each model it called, whatever became of it. A row is written once and
+# outlives the content: only its user's name is taken out when the user is erased.
+usage = Table(
+    "usage",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),  # uuid7: its order is time's
+    Column("at", Instant, nullable=False),
+    Column("user_id", Text, nullable=False),  # empty: of somebody who was erased
+    Column("tier", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("prompt_version", Text, nullable=False),
+    Column("answers", Integer, nullable=False),  # 1: this model's answer was given
+    Column("calls", Integer, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),  # of the prompt's
+    Column("cache_write_tokens", BigInteger, nullable=False),  # of the prompt's
+    Column("reasoning_tokens", BigInteger, nullable=False),  # of the completion's
+    Column("estimated_tokens", BigInteger, nullable=False),  # of both: as the gateway counted
+    Column("nano_usd", BigInteger),  # billionths of a US dollar; NULL: a price is not known
+    Index("usage_by_time", "at"),
+    Index("usage_of_user", "user_id", "at"),
+)
+
+# A user's last word on each content, kept beside who wrote it: the content may be deleted.
+ratings = Table(
+    "ratings",
+    metadata,
+    Column("content_id", Uuid(as_uuid=False), primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("upstream_model", Text),
+    Column("prompt_version", Text, nullable=False),
+    Column("variant", Text, nullable=False),  # of a canary; empty: of none
+    Column("score", Integer, nullable=False),  # 1 to 5
+    Column("comment", Text, nullable=False),
+    Column("rated_at", Instant, nullable=False),
+    Index("ratings_by_time", "rated_at"),
+    Index("ratings_of_user", "user_id"),
 )

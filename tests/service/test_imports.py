@@ -25,23 +25,24 @@ import its own modules.
 | seal       |                                                                       |
 | operations | errors                                                                |
 | policies   | limit_standing errors caller redis seal                                     |
-| llm        | errors operations redis                                               |
+| llm        | errors operations redis stages                                        |
 | storyteller | errors operations llm                                                |
-| events     | errors caller operations redis seal                                   |
-| storage    | errors events.types                                                   |
-| observe    | errors                                                                |
+| events     | errors caller operations redis seal stages                            |
+| storage    | errors events.types stages                                            |
+| observe    | errors stages                                                         |
 | generations | errors redis seal                                                    |
 | limit_standing   |                                                                       |
+| stages     |                                                                       |
 | open_streams | caller errors                                                       |
 | pipeline   | operations policies llm generations events storage redis observe      |
-| pipeline   | open_streams limit_standing caller errors                                   |
+| pipeline   | open_streams limit_standing caller errors stages                            |
 | shutdown   | open_streams                                                          |
 | sse        | open_streams caller errors http                                       |
 | rest       | accept pipeline operations http sse limit_standing caller errors                   |
-| rest       | hosts origins events.asyncapi events.reader                                         |
+| rest       | hosts origins events.asyncapi events.reader stages                                  |
 | rest       | generations.generation generations.reader generations.transcript      |
 | resolvers  | accept pipeline operations http sse limit_standing caller errors                   |
-| resolvers  | events.types generations.transcript open_streams origins hosts        |
+| resolvers  | events.types generations.transcript open_streams origins hosts stages |
 | embedded   | errors                                                                |
 | fake_openai |                                                                      |
 | console    | accept                                                                |

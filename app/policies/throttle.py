@@ -1,6 +1,6 @@
-"""Budgets: how often somebody may do what no limit counts. In the process alone, and cheap.
+"""Throttle: how often somebody may do what no limit counts. In the process alone, and cheap.
 
-A budget is the generic cell rate algorithm (ITU-T I.371, annex A; a leaky bucket that keeps one
+It is the generic cell rate algorithm (ITU-T I.371, annex A; a leaky bucket that keeps one
 number): `most` at once, and then one more each `window / most` seconds. So in no window are more
 than twice as many let through. It asks nobody: where several processes serve, each keeps its own.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 REMEMBERED = 10_000  # names; one takes about 200 bytes. Whoever was quiet for longest begins anew
 
 
-class Budgets:
+class Throttle:
     """One for each name, all of a size."""
 
     def __init__(
@@ -28,13 +28,13 @@ class Budgets:
         """`most` in `window` seconds."""
         self.most, self.window = most, window
         self._each, self._now, self._remembered = window / most, now, remembered
-        self._spent: OrderedDict[str, float] = OrderedDict()  # when a budget is whole again
+        self._spent: OrderedDict[str, float] = OrderedDict()  # when a name has all of it again
 
     def __len__(self) -> int:
         return len(self._spent)
 
     def wait(self, name: str) -> float:
-        """Seconds until the budget has room for one; 0: it has now."""
+        """Seconds until the name has room for one; 0: it has now."""
         spent = self._spent.get(name)
         if spent is None:
             return 0.0
