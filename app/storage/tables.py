@@ -111,6 +111,9 @@ usage = Table(
     metadata,
     Column("id", Uuid(as_uuid=False), primary_key=True),  # uuid7: its order is time's
     Column("at", Instant, nullable=False),
+    # For which content it was spent, whether or not that came to be: the name of what a budget
+    # reserved for it.
+    Column("content_id", Uuid(as_uuid=False), nullable=False),
     Column("user_id", Text, nullable=False),  # empty: of somebody who was erased
     Column("tier", Text, nullable=False),
     Column("operation", Text, nullable=False),

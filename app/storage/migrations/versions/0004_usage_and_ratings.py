@@ -18,6 +18,7 @@ def upgrade() -> None:
         "usage",
         sa.Column("id", sa.Uuid(as_uuid=False), primary_key=True),
         sa.Column("at", INSTANT, nullable=False),
+        sa.Column("content_id", sa.Uuid(as_uuid=False), nullable=False),
         *(
             sa.Column(name, sa.Text, nullable=False)
             for name in ("user_id", "tier", "operation", "model", "prompt_version")
