@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from graphql import (
@@ -127,6 +128,12 @@ class Document:
             raise InvalidDocument([error], "QUERY_TOO_COMPLEX") from None
 
 
+@lru_cache(maxsize=4)
+def _measures(schema: GraphQLSchema, sizes: frozenset[tuple[str, int]]) -> tuple[Costs, Weights]:
+    """Made once for all that read one schema: each walks all of it, in 5 ms."""
+    return Costs(schema, dict(sizes)), Weights(schema, dict(sizes))
+
+
 class Documents:
     """Parses and validates against one schema; right documents are kept, least used go first."""
 
@@ -140,7 +147,7 @@ class Documents:
     ) -> None:
         """`sizes`: of lists whose length the settings say, see `Costs`."""
         self._schema, self._suggestions = schema, suggestions
-        self._costs, self._weights = Costs(schema, sizes), Weights(schema, sizes)
+        self._costs, self._weights = _measures(schema, frozenset((sizes or {}).items()))
         hidden = () if introspection else (NoSchemaIntrospectionCustomRule,)
         self._rules = (*specified_rules, *hidden)
         self.known: OrderedDict[str, Document] = OrderedDict()

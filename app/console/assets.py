@@ -11,6 +11,7 @@ import gzip
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 
@@ -108,7 +109,7 @@ class Package:
 
     @property
     def versioned(self) -> str:
-        return f"{self.name}-{metadata.version(self.distribution)}"
+        return f"{self.name}-{_version(self.distribution)}"
 
     def assets(self) -> dict[str, Asset]:
         package, *path = self.folder.split("/")
@@ -119,6 +120,11 @@ class Package:
             )
             for file in self.files
         }
+
+
+@cache
+def _version(distribution: str) -> str:
+    return metadata.version(distribution)  # it parses a file of the distribution each time
 
 
 def own(folder: str, *packages: Package) -> dict[str, Asset]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -17,11 +18,17 @@ THIRD_PERSON = {"s": "s", "es": "es", "ies": "ies", "has": "has", "is": "is", "w
 MAX_SEARCHED = 400  # characters of a caller's value that are searched for known words
 
 
+@cache
+def grammars() -> Mapping[str, Any]:
+    """All grammar files by name, not to be changed. Reading them takes some 30 ms, once."""
+    return {name: agreeing(read(name)) for name in names()}
+
+
 class Packs:
-    """All grammar files, each under its name. Reading them takes some 30 ms: once, at the start."""
+    """All grammar files, each under its name."""
 
     def __init__(self) -> None:
-        self._grammars = {name: agreeing(read(name)) for name in names()}
+        self._grammars = grammars()
         self.titles = frozenset(self.common["titles"])
         self.lists = WordLists(self.themes)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from app.storage.migrate import migrate
+from tests.support.databases import migrated
 
 PROGRAMS = ("initdb", "pg_ctl", "postgres", "createdb", "dropdb")
 OPTIONS = "-c listen_addresses='' -c fsync=off -c max_connections=60"
@@ -175,7 +176,7 @@ def postgres_database(postgres_server: Postgres) -> Iterator[str]:
 def sqlite_database(tmp_path: Path) -> str:
     """A fresh file, migrated."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'loregate.db'}"
-    migrate(url)
+    migrated(url)
     return url
 
 

@@ -25,8 +25,8 @@ from app.main import Parts, create_app
 from app.policies.keys import sign
 from app.server import listen, uvicorn_options
 from app.settings import Settings
-from app.storage.migrate import migrate
 from resolvers.websocket import WebSocketEndpoint as SocketEdge
+from tests.support.databases import migrated
 
 SECRET = "a secret of the tests of at least thirty-two bytes"
 PROTOCOL: Any = "graphql-transport-ws"
@@ -202,7 +202,7 @@ class Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def running(found: Settings, **wired: Any) -> AsyncIterator[Service]:
     """The service with these settings, migrated, until the block ends."""
-    await asyncio.to_thread(migrate, found.database)
+    await asyncio.to_thread(migrated, found.database)
     app = create_app(found, alone=False, **wired)
     listening = listen(found)
     config = uvicorn.Config(app, **uvicorn_options(found))
