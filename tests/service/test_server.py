@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import resource
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import uvloop
 
-from app.server import allow_files
+from app.server import allow_files, listen
+from tests.support.service import settings
 
 
 @pytest.fixture
@@ -34,3 +39,31 @@ def test_what_the_system_does_not_give_is_said(
         allow_files(files[1] + 1)
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (files[1], files[1])
     assert f"may need {files[1] + 1}" in caplog.text
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_no_answer_waits_for_the_acknowledgement_of_the_one_before(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """TCP_NODELAY (RFC 9293, 3.7.4): Nagle's algorithm would hold a body back for 40 ms."""
+
+    async def nodelay() -> int:
+        listening = listen(settings(tmp_path, "redis://nowhere"))
+        accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+        def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted.put_nowait(writer)
+
+        async with await asyncio.start_server(connected, sock=listening):
+            _, ours = await asyncio.open_connection(*listening.getsockname())
+            theirs = await accepted.get()
+            found: int = theirs.get_extra_info("socket").getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY
+            )
+            for writer in (ours, theirs):
+                writer.close()
+                await writer.wait_closed()
+            return found
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(nodelay())

@@ -141,7 +141,8 @@ class Service:
     @contextlib.asynccontextmanager
     async def socket(self, *, init: Any = None, **claims: Any) -> AsyncIterator[Socket]:
         url = self.url.replace("http", "ws", 1) + "/graphql"
-        async with connect(url, subprotocols=[PROTOCOL]) as ws:
+        # With a bounded queue a client that reads nothing more would not read the farewell either.
+        async with connect(url, subprotocols=[PROTOCOL], max_queue=None) as ws:
             socket = Socket(ws)
             payload = {"authorization": token(**claims)} if init is None else init
             await socket.send({"type": "connection_init", "payload": payload})
