@@ -12,12 +12,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Executable, bindparam, select
 
 from app.storage.database import Database
 from app.storage.tables import holdings
+from app.storage.upsert import insert_into
 
 MAX_KNOWN = 10_000  # users; about 3 MB
 HOLDING = select(holdings.c.contents, holdings.c.bytes).where(
@@ -96,12 +97,7 @@ def _read(connection: Connection, user_id: str) -> Holding:
 
 @lru_cache
 def _upsert(dialect: str) -> Executable:
-    insert: Any
-    if dialect == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert
-    new = insert(holdings)
+    new = insert_into(holdings, dialect)
     added = {name: holdings.c[name] + new.excluded[name] for name in ("contents", "bytes")}
     statement: Executable = new.on_conflict_do_update(
         index_elements=[holdings.c.user_id], set_=added

@@ -34,7 +34,9 @@ from app.storage.content_queries import BY_IDS, CHILDREN, FIRST_ANSWER, MAX_CHIL
 from app.storage.database import Database, Refused, Work
 from app.storage.group_commit import GroupCommit
 from app.storage.holdings import Holdings, Totals
+from app.storage.ledger import Ledger
 from app.storage.tables import REVISION, UNPUBLISHED, events, idempotency
+from app.storage.usage import UsageRow, unanswered
 from app.storage.write_batch import Entry
 
 QUERY_TIMEOUT = 5.0  # s; every call ends within it
@@ -81,6 +83,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database, self.holdings = database, Holdings(database)
         self._commits = GroupCommit(database, self.holdings)
+        self.ledger = Ledger(database, self._commits)
         self._decoding = asyncio.Lock()
         self._decoded = 0  # characters since the loop last went on
 
@@ -99,8 +102,11 @@ class Store:
                 f"needs {REVISION}; run `loregate migrate`"
             )
 
-    async def add(self, record: Record, events: Sequence[Event]) -> None:
-        """Stores a result and its events together; on return they are committed.
+    async def add(
+        self, record: Record, events: Sequence[Event], usage: Sequence[UsageRow] = ()
+    ) -> None:
+        """Stores a result and its events together, and what was spent on it; on return they are
+        committed. Whatever is raised, `usage` is written all the same, or kept until it can be.
 
         Raises:
             DuplicateContent: an id of it is already stored.
@@ -108,17 +114,28 @@ class Store:
             DependencyUnavailable: it is not known to be stored.
         """
         try:
-            await self._put(record, events)
+            await self._add(record, events, usage)
+        except BaseException:
+            self.ledger.spent(unanswered(usage))
+            raise
+
+    async def _add(
+        self, record: Record, events: Sequence[Event], usage: Sequence[UsageRow]
+    ) -> None:
+        try:
+            await self._put(record, events, usage)
         except DuplicateContent:
             if record.idempotency_key is None:
                 raise
             # The key may be one of yesterday, which is free again and not pruned yet.
             await self._free_expired(record.user_id, record.idempotency_key)
-            await self._put(record, events)
+            await self._put(record, events, usage)
 
-    async def _put(self, record: Record, events: Sequence[Event]) -> None:
+    async def _put(
+        self, record: Record, events: Sequence[Event], usage: Sequence[UsageRow]
+    ) -> None:
         try:
-            await self._commits.put(_entry(record, events))
+            await self._commits.put(_entry(record, events, usage))
         except Refused as refusal:
             kind = DuplicateContent if refusal.duplicate else RecordRefused
             raise kind(str(refusal)) from None
@@ -288,7 +305,7 @@ def _database(url: URL, timeout: float) -> Database:
     return Postgres(url, timeout)
 
 
-def _entry(record: Record, events: Sequence[Event]) -> Entry:
+def _entry(record: Record, events: Sequence[Event], usage: Sequence[UsageRow]) -> Entry:
     now = datetime.now(UTC)
     try:
         return Entry(
@@ -311,6 +328,7 @@ def _entry(record: Record, events: Sequence[Event]) -> Entry:
                 for event in events
             ],
             key=_key(record, now),
+            usage=[row.values() for row in usage],
         )
     except (TypeError, ValueError):
         raise RecordRefused("an id is no uuid, or a value is no JSON") from None

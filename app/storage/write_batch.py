@@ -14,6 +14,7 @@ from uuid_utils import uuid7
 from app.storage.database import UNBOUND, Refused, refused
 from app.storage.holdings import Holding, Totals, change
 from app.storage.tables import contents, events, idempotency
+from app.storage.usage import UsageEntry, record
 
 INSERT_CONTENT = insert(contents)
 INSERT_EVENT = insert(events)
@@ -32,6 +33,7 @@ class Entry:
     content: dict[str, Any]
     events: list[dict[str, Any]]
     key: dict[str, Any] | None = None  # the idempotency key that it answers
+    usage: list[dict[str, Any]] = field(default_factory=list)  # what was spent on it
     done: asyncio.Future[None] = field(default_factory=lambda: _future())
     expired: bool = False
 
@@ -41,6 +43,7 @@ class Entry:
             connection.execute(INSERT_EVENT, self.events)
         if self.key:
             connection.execute(INSERT_KEY, self.key)
+        record(connection, self.usage)
 
     @property
     def user_id(self) -> str:
@@ -67,7 +70,12 @@ class WriteBatch:
 
     entries: list[Entry]
     marks: list[str]
+    spent: list[UsageEntry] = field(default_factory=list)
     totals: Totals = field(default_factory=dict)
+
+    @property
+    def waited_for(self) -> list[Entry | UsageEntry]:
+        return [*self.entries, *self.spent]
 
     def write(self, connection: Connection) -> None:
         """Everything, with one statement for each table."""
@@ -79,13 +87,17 @@ class WriteBatch:
         keys = [entry.key for entry in self.entries if entry.key]
         if keys:
             connection.execute(INSERT_KEY, keys)
+        # Those of entries first: where one is there twice, this one knows of its answer.
+        record(connection, [row for entry in self.entries for row in entry.usage])
+        record(connection, [row for entry in self.spent for row in entry.rows])
         self._count(connection, self.entries)
         self._mark(connection)
 
     def write_singly(self, connection: Connection) -> list[Refused | None]:
-        """Every entry under a savepoint of its own; returns which of them were refused."""
-        outcome = [_try(connection, entry) for entry in self.entries]
-        good = [entry for entry, bad in zip(self.entries, outcome, strict=True) if bad is None]
+        """Every entry under a savepoint of its own; returns which of them were refused, those of
+        `spent` behind the others."""
+        outcome = [_try(connection, entry) for entry in self.waited_for]
+        good = [entry for entry, bad in zip(self.entries, outcome, strict=False) if bad is None]
         self._count(connection, good)
         self._mark(connection)
         return outcome
@@ -118,7 +130,7 @@ def trial_write(connection: Connection) -> None:
     connection.execute(delete(idempotency).filter_by(**name))
 
 
-def _try(connection: Connection, entry: Entry) -> Refused | None:
+def _try(connection: Connection, entry: Entry | UsageEntry) -> Refused | None:
     try:
         with connection.begin_nested():
             entry.write(connection)
