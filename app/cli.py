@@ -174,7 +174,7 @@ async def preflight(settings: Settings) -> None:
     from app import document_wiring
     from app.main import cache_ttls, redis_url
     from app.model_wiring import model_rows
-    from app.policy_wiring import authenticator
+    from app.policy_wiring import authenticator, canaries
     from app.redis.client import Redis
     from app.storage.store import Store
 
@@ -182,6 +182,7 @@ async def preflight(settings: Settings) -> None:
     await authenticator(settings).close()
     cache_ttls(settings)
     model_rows(settings)
+    canaries(settings)
     document_wiring.check(settings)
     store = Store.open(settings.database)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from app.errors import SettingsError
@@ -109,6 +110,32 @@ class ModelTable(_Table):
         return self.key_variable or (None if self.url else OPENAI_KEY)
 
 
+class CanaryTable(_Table):
+    """One `[[canaries]]`: a share of the users gets another model in a model's place, or another
+    prompt for an operation; both only where both are named.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
+    share: Annotated[float, Field(ge=0, le=1)]
+    tiers: tuple[str, ...] = ()  # none: all
+    operation: str | None = None  # else all, unless a prompt is named
+    prompt_version: Annotated[int, Field(ge=1)] | None = None
+    model: str | None = None
+    served_by: str | None = None  # the name of another row of the models table
+
+    @model_validator(mode="after")
+    def _tries_something(self) -> Self:
+        if (self.model is None) != (self.served_by is None):
+            raise ValueError("model and served_by are wanted together")
+        if self.prompt_version is not None and self.operation is None:
+            raise ValueError("prompt_version is one of an operation's: operation is wanted too")
+        if self.served_by is None and self.prompt_version is None:
+            raise ValueError("served_by or prompt_version is wanted: what it tries")
+        if self.model is not None and self.model == self.served_by:
+            raise ValueError("served_by is the model itself")
+        return self
+
+
 # November 2026: developers.openai.com/api/docs/models. OpenAI shut the two oldest names down on
 # 2026-10-23; callers go on naming them.
 TERRA = ModelTable(
@@ -187,17 +214,18 @@ class ConfigFile(_Table):
     tiers: dict[str, Annotated[float, Field(gt=0, le=10_000)]] = Field(default_factory=dict)
     quotas: dict[str, QuotaTable] = Field(default_factory=dict)
     models: tuple[ModelTable, ...] = ()
+    canaries: tuple[CanaryTable, ...] = ()
     fallback: Chain | None = None
     subscriptions: Annotated[int, Field(ge=1, le=1_000_000)] = 1000  # of a user, on one process
     cache: dict[str, Annotated[float, Field(ge=0, le=2_592_000)]] = Field(default_factory=dict)
 
-    @field_validator("models")
+    @field_validator("models", "canaries")
     @classmethod
-    def _each_once(cls, models: tuple[ModelTable, ...]) -> tuple[ModelTable, ...]:
-        names = [m.name for m in models]
+    def _each_once(cls, rows: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [row.name for row in rows]
         if twice := {n for n in names if names.count(n) > 1}:
             raise ValueError(f"{', '.join(sorted(twice))} stands there twice")
-        return models
+        return rows
 
     @classmethod
     def read(cls, path: Path) -> ConfigFile:

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
-from app import document_wiring, metrics_server
+from app import document_wiring, metrics_server, policy_wiring
 from app.console.pages import Pages
 from app.errors import SettingsError
 from app.events.fanout import Fanout
@@ -269,6 +269,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
             models,
             store,
             pseudonyms,
+            canaries=policy_wiring.canaries(settings),
             cache_ttl=settings.cache_ttl,
             cache_ttls=cache_ttls(settings),
         ),

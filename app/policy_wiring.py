@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
+from app.config_file import CanaryTable
+from app.errors import SettingsError
+from app.operations import OPERATIONS
 from app.policies.auth import Authenticator, key_source
+from app.policies.canaries import Canaries, Canary
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
 from app.policies.quotas import Quotas, tiers
@@ -44,6 +49,33 @@ def rate_limiter(settings: Settings) -> RateLimiter:
         {**DEFAULT_TIERS, **settings.file.tiers},
         processes=settings.replicas * settings.workers,
     )
+
+
+def canaries(settings: Settings) -> Canaries:
+    """Raises `SettingsError` for one that names what there is not."""
+    tiers = {**DEFAULT_TIERS, **settings.file.tiers}
+    for table in settings.file.canaries:
+        for field, named, known in _named(table, tiers, [m.name for m in settings.models]):
+            if named not in known:
+                raise SettingsError(
+                    f"LOREGATE_CONFIG: [[canaries]] {table.name}: {field} names {named}; "
+                    f"it may name {', '.join(map(str, known))}"
+                )
+    limiter = rate_limiter(settings)
+    return Canaries([Canary(**t.model_dump()) for t in settings.file.canaries], limiter.tier)
+
+
+def _named(
+    table: CanaryTable, tiers: Collection[str], models: Collection[str]
+) -> Iterator[tuple[str, Any, Collection[Any]]]:
+    """What a canary names: the field, the name, and what it may be."""
+    yield from (("tiers", tier, tiers) for tier in table.tiers)
+    yield from (("model", name, models) for name in (table.model,) if name)
+    yield from (("served_by", name, models) for name in (table.served_by,) if name)
+    if table.operation is not None:
+        yield "operation", table.operation, OPERATIONS
+        if table.prompt_version is not None:
+            yield "prompt_version", table.prompt_version, OPERATIONS[table.operation].versions
 
 
 def quotas(settings: Settings, holdings: Holdings, *, on_refusal: Callable[[str], None]) -> Quotas:

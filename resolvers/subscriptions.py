@@ -34,6 +34,18 @@ OnlyContentTypes = Annotated[
 class EventMetadata:
     model_used: str = described("The model that wrote it.")
     token_usage: TokenUsage = described("The tokens that it took.")
+    prompt_version: str = described("Which wording of the prompt was used.")
+    variant: str | None = described("The canary that made it; null without one.")
+
+    @classmethod
+    def of(cls, metadata: dict[str, Any]) -> EventMetadata:
+        # Events of earlier versions say less.
+        return cls(
+            model_used=metadata["model_used"],
+            token_usage=TokenUsage.of(metadata["token_usage"]),
+            prompt_version=metadata.get("prompt_version", "1"),
+            variant=metadata.get("variant"),
+        )
 
 
 @strawberry.interface(description="Something that happened.")
@@ -117,10 +129,7 @@ def event_of(cursor: str, event: StoredEvent) -> Event:
         request_id=payload["request_id"],
         source=payload["source"],
         occurred_at=datetime.fromisoformat(payload["occurred_at"]),
-        metadata=EventMetadata(
-            model_used=payload["metadata"]["model_used"],
-            token_usage=TokenUsage.of(payload["metadata"]["token_usage"]),
-        ),
+        metadata=EventMetadata.of(payload["metadata"]),
         **own,
     )
 

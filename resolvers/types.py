@@ -81,6 +81,7 @@ class Metadata:
         "The seed that was used; null without one, or where it is no 32-bit number."
     )
     prompt_version: str = described("Which wording of the prompt was used.")
+    variant: str | None = described("The canary that made it; null without one.")
 
     @classmethod
     def of(cls, metadata: dict[str, Any]) -> Metadata:
@@ -99,6 +100,7 @@ class Metadata:
             ignored_parameters=metadata.get("ignored_parameters", []),
             seed=_as_int(metadata.get("seed")),
             prompt_version=metadata.get("prompt_version", "1"),
+            variant=metadata.get("variant"),
         )
 
 

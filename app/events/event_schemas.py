@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from app.events.types import EVENT_TYPES, SOURCE
+from app.events.types import COUNTED, EVENT_TYPES, SOURCE
 from app.operations.descriptions import Described
 from app.operations.fields import Category, ContentType
 from app.operations.story import StoryElementType
@@ -18,7 +18,6 @@ UUID = {"type": "string", "format": "uuid"}
 TEXT = {"type": "string"}
 COUNT = {"type": "integer", "minimum": 0}
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
-TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 SUMMARIES = {
     "content.generated": "Text about a character, a campaign or a story was generated.",
@@ -48,7 +47,12 @@ def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
 METADATA = _object(
     {
         "model_used": _said(TEXT, "The model that wrote it, by the gateway's name for it."),
-        "token_usage": _object(dict.fromkeys(TOKENS, COUNT), "The tokens that it took."),
+        "token_usage": _object(dict.fromkeys(COUNTED, COUNT), "The tokens that it took."),
+        "prompt_version": _said(TEXT, "Which wording of the prompt was used."),
+        "variant": {
+            "type": ["string", "null"],
+            "description": "The canary that made it; null without one.",
+        },
     },
     "What made it.",
 )
@@ -104,7 +108,9 @@ def event_example(kind: str) -> dict[str, Any]:
         "content_type": content_type.value,
         "metadata": {
             "model_used": "gpt-4-turbo",
-            "token_usage": dict(zip(TOKENS, (412, 180, 592), strict=True)),
+            "token_usage": dict(zip(COUNTED, (412, 180, 592), strict=True)),
+            "prompt_version": "1",
+            "variant": None,
         },
         "user_id": "alice",
         "request_id": "0198c0de-7a1e-7000-8000-5a17e4e00003",

@@ -13,6 +13,7 @@ EVENT_TYPES = (
     "theme.analyzed",
     "validation.completed",
 )
+COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")  # what events tell of tokens
 SOURCE = "llm-service"  # the name that the services know the gateway by
 
 
@@ -48,3 +49,13 @@ class Event:
         if not isinstance(payload, dict) or not {"id", "type", "user_id"} <= payload.keys():
             raise ValueError("not an event")
         return cls(payload)
+
+
+def made_by(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What an event tells of an answer's metadata. Earlier versions' answers say less."""
+    return {
+        "model_used": metadata["model_used"],
+        "token_usage": {name: metadata["token_usage"][name] for name in COUNTED},
+        "prompt_version": metadata.get("prompt_version", "1"),
+        "variant": metadata.get("variant"),
+    }

@@ -116,12 +116,22 @@ class Models:
         return self._models[name]
 
     # -- the chain
-    def candidates(self, asked: Model, fallback: str | None, *, degrade: bool) -> tuple[Model, ...]:
+    def candidates(
+        self, asked: Model, fallback: str | None, *, degrade: bool, served_by: str | None = None
+    ) -> tuple[Model, ...]:
         """Who is asked, in order: the model, the request's own fallback, then the chain behind.
 
-        A model that is not named in the chain has none behind it, and one whose caller takes no
-        simpler answer is asked alone.
+        `served_by` names one that is called in the model's place, which itself comes next. A model
+        that is not named in the chain has none behind it, and one whose caller takes no simpler
+        answer has none either.
         """
+        links = self._links(asked, fallback, degrade=degrade)
+        if served_by is None:
+            return links
+        instead = self._models[served_by].standing_for(asked.name)
+        return (instead, *(m for m in links if m.name != served_by))
+
+    def _links(self, asked: Model, fallback: str | None, *, degrade: bool) -> tuple[Model, ...]:
         if not degrade:
             return (asked,)
         names = [asked.name]
@@ -200,7 +210,7 @@ class Models:
                     draft,
                     model,
                     completion.usage,
-                    degraded=model is not candidates[0],
+                    degraded=model.asked_name != candidates[0].asked_name,
                     finish=completion.finish,
                     attempts=tuple(calls.attempts),
                     completion=completion,
@@ -252,7 +262,7 @@ def _fitting(work: CompletionRequest, model: Model) -> CompletionRequest:
 
 
 def _rejection(model: Model, failure: AttemptFailed, calls: ModelCalls) -> ContentRejected:
-    found = ContentRejected(model.name, failure.reason)
+    found = ContentRejected(model.asked_name, failure.reason)
     found.details["tried"] = [a.as_dict() for a in calls.attempts]
     return found
 
@@ -261,18 +271,20 @@ def _refusal(
     failures: Sequence[tuple[Model, AttemptFailed]], calls: ModelCalls, *, strict: bool
 ) -> GatewayError:
     """What became of the model that was asked for; how the others failed stands in `tried`."""
-    model, failure = failures[0]
+    asked = failures[0][0].asked_name
+    # The last of that name: behind who stood in for it came the model itself.
+    model, failure = [f for f in failures if f[0].asked_name == asked][-1]
     told = {"attempts": calls.count}
-    said = f"{model.name} {failure.said}"
+    said = f"{asked} {failure.said}"
     found: GatewayError
     if strict and failure.outcome in BREAKER_FAILURES:
-        found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(model, failure))
+        found = ModelUnavailable(said, asked, **told, retry_after=_retry_after(model, failure))
     elif failure.outcome in TIMED_OUT:
-        found = ModelTimeout(said, model.name, **told)
+        found = ModelTimeout(said, asked, **told)
     elif failure.outcome in UNAVAILABLE:
-        found = ModelUnavailable(said, model.name, **told, retry_after=_retry_after(model, failure))
+        found = ModelUnavailable(said, asked, **told, retry_after=_retry_after(model, failure))
     else:
-        found = ModelError(said, model.name, **told)
+        found = ModelError(said, asked, **told)
     found.details["tried"] = [a.as_dict() for a in calls.attempts]
     return found
 

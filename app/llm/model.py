@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from app.llm.breaker import Breaker, BreakerState
@@ -28,7 +28,8 @@ class Model:
     Without a writer it is known but not reachable from here: no key was configured for it.
     Without a breaker it is always tried: the storyteller cannot be away. timeout: seconds for a
     whole call. unsupported: what the upstream was found not to take. retires_at: when its provider
-    shuts it down. gone: whether it did, or no longer has it.
+    shuts it down. gone: whether it did, or no longer has it. stands_for: the model that was asked
+    for, where a canary has this one called in its place.
     """
 
     name: str
@@ -44,11 +45,21 @@ class Model:
     unsupported: UnsupportedParameters | None = None
     retires_at: date | None = None
     gone: bool = False
+    stands_for: str | None = None
+
+    def standing_for(self, name: str) -> Model:
+        """This model in another's place: the same breaker, places and prices."""
+        return replace(self, stands_for=name)
+
+    @property
+    def asked_name(self) -> str:
+        """The name that a caller asked for when this model was called for it."""
+        return self.stands_for or self.name
 
     @property
     def target(self) -> str:
         """What limits call it."""
-        return f"model:{self.name}"
+        return f"model:{self.asked_name}"
 
     @property
     def breaker_state(self) -> BreakerState:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AliasChoices, Field, model_validator
 from typing_extensions import Doc
@@ -81,6 +82,41 @@ TASKS = {
         "what the level allows."
     ),
 }
+# Version 2, which a canary may try: it bounds the length, which the first leaves to the model, and
+# asks for what the first leaves to chance, that every given fact is used.
+GROUNDED = (
+    "Use every fact that was given, by its own name and without changing it; where something is "
+    "missing, choose one plain possibility and keep to it. Show the tone in what happens and never "
+    "name it."
+)
+OTHER_TASKS = {
+    CharacterContentType.BACKSTORY: (
+        "Write this character's backstory in 250 to 350 words. Open on a scene that a witness "
+        "could retell, then tell where they come from, the one event that made them leave, and "
+        "whom they owe or fear. End on what they still want, as a thread that a dungeon master "
+        "can pull in the next session."
+    ),
+    CharacterContentType.PERSONALITY: (
+        "Describe this character's personality in at most 250 words, as a player needs it at the "
+        "table: two traits that can get in each other's way, an ideal, a bond, a flaw that costs "
+        "them something, a habit that others see, and one line in their own voice."
+    ),
+    CharacterContentType.COMBAT: (
+        "Describe in at most 300 words how this character fights under the fifth edition's rules, "
+        "with nothing that their class does not have at this level: the first two rounds of a "
+        "usual fight, the ground they look for, when they leave it, and what they need from their "
+        "companions."
+    ),
+    CharacterContentType.EQUIPMENT: (
+        "List what this character carries, one thing a line, at most 14 lines: arms and armour "
+        "proper to class and level, tools, and two or three personal things, each with one "
+        "sentence of its history. No magic item beyond what the level allows."
+    ),
+}
+
+
+def _second(request: CharacterRequest) -> str:
+    return f"{OTHER_TASKS[request.type]} {GROUNDED}"
 
 
 class Character(ProseOperation[CharacterRequest]):
@@ -119,6 +155,7 @@ class Character(ProseOperation[CharacterRequest]):
     )
     request_type = CharacterRequest
     answer_type = TextAnswer
+    other_tasks: ClassVar[Mapping[int, Callable[[Any], str]]] = {2: _second}
 
     def task(self, request: CharacterRequest) -> str:
         return TASKS[request.type]

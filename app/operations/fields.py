@@ -244,6 +244,7 @@ class Metadata(BaseModel):
     )
     seed: int | None = Field(None, description="The seed that was used, where one was.")
     prompt_version: str = Field("1", description="Which wording of the prompt was used.")
+    variant: str | None = Field(None, description="The canary that made it; null without one.")
 
 
 class Answer(BaseModel):

@@ -7,6 +7,7 @@ GraphQL, limits, storage, events and errors follow from the declaration.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
@@ -54,6 +55,8 @@ class Operation(ABC, Generic[R, D]):
     mutation: ClassVar[Mutation]
     example: ClassVar[Example]
     version: ClassVar[int] = 1  # of the prompt: another one's cached answers are not given
+    # Other wordings of the task by their versions, which canaries try: docs/guides/quality.md.
+    other_tasks: ClassVar[Mapping[int, Callable[[Any], str]]] = {}
     max_tokens: ClassVar[int] = 1000  # of an answer, unless the request says
     cached: ClassVar[bool] = False  # whether answers come from the cache unless told otherwise
     parent_field: ClassVar[str] = "parent_content_id"
@@ -109,16 +112,29 @@ class Operation(ABC, Generic[R, D]):
             exclude={"model", "parent_content_id", "parent_element_id"},
         )
 
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Those of the prompt that there are."""
+        return tuple(sorted({self.version, *self.other_tasks}))
+
     def prompt(
-        self, request: R, choice: ModelChoice | None = None, parent: str | None = None
+        self,
+        request: R,
+        choice: ModelChoice | None = None,
+        parent: str | None = None,
+        version: int | None = None,
     ) -> Prompt:
-        """`parent` is the text that the request continues, as much of it as a model should get."""
+        """`parent` is the text that the request continues, as much of it as a model should get.
+
+        `version`: one of `versions`, else the usual one.
+        """
+        task = self.other_tasks.get(version or self.version, self.task)
         return Prompt(
-            messages=messages(self.task(request), self.data(request), parent),
+            messages=messages(task(request), self.data(request), parent),
             choice=choice or self.choice(request),
             schema=self.schema(request),
             schema_name=self.name,
-            version=self.version,
+            version=version or self.version,
         )
 
     def schema(self, request: R) -> dict[str, Any] | None:

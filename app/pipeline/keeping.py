@@ -14,7 +14,7 @@ from uuid_utils import uuid7
 
 from app.errors import DependencyUnavailable
 from app.events.log import EventLog
-from app.events.types import SOURCE, Event
+from app.events.types import SOURCE, Event, made_by
 from app.pipeline.admission import Admission
 from app.pipeline.answer import Body
 from app.pipeline.idempotency import Idempotency, mark
@@ -28,8 +28,6 @@ from app.redis.budget import NOTE_BYTES, ByteBudget
 from app.redis.client import Call
 from app.redis.steps import Step
 from app.storage.store import DuplicateContent, Record, Store
-
-COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")  # what events tell of tokens
 
 
 class Keeping:
@@ -137,10 +135,7 @@ def _events(request: PreparedRequest, body: Body) -> list[Event]:
     common = {
         "content_id": body["content_id"],
         "content_type": request.operation.content_type,
-        "metadata": {
-            "model_used": metadata["model_used"],
-            "token_usage": {k: metadata["token_usage"][k] for k in COUNTED},
-        },
+        "metadata": made_by(metadata),
         "user_id": request.caller.id,
         "request_id": request.request_id,
         "source": SOURCE,

@@ -23,6 +23,7 @@ from app.pipeline.directives import CacheUse, Directives
 from app.pipeline.lookup import Lookup, lookup
 from app.policies import similar
 from app.policies.cache import fingerprint
+from app.policies.canaries import Canaries, Canary
 from app.policies.pseudonyms import Pseudonyms
 from app.storage.store import Record, Store
 
@@ -40,6 +41,7 @@ class PreparedRequest:
     first: Model  # who of them is called first
     lookup: Lookup | None = None
     continues: str | None = None  # the text that it goes on from
+    canary: Canary | None = None  # what it tries
     content_id: str = field(default_factory=lambda: str(uuid7()))
     _signature: bytes | None = field(default=None, init=False)
 
@@ -77,9 +79,10 @@ class PreparedRequest:
         """What a request must share with this one for their answers to be alike."""
         return similar.frame(
             self.work.request.model_dump(),
-            self.operation.version,
+            self.work.prompt.version,
             self.first.name,
             self.continues,
+            *_variant(self),
         )
 
     def answer(self, result: Result, standing: Standing) -> Answer:
@@ -98,10 +101,12 @@ class Reading:
         store: Store,
         pseudonyms: Pseudonyms,
         *,
+        canaries: Canaries | None = None,
         cache_ttl: float = 3600.0,
         cache_ttls: Mapping[str, float] | None = None,
     ) -> None:
         self._models, self._store, self._pseudonyms = models, store, pseudonyms
+        self._canaries = canaries or Canaries()
         self._cache_ttl, self._cache_ttls = cache_ttl, cache_ttls or {}
 
     async def read(
@@ -115,17 +120,23 @@ class Reading:
         directives, request = given(), operation.read(raw)
         model, choice = self._models.choose(operation, request)
         continues = await self._continued(context.caller, operation, request)
+        canary = self._canaries.of(context.caller, operation.name, model.name)
         links = self._models.candidates(
-            model, choice.fallback_model, degrade=directives.allow_degraded
+            model,
+            choice.fallback_model,
+            degrade=directives.allow_degraded,
+            served_by=canary.served_by if canary else None,
         )
-        prompt = operation.prompt(request, choice, continues)
+        version = canary.prompt_version if canary else None
+        prompt = operation.prompt(request, choice, continues, version)
         user_id = context.caller.id
         work = CompletionRequest(
             operation, request, prompt, user=self._pseudonyms.of(user_id), owner=user_id
         )
         found = PreparedRequest(
-            context, directives, work, links, self._models.first(links), continues=continues
-        )
+            context, directives, work, links, self._models.first(links),
+            continues=continues, canary=canary,
+        )  # fmt: skip
         found.lookup = self._lookup(found)
         return found
 
@@ -151,10 +162,16 @@ class Reading:
         said = request.work.request.model_dump(mode="json")
         writers = request.links[0].name, request.first.name, user_id
         strict = [] if directives.allow_degraded else [1]
+        version, variant = request.work.prompt.version, _variant(request)
         known = fingerprint(
-            operation.name, operation.version, said, *writers, request.continues, *strict
+            operation.name, version, said, *writers, request.continues, *strict, *variant
         )
         return lookup(user_id, known, directives, use, ttl)
+
+
+def _variant(request: PreparedRequest) -> list[dict[str, str]]:
+    """What sets a canary's requests apart from all others; nothing for those of none."""
+    return [{"variant": request.canary.name}] if request.canary else []
 
 
 def _end_of(record: Record) -> str:

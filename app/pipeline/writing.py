@@ -43,7 +43,8 @@ class Writing:
         if body is not None:
             metadata = body["metadata"]
             metadata["request_id"] = request.request_id
-            model, finish = metadata["model_used"], FinishReason(metadata["finish_reason"])
+            model = metadata["attempts"][-1]["model"]
+            finish = FinishReason(metadata["finish_reason"])
             return NewAnswer(body, _cacheable(request, model, finish), unstored=True)
         await self._quotas.check(request.caller)
         drafted = await self._models.complete(
@@ -72,7 +73,7 @@ def _cacheable(request: PreparedRequest, model: str, finish: FinishReason) -> bo
 def _metadata(request: PreparedRequest, drafted: CheckedCompletion) -> dict[str, Any]:
     return {
         "content_type": request.operation.content_type,
-        "model_used": drafted.model.name,
+        "model_used": drafted.model.asked_name,
         "token_usage": drafted.usage.as_dict(),
         "request_id": request.request_id,
         "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -84,5 +85,14 @@ def _metadata(request: PreparedRequest, drafted: CheckedCompletion) -> dict[str,
         "upstream_model": drafted.completion.upstream_model,
         "ignored_parameters": list(drafted.completion.ignored),
         "seed": drafted.completion.seed,
-        "prompt_version": str(request.operation.version),
+        "prompt_version": str(request.work.prompt.version),
+        "variant": _variant(request, drafted),
     }
+
+
+def _variant(request: PreparedRequest, drafted: CheckedCompletion) -> str | None:
+    """The canary that made the answer; of one for a model only where that model wrote it."""
+    canary = request.canary
+    if canary is None or canary.served_by not in (None, drafted.model.name):
+        return None
+    return canary.name

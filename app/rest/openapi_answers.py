@@ -299,6 +299,7 @@ def answer_example(operation: Operation[Any, Any]) -> dict[str, Any]:
             "ignored_parameters": [],
             "seed": None,
             "prompt_version": str(operation.version),
+            "variant": None,
         },
     }
 

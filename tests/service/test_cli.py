@@ -221,6 +221,9 @@ async def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
 SERVE = {"LOREGATE_JWT_SECRET": SECRET, "REDIS_URL": "redis://127.0.0.1:1/0"}
 
 
+CANARY = '[[canaries]]\nname = "a"\nshare = 0.1\noperation = "npc"\nprompt_version = 7\n'
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
@@ -238,6 +241,10 @@ SERVE = {"LOREGATE_JWT_SECRET": SECRET, "REDIS_URL": "redis://127.0.0.1:1/0"}
         ),
         ({"DATABASE_URL": "mysql://x:y@z/w"}, "DATABASE_URL begins with mysql"),
         ({"LOREGATE_CONFIG": "config.toml"}, "[cache] names themes; it may name character"),
+        (
+            {"LOREGATE_CONFIG": "canary.toml"},
+            "[[canaries]] a: prompt_version names 7; it may name 1",
+        ),
         ({"LOREGATE_CONFIG": "nowhere.toml"}, "LOREGATE_CONFIG is 'nowhere.toml'"),
     ],
 )
@@ -245,6 +252,7 @@ async def test_what_keeps_serve_from_starting_is_one_clear_line(
     tmp_path: Path, changed: dict[str, str], says: str
 ) -> None:
     (tmp_path / "config.toml").write_text("[cache]\nthemes = 60\n")
+    (tmp_path / "canary.toml").write_text(CANARY)
     code, out, err = await cli_process.run(tmp_path, "serve", **(SERVE | changed))
     assert (code, out) == (1, "")
     assert says in err

@@ -22,12 +22,15 @@ Pair = tuple[CliProcess, CliProcess]
 
 
 @asynccontextmanager
-async def two(directory: Path, redis_url: str, provider: Upstream) -> AsyncIterator[Pair]:
+async def two(
+    directory: Path, redis_url: str, provider: Upstream, **more: str
+) -> AsyncIterator[Pair]:
     given = {
         "LOREGATE_JWT_SECRET": SECRET,
         "REDIS_URL": redis_url,
         "OPENAI_BASE_URL": provider.url,
         "DATABASE_URL": f"sqlite+aiosqlite:///{directory / 'shared.db'}",
+        **more,
     }
     assert (await cli_process.run(directory, "migrate", **given))[0] == 0
     async with AsyncExitStack() as stack:
@@ -124,3 +127,41 @@ async def test_a_key_is_answered_by_the_other_process_after_a_kill(
     assert (await ask(http, other, TEXT, key="lost")).content == made.content
     assert len(provider.requests) == 3
     await asyncio.gather(lost, return_exceptions=True)
+
+
+CANARY = """[[canaries]]
+name = "luna"
+share = {share}
+model = "gpt-4-turbo"
+served_by = "gpt-6-luna"
+"""
+
+
+async def test_a_canary_takes_the_same_users_in_every_process_and_after_every_restart(
+    tmp_path: Path, redis_url: str, provider: Upstream, http: httpx2.AsyncClient
+) -> None:
+    users = [f"user-{n}" for n in range(12)]
+    file = tmp_path / "loregate.toml"
+
+    async def asked_models(at: CliProcess) -> list[str]:
+        """What was really called for each user."""
+        for user in users:
+            bearer = {"Authorization": f"Bearer {token(sub=user)}"}
+            answer = await http.post(f"{at.url}{TEXT}", json=GOOD[TEXT], headers=bearer)
+            assert answer.status_code == 200, answer.text
+        found, provider.requests[:] = [r["model"] for r in provider.requests], []
+        return found
+
+    seen = []
+    for share in (0.5, 0.5, 0.8):
+        file.write_text(CANARY.format(share=share))
+        given = {"LOREGATE_CONFIG": str(file)}
+        async with two(tmp_path, redis_url, provider, **given) as (one, other):
+            seen.append(await asked_models(one))
+            assert await asked_models(other) == seen[-1]
+    first, restarted, grown = ([m == "gpt-6-luna" for m in models] for models in seen)
+    assert any(first)
+    assert not all(first)
+    assert restarted == first
+    assert all(now for now, was in zip(grown, first, strict=True) if was)
+    assert sum(grown) > sum(first)

@@ -166,6 +166,8 @@ export interface Metadata {
   seed: number | null;
   /** Which wording of the prompt was used. */
   promptVersion: string;
+  /** The canary that made it; null without one. */
+  variant: string | null;
 }
 
 /** The tokens that an answer took, as its model counted them. */
@@ -856,6 +858,10 @@ export interface EventMetadata {
   modelUsed: string;
   /** The tokens that it took. */
   tokenUsage: TokenUsage;
+  /** Which wording of the prompt was used. */
+  promptVersion: string;
+  /** The canary that made it; null without one. */
+  variant: string | null;
 }
 
 /** Anything that the gateway made and keeps for its owner. */

@@ -519,6 +519,12 @@ class EventMetadata(TypedDict):
     tokenUsage: TokenUsage
     """The tokens that it took."""
 
+    promptVersion: str
+    """Which wording of the prompt was used."""
+
+    variant: str | None
+    """The canary that made it; null without one."""
+
 
 class GenerateBatchPayload(TypedDict):
     """What came of each operation of a batch."""
@@ -1244,6 +1250,9 @@ class Metadata(TypedDict):
     promptVersion: str
     """Which wording of the prompt was used."""
 
+    variant: str | None
+    """The canary that made it; null without one."""
+
 
 class Model(TypedDict):
     """A model that can be asked for."""
@@ -1896,13 +1905,13 @@ failure { typename: __typename generationId cursor code message retryable retryA
 createdAt metadata { contentType modelUsed tokenUsage { promptTokens completionTokens
 totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached
 degraded finishReason attempts { model outcome ms } cost upstreamModel ignoredParameters seed
-promptVersion } ... on ContentValidation { overallScore passed results { ruleId passed score
-issues { severity message location suggestions } } summary } ... on GeneratedContent { text
-parentContentId } ... on Item { name kind rarity attunement description properties { name effect
-charges recharge } history drawback found parentContentId } ... on Location { name locationType
-description pointsOfInterest occupants secrets hooks } ... on Npc { name role description
-personality motivations secrets relationships { to nature } } ... on Story { elementType text
-summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
+promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId passed
+score issues { severity message location suggestions } } summary } ... on GeneratedContent {
+text parentContentId } ... on Item { name kind rarity attunement description properties { name
+effect charges recharge } history drawback found parentContentId } ... on Location { name
+locationType description pointsOfInterest occupants secrets hooks } ... on Npc { name role
+description personality motivations secrets relationships { to nature } } ... on Story {
+elementType text summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
 secondaryCategories categoryConfidence elements { element score description suggestions }
 compatibility { score conflicts enhancements transitionSteps } overallScore summary } } } } }
 """
@@ -1914,11 +1923,11 @@ __typename generationId cursor code message retryable retryAfterMs attempts { mo
 } contentId content { typename: __typename id contentId contentType createdAt metadata {
 contentType modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens
 cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded finishReason
-attempts { model outcome ms } cost upstreamModel ignoredParameters seed promptVersion } ... on
-ContentValidation { overallScore passed results { ruleId passed score issues { severity message
-location suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item
-{ name kind rarity attunement description properties { name effect charges recharge } history
-drawback found parentContentId } ... on Location { name locationType description
+attempts { model outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant }
+... on ContentValidation { overallScore passed results { ruleId passed score issues { severity
+message location suggestions } } summary } ... on GeneratedContent { text parentContentId } ...
+on Item { name kind rarity attunement description properties { name effect charges recharge }
+history drawback found parentContentId } ... on Location { name locationType description
 pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
 motivations secrets relationships { to nature } } ... on Story { elementType text summary
 parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
@@ -1936,13 +1945,13 @@ query ($id: ID!) { content(id: $id) { typename: __typename id contentId contentT
 metadata { contentType modelUsed tokenUsage { promptTokens completionTokens totalTokens
 cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded
 finishReason attempts { model outcome ms } cost upstreamModel ignoredParameters seed
-promptVersion } ... on ContentValidation { overallScore passed results { ruleId passed score
-issues { severity message location suggestions } } summary } ... on GeneratedContent { text
-parentContentId } ... on Item { name kind rarity attunement description properties { name effect
-charges recharge } history drawback found parentContentId } ... on Location { name locationType
-description pointsOfInterest occupants secrets hooks } ... on Npc { name role description
-personality motivations secrets relationships { to nature } } ... on Story { elementType text
-summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
+promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId passed
+score issues { severity message location suggestions } } summary } ... on GeneratedContent {
+text parentContentId } ... on Item { name kind rarity attunement description properties { name
+effect charges recharge } history drawback found parentContentId } ... on Location { name
+locationType description pointsOfInterest occupants secrets hooks } ... on Npc { name role
+description personality motivations secrets relationships { to nature } } ... on Story {
+elementType text summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
 secondaryCategories categoryConfidence elements { element score description suggestions }
 compatibility { score conflicts enhancements transitionSteps } overallScore summary } } }
 """
@@ -1959,22 +1968,22 @@ EVENTS: Final = """\
 subscription ($types: [EventType!], $all: Boolean! = false, $after: String) { events(types:
 $types, all: $all, after: $after) { typename: __typename id type cursor contentId contentType
 userId requestId source occurredAt metadata { modelUsed tokenUsage { promptTokens
-completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source } } content {
-typename: __typename id contentId contentType createdAt metadata { contentType modelUsed
-tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
-reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion } ... on ContentValidation
-{ overallScore passed results { ruleId passed score issues { severity message location
-suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item { name
-kind rarity attunement description properties { name effect charges recharge } history drawback
-found parentContentId } ... on Location { name locationType description pointsOfInterest
-occupants secrets hooks } ... on Npc { name role description personality motivations secrets
-relationships { to nature } } ... on Story { elementType text summary parentElementId
-childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories categoryConfidence
-elements { element score description suggestions } compatibility { score conflicts enhancements
-transitionSteps } overallScore summary } } ... on StoryGeneratedEvent { elementType summary }
-... on ThemeAnalyzedEvent { themeCategory confidence } ... on ValidationCompletedEvent { passed
-overallScore } } }
+completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
+promptVersion variant } content { typename: __typename id contentId contentType createdAt
+metadata { contentType modelUsed tokenUsage { promptTokens completionTokens totalTokens
+cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded
+finishReason attempts { model outcome ms } cost upstreamModel ignoredParameters seed
+promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId passed
+score issues { severity message location suggestions } } summary } ... on GeneratedContent {
+text parentContentId } ... on Item { name kind rarity attunement description properties { name
+effect charges recharge } history drawback found parentContentId } ... on Location { name
+locationType description pointsOfInterest occupants secrets hooks } ... on Npc { name role
+description personality motivations secrets relationships { to nature } } ... on Story {
+elementType text summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
+secondaryCategories categoryConfidence elements { element score description suggestions }
+compatibility { score conflicts enhancements transitionSteps } overallScore summary } } ... on
+StoryGeneratedEvent { elementType summary } ... on ThemeAnalyzedEvent { themeCategory confidence
+} ... on ValidationCompletedEvent { passed overallScore } } }
 """
 
 GENERATION: Final = """\
@@ -1983,18 +1992,18 @@ __typename generationId cursor ... on GenerationCompleted { contentId finishReas
 content { typename: __typename id contentId contentType createdAt metadata { contentType
 modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion } ... on ContentValidation
-{ overallScore passed results { ruleId passed score issues { severity message location
-suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item { name
-kind rarity attunement description properties { name effect charges recharge } history drawback
-found parentContentId } ... on Location { name locationType description pointsOfInterest
-occupants secrets hooks } ... on Npc { name role description personality motivations secrets
-relationships { to nature } } ... on Story { elementType text summary parentElementId
-childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories categoryConfidence
-elements { element score description suggestions } compatibility { score conflicts enhancements
-transitionSteps } overallScore summary } } } ... on GenerationDelta { seq text } ... on
-GenerationFailed { code message retryable retryAfterMs attempts { model outcome ms } } ... on
-GenerationReset { attempt reason } ... on GenerationStarted { operation } } }
+outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } ... on
+ContentValidation { overallScore passed results { ruleId passed score issues { severity message
+location suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item
+{ name kind rarity attunement description properties { name effect charges recharge } history
+drawback found parentContentId } ... on Location { name locationType description
+pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
+motivations secrets relationships { to nature } } ... on Story { elementType text summary
+parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
+categoryConfidence elements { element score description suggestions } compatibility { score
+conflicts enhancements transitionSteps } overallScore summary } } } ... on GenerationDelta { seq
+text } ... on GenerationFailed { code message retryable retryAfterMs attempts { model outcome ms
+} } ... on GenerationReset { attempt reason } ... on GenerationStarted { operation } } }
 """
 
 OPERATIONS: Final = {
@@ -2007,8 +2016,8 @@ requestId rateLimit { scope limit remaining resetAt windowSeconds } cacheStatus 
 content { typename: __typename id contentId contentType createdAt metadata { contentType
 modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion } text parentContentId } }
-}
+outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } text
+parentContentId } } }
 """,
     ),
     "campaign": (
@@ -2020,8 +2029,8 @@ requestId rateLimit { scope limit remaining resetAt windowSeconds } cacheStatus 
 content { typename: __typename id contentId contentType createdAt metadata { contentType
 modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion } text parentContentId } }
-}
+outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } text
+parentContentId } } }
 """,
     ),
     "story": (
@@ -2033,8 +2042,8 @@ scope limit remaining resetAt windowSeconds } cacheStatus similarity story { typ
 __typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
 requestId createdAt cached degraded finishReason attempts { model outcome ms } cost
-upstreamModel ignoredParameters seed promptVersion } elementType text summary parentElementId
-childElements } } }
+upstreamModel ignoredParameters seed promptVersion variant } elementType text summary
+parentElementId childElements } } }
 """,
     ),
     "npc": (
@@ -2046,8 +2055,8 @@ limit remaining resetAt windowSeconds } cacheStatus similarity npc { typename: _
 contentId contentType createdAt metadata { contentType modelUsed tokenUsage { promptTokens
 completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId
 createdAt cached degraded finishReason attempts { model outcome ms } cost upstreamModel
-ignoredParameters seed promptVersion } name role description personality motivations secrets
-relationships { to nature } } } }
+ignoredParameters seed promptVersion variant } name role description personality motivations
+secrets relationships { to nature } } } }
 """,
     ),
     "location": (
@@ -2059,7 +2068,7 @@ rateLimit { scope limit remaining resetAt windowSeconds } cacheStatus similarity
 typename: __typename id contentId contentType createdAt metadata { contentType modelUsed
 tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion } name locationType
+outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } name locationType
 description pointsOfInterest occupants secrets hooks } } }
 """,
     ),
@@ -2072,8 +2081,8 @@ scope limit remaining resetAt windowSeconds } cacheStatus similarity item { type
 id contentId contentType createdAt metadata { contentType modelUsed tokenUsage { promptTokens
 completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId
 createdAt cached degraded finishReason attempts { model outcome ms } cost upstreamModel
-ignoredParameters seed promptVersion } name kind rarity attunement description properties { name
-effect charges recharge } history drawback found parentContentId } } }
+ignoredParameters seed promptVersion variant } name kind rarity attunement description
+properties { name effect charges recharge } history drawback found parentContentId } } }
 """,
     ),
     "theme": (
@@ -2085,7 +2094,7 @@ scope limit remaining resetAt windowSeconds } cacheStatus similarity analysis { 
 __typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
 requestId createdAt cached degraded finishReason attempts { model outcome ms } cost
-upstreamModel ignoredParameters seed promptVersion } primaryCategory secondaryCategories
+upstreamModel ignoredParameters seed promptVersion variant } primaryCategory secondaryCategories
 categoryConfidence elements { element score description suggestions } compatibility { score
 conflicts enhancements transitionSteps } overallScore summary } } }
 """,
@@ -2099,8 +2108,8 @@ mutation ($input: ValidateContentInput!) { validateContent(input: $input) { requ
 __typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
 requestId createdAt cached degraded finishReason attempts { model outcome ms } cost
-upstreamModel ignoredParameters seed promptVersion } overallScore passed results { ruleId passed
-score issues { severity message location suggestions } } summary } } }
+upstreamModel ignoredParameters seed promptVersion variant } overallScore passed results {
+ruleId passed score issues { severity message location suggestions } } summary } } }
 """,
     ),
 }
