@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
-from app import document_wiring, metrics_server, policy_wiring
+from app import document_wiring, metrics_server, observe_wiring, policy_wiring
 from app.console.pages import Pages
 from app.errors import SettingsError
 from app.events.fanout import Fanout
@@ -29,19 +29,15 @@ from app.generations.transcript import Event
 from app.hosts import Hosts
 from app.llm.breaker import BreakerPolicy, Breakers
 from app.llm.fallback import Models
-from app.llm.model import STORYTELLER
 from app.llm.probes import Probers
 from app.llm.retirement import Retirement
 from app.model_wiring import connect, model, model_rows, probe_timeout, required_models, storyteller
 from app.observe import logs
 from app.observe.health import Health
-from app.observe.metrics import Metrics
 from app.observe.traffic import Traffic
 from app.open_streams import OpenStreams
 from app.operations import OPERATIONS
-from app.operations.metadata import AttemptOutcome
 from app.origins import Cors, Origins
-from app.pipeline import identity
 from app.pipeline.admission_call import AdmissionCall
 from app.pipeline.charges import Charges
 from app.pipeline.contents import Contents, prose_of
@@ -57,11 +53,10 @@ from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.unstored import UnstoredAnswers
 from app.pipeline.writing import Writing
 from app.policies.pseudonyms import Pseudonyms
-from app.policies.quotas import KINDS, scope
 from app.policies.revocation import Revocations
 from app.policies.similar import SimilarityIndex
 from app.policies.trusted_documents import DocumentWatch
-from app.policy_wiring import authenticator, byte_budgets, limits, quotas, rate_limiter
+from app.policy_wiring import authenticator, byte_budgets, quotas, rate_limiter
 from app.redis.client import Redis, address
 from app.rest import v2
 from app.rest.access_log import AccessLog
@@ -208,7 +203,6 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
     )
     copies, transcripts = byte_budgets(settings)
     tables = model_rows(settings)
-    names = [row.name for row in tables]
     timeout = probe_timeout(tables)
     shared = sorted({row.breaker for row in tables})
     breakers = Breakers(redis, shared, policy=BreakerPolicy(lease=timeout + PROBE_LEASE_MARGIN))
@@ -224,21 +218,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         recover=recover,
         seal=pseudonyms.seal("generations"),
     )
-    metrics = Metrics(
-        models=[*names, STORYTELLER],
-        outcomes=[o.value for o in AttemptOutcome],
-        operations=list(OPERATIONS),
-        scopes=[*(limit.scope for limit in limits(settings)), *map(scope, KINDS), identity.SCOPE],
-        breakers=lambda: {m.name: m.breaker_state.value for m in models if m.breaker},
-        retiring=lambda: {m.name: m.retires_at for m in models if m.retires_at},
-        gone=lambda: {n: models[n].gone for n in names},
-        running=lambda: {m.name: m.bulkhead.running for m in models},
-        waiting=lambda: {m.name: m.bulkhead.waiting for m in models},
-        generations=lambda: generations.running,
-        redis_up=lambda: redis.up,
-        streams=lambda: len(open_streams),
-        tasks=lambda: len(asyncio.all_tasks()),
-    )
+    metrics = observe_wiring.metrics(settings, tables, lambda: gateway)
     models = Models(
         [*(model(row, breakers) for row in tables), storyteller()],
         chain=settings.fallback,

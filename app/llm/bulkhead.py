@@ -20,6 +20,7 @@ from types import TracebackType
 from app.llm.breaker import Breaker
 from app.llm.failure import AttemptFailed
 from app.operations.metadata import AttemptOutcome
+from app.stages import Stage, stage
 
 MIN_CALL_TIME = 1.0  # s that must be left for the call itself, or it is not worth a place
 AVERAGE_WEIGHT = 1 / 8  # of the newest call in the moving average (RFC 6298 smooths round trips so)
@@ -98,7 +99,8 @@ class Bulkhead:
         self.waiters.setdefault(user, deque()).append(waiter)
         self.waiting += 1
         try:
-            await asyncio.wait(ends, timeout=room, return_when=asyncio.FIRST_COMPLETED)
+            with stage(Stage.WAITING):
+                await asyncio.wait(ends, timeout=room, return_when=asyncio.FIRST_COMPLETED)
         except BaseException:  # cancelled; the place may have been given to it in the same turn
             if waiter.done():
                 self._free(user)

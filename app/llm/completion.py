@@ -90,10 +90,11 @@ class PartialAnswer(Protocol):
 class Progress:
     """Of one call, for who must know what it took however it ends.
 
-    answer: None where a provider was not asked.
+    answer: None where a provider was not asked. seconds: that the call took; None: there was none.
     """
 
     answer: PartialAnswer | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

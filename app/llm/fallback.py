@@ -206,7 +206,7 @@ class Models:
                     size = max(size, model.context_size or 0)
                     left = [m for m in self._larger(size, left) if m.name not in tried]
             else:
-                found = CheckedCompletion(
+                return CheckedCompletion(
                     draft,
                     model,
                     completion.usage,
@@ -215,22 +215,7 @@ class Models:
                     attempts=tuple(calls.attempts),
                     completion=completion,
                 )
-                self._count(found, calls.attempts[-1].usage or completion.usage)
-                return found
         raise _refusal(failures, calls, strict=not degrade)
-
-    def _count(self, completed: CheckedCompletion, usage: Usage) -> None:
-        """`usage`: of the attempt that gave it; what others took was counted when they failed."""
-        if self._metrics is not None:
-            self._metrics.answered(
-                completed.model.name,
-                prompt=usage.prompt_tokens,
-                completion=usage.completion_tokens,
-                cached=usage.cached,
-                reasoning=usage.reasoning,
-                cost=completed.model.prices.cost(usage),
-                first_token_seconds=completed.completion.first_token,
-            )
 
     # -- how they are
     @property

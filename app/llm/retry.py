@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -27,13 +28,14 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from app.llm.breaker import BreakerState, Ticket
-from app.llm.completion import Completion, CompletionRequest, Listener, Progress, Usage
+from app.llm.completion import Completion, CompletionRequest, Listener, Progress, Usage, Writer
 from app.llm.failure import BREAKER_FAILURES, NOT_CALLED, AttemptFailed
 from app.llm.model import Model
 from app.llm.spending import Spending
 from app.llm.tokens import spent
 from app.operations import DraftRejected
 from app.operations.metadata import AttemptOutcome, FinishReason
+from app.stages import Stage, stage
 
 MAX_RETRIES = 2
 BACKOFF = 0.25  # s before the first retry; doubled for the next, and as much again of jitter
@@ -77,33 +79,13 @@ class Attempt:
 
 
 class ModelMetrics(Protocol):
-    """Who counts attempts and answers, for metrics."""
+    """Who counts attempts and what they took, for metrics."""
 
-    def attempt(self, model: str, outcome: str, seconds: float) -> None: ...
+    def attempt(self, model: str, outcome: str, called: float | None) -> None: ...
 
-    def spent(
-        self,
-        model: str,
-        *,
-        prompt: int,
-        completion: int,
-        cached: int,
-        reasoning: int,
-        cost: float | None,
-        estimated: bool,
-    ) -> None: ...
+    def first_chunk(self, model: str, seconds: float) -> None: ...
 
-    def answered(
-        self,
-        model: str,
-        *,
-        prompt: int,
-        completion: int,
-        cached: int,
-        reasoning: int,
-        cost: float | None,
-        first_token_seconds: float | None,
-    ) -> None: ...
+    def spent(self, model: str, usage: Usage, nano_usd: int) -> None: ...
 
 
 class UnusableAnswer(AttemptFailed):
@@ -181,7 +163,9 @@ class ModelCalls:
             ended = None
         finally:
             usage = completion.usage if completion else spent(work, ended) if ended else None
-            self.note(model, ended, loop.time() - began, usage)
+            self.note(model, ended, loop.time() - began, usage, called=work.progress.seconds)
+            if self.metrics is not None and completion and completion.first_token is not None:
+                self.metrics.first_chunk(model.name, completion.first_token)
         return draft, completion
 
     def note(
@@ -190,35 +174,27 @@ class ModelCalls:
         failure: AttemptFailed | None,
         seconds: float = 0.0,
         usage: Usage | None = None,
+        *,
+        called: float | None = None,
     ) -> None:
-        """Remember what became of an attempt and what it took, and log it unless it went well."""
+        """Remember what became of an attempt and what it took, and log it unless it went well.
+
+        `called`: how many of the seconds the model's call itself took, where there was one.
+        """
         outcome = AttemptOutcome.OK if failure is None else failure.outcome
         ms = 0 if outcome in NOT_CALLED else round(seconds * 1000)
         attempt = Attempt(model.name, outcome, ms, usage)
         self.attempts.append(attempt)
         if usage is not None:
-            self.spending.add(model.name, usage, model.prices)
-            if failure is not None:
-                self._count(model, usage)
+            nano_usd = self.spending.add(model.name, usage, model.prices)
+            if self.metrics is not None:
+                self.metrics.spent(model.name, usage, nano_usd)
         if self.metrics is not None:
-            self.metrics.attempt(model.name, outcome.value, seconds)
+            self.metrics.attempt(model.name, outcome.value, called)
         if failure is not None:
             level = logging.DEBUG if outcome in QUIET else logging.WARNING
             facts = {**attempt.as_dict(), "request_id": self.request_id, **failure.as_extra()}
             log.log(level, "an attempt on a model failed", extra=facts)
-
-    def _count(self, model: Model, usage: Usage) -> None:
-        """What an attempt took that gave no answer; an answer's own is counted with it."""
-        if self.metrics is not None:
-            self.metrics.spent(
-                model.name,
-                prompt=usage.prompt_tokens,
-                completion=usage.completion_tokens,
-                cached=usage.cached,
-                reasoning=usage.reasoning,
-                cost=model.prices.cost(usage),
-                estimated=usage.counted,
-            )
 
     async def _written(self, model: Model, work: CompletionRequest, deadline: float) -> Completion:
         if model.writer is None:
@@ -227,14 +203,10 @@ class ModelCalls:
             raise model.breaker.refusal()  # without a place in the queue first
         async with model.bulkhead.slot(deadline, model.breaker, work.owner):
             if model.breaker is None:
-                self.spending.called(model.name)
-                return await model.writer.write(work, deadline=deadline, listener=self.listener)
+                return await self._called(model.name, model.writer, work, deadline)
             ticket = model.breaker.admit()
-            self.spending.called(model.name)
             try:
-                completion = await model.writer.write(
-                    work, deadline=deadline, listener=self.listener
-                )
+                completion = await self._called(model.name, model.writer, work, deadline)
             except AttemptFailed as failure:
                 await settle(model, ticket, failure)
                 raise
@@ -243,6 +215,18 @@ class ModelCalls:
                 raise
             await ticket.succeeded()
             return completion
+
+    async def _called(
+        self, name: str, writer: Writer, work: CompletionRequest, deadline: float
+    ) -> Completion:
+        """The call itself; how long it took is known however it ends."""
+        self.spending.called(name)
+        began = time.perf_counter()
+        try:
+            with stage(Stage.MODEL):
+                return await writer.write(work, deadline=deadline, listener=self.listener)
+        finally:
+            work.progress.seconds = time.perf_counter() - began
 
 
 async def settle(model: Model, ticket: Ticket, failure: AttemptFailed) -> None:
@@ -302,10 +286,11 @@ def _pause(model: Model) -> Callable[[float], Awaitable[None]]:
     """A sleep that ends when the model's breaker opens."""
 
     async def pause(seconds: float) -> None:
-        if model.breaker is None:
-            await asyncio.sleep(seconds)
-        else:
-            await asyncio.wait({model.breaker.opening}, timeout=seconds)
+        with stage(Stage.WAITING):
+            if model.breaker is None:
+                await asyncio.sleep(seconds)
+            else:
+                await asyncio.wait({model.breaker.opening}, timeout=seconds)
 
     return pause
 

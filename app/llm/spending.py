@@ -43,14 +43,16 @@ class Spending:
         """The model is called now."""
         self._of(model).calls += 1
 
-    def add(self, model: str, usage: Usage, prices: Prices) -> None:
-        """A call of the model took so much."""
+    def add(self, model: str, usage: Usage, prices: Prices) -> int:
+        """A call of the model took so much. Its billionths of a US dollar, where they are known."""
         spent = self._of(model)
         spent.usage += usage
         spent.estimated += usage.total if usage.counted else 0
         cost = prices.cost(usage)
-        spent.nano_usd += round((cost or 0.0) * NANO)
+        nano_usd = round((cost or 0.0) * NANO)
+        spent.nano_usd += nano_usd
         spent.priced = spent.priced and cost is not None
+        return nano_usd
 
     def tokens(self, model: str | None = None) -> int:
         """Tokens of the model, or of all."""

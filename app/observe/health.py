@@ -74,9 +74,14 @@ class Health:
         self._state[name] = state
 
     @property
+    def database_up(self) -> bool:
+        """Whether the database served when it was looked at last."""
+        return self._state.get("db", "unhealthy") != "unhealthy"
+
+    @property
     def ready(self) -> bool:
         """Whether traffic may come: started, not about to stop, and the database reachable."""
-        return self._state.get("db", "unhealthy") != "unhealthy" and not self._stopping()
+        return self.database_up and not self._stopping()
 
     def report(self) -> dict[str, Any]:
         """The contract's `/health` object."""

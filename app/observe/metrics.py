@@ -1,89 +1,71 @@
-"""Metrics: what Prometheus scrapes.
+"""Metrics: the one object that is told what happened, and tells Prometheus.
 
-Labels come from closed sets that are known at the start; anything else counts as "other".
-
-Several workers share one scrape through files in the directory that PROMETHEUS_MULTIPROC_DIR names.
-prometheus_client looks for the variable when it is imported, so it has to stand in the environment
-that a worker starts with. The directory should be new at each start of the service.
+What there is to tell stands in `metric_names.py`, how it is kept in `series.py`; of several workers
+any answers for all (`multiprocess.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
-from functools import partial
-from pathlib import Path
-from typing import TypeVar
+from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics import MetricWrapperBase, disable_created_metrics
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from app.errors import SettingsError
+from app.observe import loop_lag
+from app.observe import metric_names as names
+from app.observe.extremes import Extremes
+from app.observe.metric_names import OTHER, Configured
+from app.observe.multiprocess import SharedCells, shared_directory
+from app.observe.series import Cells, Family, Provided, Series
 
-DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-REFRESH_INTERVAL = (
-    5.0  # s between looks at what only a worker itself knows; scrapes come each 15 to 60
-)
-OTHER = "other"
-EDGES = ("rest", "graphql", "websocket", OTHER)
-STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", OTHER)
-CACHES = ("hit", "miss", "coalesced", "bypass", OTHER)
-KINDS = ("prompt", "completion", "cached", "reasoning", "estimated")
-STATES = ("closed", "open", "half_open")
-REQUEST_BUCKETS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1,
-    2.5,
-    5,
-    10,
-    30,
-    60,
-)  # s
-MODEL_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 120)  # s
-FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 20)  # s
-
-M = TypeVar("M", bound=MetricWrapperBase)
+REFRESH_INTERVAL = 5.0  # s between looks at what only a worker knows; scrapes come each 15 to 60
+NANO = 1_000_000_000
 
 
-class _Children(dict[tuple[str, ...], M]):
-    """A metric's children, one for each combination of its labels' values, made once.
+class Usage(Protocol):
+    """Tokens of a call: `cached` and `cache_write` are part of the prompt's, `reasoning` of the
+    completion's; `counted`: by the gateway, as the provider did not say."""
 
-    All of them begin at nought: Prometheus would not see the first rise of one that appears.
-    """
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def completion_tokens(self) -> int: ...
+    @property
+    def cached(self) -> int: ...
+    @property
+    def cache_write(self) -> int: ...
+    @property
+    def reasoning(self) -> int: ...
+    @property
+    def counted(self) -> bool: ...
 
-    def __init__(self, metric: M, known: Collection[Collection[str]]) -> None:
-        keys, self._known = itertools.product(*known), known
-        super().__init__((k, metric.labels(*k) if k else metric) for k in keys)
 
-    def __missing__(self, key: tuple[str, ...]) -> M:
-        found = zip(key, self._known, strict=True)
-        return self[tuple(v if v in known else OTHER for v, known in found)]
+class Standing(Protocol):
+    """How a limit stands."""
+
+    @property
+    def scope(self) -> str: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def remaining(self) -> int: ...
 
 
 class Metrics:
-    """Counts what is told to it, and reads the rest when it is scraped.
+    """Counts what is told to it, and asks for the rest when it is scraped.
 
     The collections are the labels' values: the configured models, the outcomes of an attempt, the
-    operations, the scopes of limits. The callables are asked on the event loop, at each scrape and,
-    among several workers, every few seconds: the state of each model's breaker, the calls that
-    run and wait for each model, when one is shut down and whether it was, how many generations
-    run, whether Redis answers, how many sockets and streams are open, how many tasks there are.
+    operations, the scopes of limits, the budgets, the versions of prompts. provided: by a model's
+    name, its provider's name in OpenTelemetry's conventions, and the model's name there. The
+    callables are asked on the event loop, at each scrape and, among several workers, every few
+    seconds: the state of each model's breaker, the calls that run and wait for each model, when one
+    is shut down and whether it was, how many generations run, whether Redis and the database
+    answer, how many sockets and streams are open, how many subscriptions by edge, how many tasks.
 
     Raises:
-        SettingsError: PROMETHEUS_MULTIPROC_DIR is set and cannot be used.
+        SettingsError: PROMETHEUS_MULTIPROC_DIR names no directory.
     """
 
     def __init__(
@@ -93,161 +75,214 @@ class Metrics:
         outcomes: Collection[str],
         operations: Collection[str],
         scopes: Collection[str],
+        budgets: Collection[str] = (),
+        prompt_versions: Collection[str] = (),
+        provided: Provided | None = None,
         breakers: Callable[[], Mapping[str, str]] = dict,
         running: Callable[[], Mapping[str, int]] = dict,
         waiting: Callable[[], Mapping[str, int]] = dict,
         generations: Callable[[], int] = int,
         redis_up: Callable[[], bool] = lambda: True,
+        database_up: Callable[[], bool] = lambda: True,
         streams: Callable[[], int] = int,
+        subscriptions: Callable[[], Mapping[str, int]] = dict,
         tasks: Callable[[], int] = int,
         retiring: Callable[[], Mapping[str, date]] = dict,
         gone: Callable[[], Mapping[str, bool]] = dict,
     ) -> None:
-        self._directory = shared_directory()
-        self._registry = CollectorRegistry()
+        sets = {
+            Configured.MODELS: [*models],
+            Configured.ANY_MODEL: [*models, OTHER],
+            Configured.ATTEMPTS: [*outcomes, OTHER],
+            Configured.OPERATIONS: [*operations, OTHER],
+            Configured.SCOPES: [*scopes, OTHER],
+            Configured.BUDGETS: [*budgets, OTHER] if budgets else [],
+            Configured.PROMPT_VERSIONS: [*prompt_versions, OTHER],
+        }
         self._ask_breakers, self._ask_running, self._ask_waiting = breakers, running, waiting
-        self._ask_generations, self._ask_redis = generations, redis_up
-        self._ask_streams, self._ask_tasks = streams, tasks
         self._ask_retiring, self._ask_gone = retiring, gone
-        # A second series for each, which only OpenMetrics knows.
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
-        self._make_counters((*models, OTHER), (*outcomes, OTHER))
-        self._make_gauges(models, (*models, OTHER))
-        self._make_others((*operations, OTHER), (*scopes, OTHER))
+        self._ask_subscriptions = subscriptions
+        self._ask_one: list[tuple[names.MetricName, Callable[[], float]]] = [
+            (names.GENERATIONS_RUNNING, generations),
+            (names.REDIS_UP, redis_up),
+            (names.DATABASE_UP, database_up),
+            (names.OPEN_STREAMS, streams),
+            (names.TASKS, tasks),
+        ]
+        self._series = series = Series(names.ALL, sets, provided or {})
+        directory = shared_directory()
+        self._shared = None if directory is None else SharedCells(directory, series)
+        self._cells: Cells = self._shared.own if self._shared else series.new()
+        self._headroom = Extremes(scopes, lowest=True)
+        self._budgets = Extremes(budgets, lowest=False)
+        self._refer()
 
-    def _make(
-        self, kind: Callable[..., M], name: str, said: str, /, **labels: Collection[str]
-    ) -> _Children[M]:
-        metric = kind(f"loregate_{name}", said, tuple(labels), registry=self._registry)
-        return _Children(metric, labels.values())
+    def _refer(self) -> None:
+        """What is counted with every request, found at once."""
+        series = self._series
+        self._requests, self._took = series[names.REQUESTS], series[names.REQUEST_SECONDS]
+        self._operations, self._caches = series[names.OPERATIONS], series[names.CACHE]
+        self._own, self._waited = series[names.OWN_OVERHEAD], series[names.WAITING]
+        self._redis, self._database = series[names.REDIS_SECONDS], series[names.DATABASE_SECONDS]
 
-    def _make_counters(self, models: Collection[str], outcomes: Collection[str]) -> None:
-        make, timed = self._make, partial(Histogram, buckets=MODEL_BUCKETS)
-        tries, tokens = {"model": models, "outcome": outcomes}, {"model": models, "kind": KINDS}
-        self._attempts = make(Counter, "model_attempts_total", "Attempts on a model", **tries)
-        self._tries = make(timed, "model_seconds", "Time of an attempt on a model", model=models)
-        self._tokens = make(Counter, "model_tokens_total", "Tokens of answers", **tokens)
-        self._cost = make(Counter, "model_cost_usd_total", "US dollars for answers", model=models)
-        timed, said = (
-            partial(Histogram, buckets=FIRST_TOKEN_BUCKETS),
-            "Time to a model's first token",
-        )
-        self._began = make(timed, "model_first_token_seconds", said, model=models)
+    def _add(self, name: names.MetricName, amount: float, *labels: str) -> None:
+        self._cells[self._series[name][labels]] += amount
 
-    def _make_others(self, operations: Collection[str], scopes: Collection[str]) -> None:
-        make, timed = self._make, partial(Histogram, buckets=REQUEST_BUCKETS)
-        asked = {"edge": EDGES, "status": STATUSES}
-        done = {"operation": operations, "cache": CACHES}
-        self._requests = make(Counter, "requests_total", "Requests answered", **asked)
-        self._took = make(timed, "request_seconds", "Time to answer a request", edge=EDGES)
-        self._operations = make(Counter, "operations_total", "Operations run", **done)
-        said = "Requests for a document that is not listed"
-        self._unlisted = make(Counter, "unlisted_documents_total", said)
-        said = "Requests that a limit refused"
-        self._refusals = make(Counter, "limit_refusals_total", said, scope=scopes)
+    def _observe(self, name: names.MetricName, seconds: float, *labels: str) -> None:
+        self._series[name].observe(self._cells, seconds, *labels)
 
-    def _make_gauges(self, models: Collection[str], any_model: Collection[str]) -> None:
-        # Of several workers the living count: their sum, any that says so, any that does not.
-        total = partial(Gauge, multiprocess_mode="livesum")
-        yes, no = (partial(Gauge, multiprocess_mode=m) for m in ("livemax", "livemin"))
-        make, said = self._make, "Whether a model's circuit breaker is in this state"
-        self._states = make(yes, "breaker_state", said, model=models, state=STATES)
-        said = "When a model is shut down, Unix seconds; 0 unless its provider says so"
-        self._shutdown = make(yes, "model_shutdown_timestamp_seconds", said, model=models)
-        said = "Whether a model's provider no longer has it"
-        self._gone = make(yes, "model_gone", said, model=models)
-        self._running = make(total, "model_calls_running", "Calls that run now", model=any_model)
-        self._waiting = make(total, "model_calls_waiting", "Calls that wait now", model=any_model)
-        self._generations = make(total, "generations_running", "Generations that run now")
-        self._redis = make(no, "redis_up", "Whether Redis answers")
-        self._streams = make(total, "open_streams", "WebSockets and event streams that are open")
-        self._tasks = make(total, "tasks", "Tasks of the event loop")
-
+    # -- requests
     def request(self, edge: str, status: int, seconds: float) -> None:
         """A request was answered with this HTTP status; a WebSocket's is that of its handshake."""
-        self._requests[edge, f"{status // 100}xx"].inc()
-        self._took[edge,].observe(seconds)
+        self._cells[self._requests[edge, f"{status // 100}xx"]] += 1
+        self._took.observe(self._cells, seconds, edge)
 
-    def attempt(self, model: str, outcome: str, seconds: float) -> None:
-        """An attempt on a model ended."""
-        self._attempts[model, outcome].inc()
-        self._tries[model,].observe(seconds)
-
-    def answered(
-        self,
-        model: str,
-        *,
-        prompt: int = 0,
-        completion: int = 0,
-        cached: int = 0,
-        reasoning: int = 0,
-        cost: float | None = None,
-        first_token_seconds: float | None = None,
-    ) -> None:
-        """A model answered: tokens, US dollars where the price is known, how soon it began."""
-        self.spent(
-            model,
-            prompt=prompt,
-            completion=completion,
-            cached=cached,
-            reasoning=reasoning,
-            cost=cost,
-        )
-        if first_token_seconds is not None:
-            self._began[model,].observe(first_token_seconds)
-
-    def spent(
-        self,
-        model: str,
-        *,
-        prompt: int = 0,
-        completion: int = 0,
-        cached: int = 0,
-        reasoning: int = 0,
-        cost: float | None = None,
-        estimated: bool = False,
-    ) -> None:
-        """Tokens and US dollars were spent, for an answer or for none; `estimated`: as we count."""
-        self._tokens[model, "prompt"].inc(prompt)
-        self._tokens[model, "completion"].inc(completion)
-        if cached:
-            self._tokens[model, "cached"].inc(cached)
-        if reasoning:
-            self._tokens[model, "reasoning"].inc(reasoning)
-        if cost:
-            self._cost[model,].inc(cost)
-        if estimated:
-            self._tokens[model, "estimated"].inc(prompt + completion)
+    def refused_below(self, status: int | None) -> None:
+        """Refused below the application with this HTTP status, or without an answer."""
+        self._add(names.REFUSED_BELOW, 1, "dropped" if status is None else str(status))
 
     def unlisted_document(self) -> None:
         """A document was asked for that is not trusted, whether it was refused or not."""
-        self._unlisted[()].inc()
+        self._add(names.UNLISTED_DOCUMENTS, 1)
 
-    def operation(self, name: str, cache: str) -> None:
-        """An operation was run; `cache` is hit, miss, coalesced or bypass."""
-        self._operations[name, cache].inc()
+    # -- operations
+    def operation(self, edge: str, name: str, outcome: str, *, own: float, waiting: float) -> None:
+        """An operation that a caller asked for ended; seconds: the gateway's own, and waiting."""
+        cells = self._cells
+        cells[self._operations[edge, name, outcome]] += 1
+        self._own.observe(cells, own, name)
+        self._waited.observe(cells, waiting, name)
 
+    def found(self, operation: str, result: str) -> None:
+        """An operation has its answer; `result` is hit, miss, coalesced or bypass."""
+        self._cells[self._caches[operation, result]] += 1
+
+    def rated(self, model: str, prompt_version: str, score: int) -> None:
+        """A caller rated a content, 1 to 5."""
+        self._add(names.RATINGS, 1, model, prompt_version, str(score))
+
+    # -- models
+    def attempt(self, model: str, outcome: str, called: float | None) -> None:
+        """An attempt on a model ended; called: how many seconds its call took, if there was one."""
+        self._add(names.ATTEMPTS, 1, model, outcome)
+        if called is not None:
+            self._observe(names.INFERENCE, called, model, outcome)
+
+    def first_chunk(self, model: str, seconds: float) -> None:
+        """A model's first text came so long after it was called."""
+        self._observe(names.FIRST_CHUNK, seconds, model)
+
+    def spent(self, model: str, usage: Usage, nano_usd: int) -> None:
+        """A call took tokens and billionths of a US dollar, for an answer or for none."""
+        self._add(names.INPUT_TOKENS, usage.prompt_tokens, model)
+        self._add(names.OUTPUT_TOKENS, usage.completion_tokens, model)
+        self._add(names.CACHE_READ_TOKENS, usage.cached, model)
+        self._add(names.CACHE_WRITE_TOKENS, usage.cache_write, model)
+        self._add(names.REASONING_TOKENS, usage.reasoning, model)
+        if usage.counted:
+            total = usage.prompt_tokens + usage.completion_tokens
+            self._add(names.ESTIMATED_TOKENS, total, model)
+        self._add(names.COST, nano_usd, model)
+
+    # -- limits and budgets
     def refused(self, scope: str) -> None:
         """A limit refused a request."""
-        self._refusals[scope,].inc()
+        self._add(names.REFUSALS, 1, scope)
+
+    def standing(self, found: Iterable[Standing]) -> None:
+        """How limits stand for somebody now."""
+        for limit in found:
+            self._headroom.note(limit.scope, limit.remaining / limit.limit)
+
+    def budget_used(self, name: str, ratio: float) -> None:
+        """So much of a budget is spent or reserved now, 1: all."""
+        self._budgets.note(name, ratio)
+
+    def budget_refused(self, name: str) -> None:
+        """A budget refused a request."""
+        self._of_budget(names.BUDGET_REFUSALS, name)
+
+    def budget_warned(self, name: str) -> None:
+        """A budget came near its end in this period."""
+        self._of_budget(names.BUDGET_WARNINGS, name)
+
+    def _of_budget(self, counter: names.MetricName, name: str) -> None:
+        if self._series[counter].end > self._series[counter].start:  # there are budgets
+            self._add(counter, 1, name)
+
+    # -- events
+    def delivered(self, edge: str, lag: float | None) -> None:
+        """An event was sent to a subscriber, so many seconds after it occurred; None: one that
+        had occurred before the subscriber came."""
+        self._add(names.DELIVERIES, 1, edge)
+        if lag is not None:
+            self._observe(names.EVENT_LAG, max(0.0, lag))
+
+    def slow_reader(self) -> None:
+        """A subscriber fell behind what the process remembers."""
+        self._add(names.SLOW_READERS, 1)
+
+    def outbox(self, events: int, oldest: float) -> None:
+        """So many events wait to be published; seconds since the oldest of them was stored."""
+        self._set(names.OUTBOX_EVENTS, {(): events})
+        self._set(names.OUTBOX_OLDEST, {(): oldest})
+
+    # -- what the gateway stands on
+    def redis(self, seconds: float) -> None:
+        """A call of Redis ended."""
+        self._redis.observe(self._cells, seconds)
+
+    def database(self, seconds: float) -> None:
+        """A piece of work in the database ended."""
+        self._database.observe(self._cells, seconds)
+
+    def loop_lag(self, seconds: float) -> None:
+        """The event loop came to a timer so late."""
+        self._observe(names.LOOP_LAG, seconds)
+
+    @property
+    def names_kept(self) -> int:
+        """How many series were looked up and are remembered: never more than there are."""
+        return sum(map(len, self._series.families.values()))
+
+    # -- gauges
+    def _set(self, name: names.MetricName, found: Mapping[tuple[str, ...], float]) -> None:
+        """All of a gauge's series; those that are not given are nought, others than known summed.
+
+        What is not in a set without an "other" is left out.
+        """
+        family, cells = self._series[name], self._cells
+        sums = dict.fromkeys((at for _, at in family.series()), 0.0)
+        for values, value in found.items():
+            if (at := _place(family, values)) is not None:
+                sums[at] += value
+        for at, value in sums.items():
+            cells[at] = value
+
+    def _set_models(self, name: names.MetricName, found: Mapping[str, float]) -> None:
+        self._set(name, {(model,): value for model, value in found.items()})
 
     def refresh(self) -> None:
         """Ask the callables."""
-        breakers = self._ask_breakers()
-        for (model, state), gauge in self._states.items():
-            gauge.set(breakers.get(model) == state)
-        dates, gone = self._ask_retiring(), self._ask_gone()
-        for (model,), gauge in self._shutdown.items():
-            gauge.set(_midnight(dates[model]) if model in dates else 0)
-        for (model,), gauge in self._gone.items():
-            gauge.set(gone.get(model, False))
-        _set_all(self._running, self._ask_running())
-        _set_all(self._waiting, self._ask_waiting())
-        self._generations[()].set(self._ask_generations())
-        self._redis[()].set(self._ask_redis())
-        self._streams[()].set(self._ask_streams())
-        self._tasks[()].set(self._ask_tasks())
+        self._set(names.BREAKER_STATE, dict.fromkeys(self._ask_breakers().items(), 1))
+        dates = self._ask_retiring()
+        self._set_models(names.SHUTDOWN, {model: _midnight(day) for model, day in dates.items()})
+        self._set_models(names.GONE, self._ask_gone())
+        self._set_models(names.CALLS_RUNNING, self._ask_running())
+        self._set_models(names.CALLS_WAITING, self._ask_waiting())
+        self._set_models(names.SUBSCRIPTIONS, self._ask_subscriptions())
+        for name, ask in self._ask_one:
+            self._set(name, {(): ask()})
+        # Nobody came near a limit or a budget that nobody touched.
+        self._set_extremes(names.HEADROOM, self._headroom, 1.0)
+        self._set_extremes(names.BUDGET_USED, self._budgets, 0.0)
 
+    def _set_extremes(self, name: names.MetricName, seen: Extremes, unseen: float) -> None:
+        for values, at in self._series[name].series():
+            found = seen.of(values[0])
+            self._cells[at] = unseen if found is None else found
+
+    # -- telling
     def render(self) -> tuple[bytes, str]:
         """What Prometheus reads, and its content type. It takes 5 ms, and among several workers
         reads their files: on an event loop use `scrape`.
@@ -261,64 +296,32 @@ class Metrics:
         return await asyncio.to_thread(self._text), CONTENT_TYPE_LATEST
 
     def _text(self) -> bytes:
-        if self._directory is None:
-            return generate_latest(self._registry)
-        _forget_gauges(self._directory, lambda pid: not _lives(pid))
-        everybodys = CollectorRegistry()
-        MultiProcessCollector(everybodys, str(self._directory))  # type: ignore[no-untyped-call]  # it has no types
-        return generate_latest(everybodys)
+        if self._shared is None:
+            return self._series.text([self._cells])
+        living, ended = self._shared.read()
+        return self._series.text(living, ended)
 
     async def watch(self) -> None:
-        """Until cancelled, keep one of several workers' gauges fresh, as a scrape reaches one."""
-        if self._directory is None:
-            return  # a scrape reaches this one
-        try:
-            while True:
-                self.refresh()
-                await asyncio.sleep(REFRESH_INTERVAL)
-        finally:
-            _forget_gauges(self._directory, lambda pid: pid == os.getpid())
+        """Until cancelled, look at the event loop, and keep one of several workers' gauges fresh,
+        as a scrape reaches one."""
+        self.refresh()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(loop_lag.watch(self.loop_lag), name="loop-lag")
+            if self._shared is not None:
+                group.create_task(self._keep_fresh(), name="metrics-refresh")
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_INTERVAL)
+            self.refresh()
 
 
-def shared_directory() -> Path | None:
-    """Where several workers keep their metrics; None for one that is alone.
-
-    Raises:
-        SettingsError: no such directory, or the variable was set too late to be heeded.
-    """
-    name = os.environ.get(DIRECTORY)
-    shared = values.ValueClass is not values.MutexValue  # what the library decided at its import
-    if name is None and not shared:
+def _place(family: Family, values: tuple[str, ...]) -> int | None:
+    try:
+        return family[values]
+    except KeyError:  # its set has no "other"
         return None
-    if not name or not Path(name).is_dir():
-        raise SettingsError(f"{DIRECTORY} is {name!r}; it must name a directory that exists")
-    if not shared:
-        raise SettingsError(f"{DIRECTORY} must be set before the process starts")
-    return Path(name)
 
 
 def _midnight(day: date) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-
-
-def _set_all(gauges: _Children[Gauge], counts: Mapping[str, int]) -> None:
-    sums = dict.fromkeys(gauges, 0)
-    for model, count in counts.items():
-        sums[(model,) if (model,) in sums else (OTHER,)] += count
-    for key, total in sums.items():
-        gauges[key].set(total)
-
-
-def _forget_gauges(directory: Path, of: Callable[[int], bool]) -> None:
-    """Remove the gauges of some processes; their counters still count."""
-    for path in directory.glob("gauge_live*.db"):
-        if of(int(path.stem.rpartition("_")[2])):
-            path.unlink(missing_ok=True)  # another worker may be doing the same
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)  # it is another user's
-    return True

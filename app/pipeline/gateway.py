@@ -237,7 +237,7 @@ class Gateway:
         if result is None:
             make = partial(self._made, admission, listener)
             result = await self.single_flight.share(admission, owned, make)
-        self.metrics.operation(admission.request.operation.name, result.status.value)
+        self.metrics.found(admission.request.operation.name, result.status.value)
         return result
 
     async def _made(self, admission: Admission, listener: Listener | None) -> Body:

@@ -9,12 +9,11 @@ from typing import Any
 
 import reference_graphql
 import typer
-from prometheus_client.parser import text_string_to_metric_families
 
 from app import cli
 from app.errors import GatewayError
 from app.events.asyncapi import asyncapi_document
-from app.observe.metrics import Metrics
+from app.observe.metric_names import ALL, GENAI_LABELS
 from app.rest.error_pages import EXPLAINED
 from app.rest.openapi import openapi_document
 from app.settings import Settings, TrustedList
@@ -150,13 +149,11 @@ def _option(param: Any) -> tuple[object, ...]:
 
 # -- metrics
 def metrics() -> str:
-    kept = Metrics(models=["gpt-4-turbo"], outcomes=["ok"], operations=["story"], scopes=["user"])
     rows: list[tuple[object, ...]] = []
-    for family in text_string_to_metric_families(kept.render()[0].decode()):
-        labels = {k for s in family.samples for k in s.labels} - {"le"}
-        name = family.name + ("_total" if family.type == "counter" else "")
-        named = ", ".join(f"`{label}`" for label in sorted(labels))
-        rows.append((f"`{name}`", family.type, named, family.documentation))
+    for name in ALL:
+        more = GENAI_LABELS[name.genai] if name.genai else ()
+        labels = ", ".join(f"`{label}`" for label in (*name.labels, *more))
+        rows.append((f"`{name.name}`", name.kind.value, labels, name.help))
     return table(("metric", "kind", "labels", "meaning"), sorted(rows, key=lambda r: str(r[0])))
 
 

@@ -1,28 +1,24 @@
-"""Metrics: what Prometheus reads of what was told, also of several processes at once."""
+"""Metrics: what Prometheus reads of what was told."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from app.errors import SettingsError
-from app.observe.metrics import DIRECTORY
+from app.limit_standing import Standing
+from app.llm.completion import Usage
+from app.observe.metrics import Metrics
 from tests.support.prometheus import metrics_of_two_models, nonzero, samples_now, samples_of
 from tests.support.rest_bodies import TEXT, changed
 from tests.support.service import Service
 from tests.support.sockets import socket_url
 from tests.support.upstream import Behaviour, Upstream
 
-ROOT = Path(__file__).parents[2]
+USAGE = Usage(11, 22, cached=4, cache_write=3, reasoning=5)
 
 
 def test_what_is_told_is_counted() -> None:
@@ -31,13 +27,20 @@ def test_what_is_told_is_counted() -> None:
     found.request("rest", 204, 0.5)
     found.request("graphql", 503, 2)
     found.request("websocket", 101, 0.125)
-    found.attempt("gpt", "failed", 1.5)
-    found.attempt("gpt", "ok", 2.5)
-    found.answered("gpt", prompt=10, completion=20, cached=4, reasoning=5, cost=0.25)
-    found.answered("gpt", prompt=1, completion=2, first_token_seconds=0.5)
-    found.operation("npc", "hit")
-    found.operation("npc", "coalesced")
+    found.refused_below(431)
+    found.refused_below(None)
+    found.unlisted_document()
     found.refused("user")
+    found.slow_reader()
+    found.delivered("websocket", 0.5)
+    found.delivered("rest", None)
+    found.redis(0.001)
+    found.database(0.002)
+    found.outbox(3, 1.5)
+    found.rated("gpt", "2", 5)
+    found.budget_refused("team")
+    found.budget_warned("team")
+    found.budget_used("team", 0.75)
     assert nonzero(samples_now(found)) == {
         "requests_total{edge=rest,status=2xx}": 2,
         "requests_total{edge=graphql,status=5xx}": 1,
@@ -48,21 +51,90 @@ def test_what_is_told_is_counted() -> None:
         "request_seconds_sum{edge=graphql}": 2,
         "request_seconds_count{edge=websocket}": 1,
         "request_seconds_sum{edge=websocket}": 0.125,
-        "model_attempts_total{model=gpt,outcome=failed}": 1,
-        "model_attempts_total{model=gpt,outcome=ok}": 1,
-        "model_seconds_count{model=gpt}": 2,
-        "model_seconds_sum{model=gpt}": 4,
-        "model_tokens_total{kind=prompt,model=gpt}": 11,
-        "model_tokens_total{kind=completion,model=gpt}": 22,
-        "model_tokens_total{kind=cached,model=gpt}": 4,
-        "model_tokens_total{kind=reasoning,model=gpt}": 5,
-        "model_cost_usd_total{model=gpt}": 0.25,
-        "model_first_token_seconds_count{model=gpt}": 1,
-        "model_first_token_seconds_sum{model=gpt}": 0.5,
-        "operations_total{cache=hit,operation=npc}": 1,
-        "operations_total{cache=coalesced,operation=npc}": 1,
+        "refused_below_total{status=431}": 1,
+        "refused_below_total{status=dropped}": 1,
+        "unlisted_documents_total{}": 1,
         "limit_refusals_total{scope=user}": 1,
+        "slow_readers_total{}": 1,
+        "event_deliveries_total{edge=websocket}": 1,
+        "event_deliveries_total{edge=rest}": 1,
+        "event_lag_seconds_count{}": 1,
+        "event_lag_seconds_sum{}": 0.5,
+        "redis_seconds_count{}": 1,
+        "redis_seconds_sum{}": 0.001,
+        "database_seconds_count{}": 1,
+        "database_seconds_sum{}": 0.002,
+        "outbox_events{}": 3,
+        "outbox_oldest_seconds{}": 1.5,
+        "ratings_total{model=gpt,prompt_version=2,score=5}": 1,
+        "budget_refusals_total{budget=team}": 1,
+        "budget_warnings_total{budget=team}": 1,
+        "budget_used_ratio{budget=team}": 0.75,
     }
+
+
+def test_operations_are_counted_by_how_they_ended_and_what_the_cache_did() -> None:
+    found = metrics_of_two_models(redis_up=lambda: False)
+    found.operation("rest", "npc", "ok", own=0.002, waiting=0.5)
+    found.operation("rest", "npc", "cancelled", own=0.004, waiting=0)
+    found.found("npc", "hit")
+    found.found("npc", "coalesced")
+    assert nonzero(samples_now(found)) == {
+        "operations_total{edge=rest,operation=npc,outcome=ok}": 1,
+        "operations_total{edge=rest,operation=npc,outcome=cancelled}": 1,
+        "own_overhead_seconds_count{operation=npc}": 2,
+        "own_overhead_seconds_sum{operation=npc}": 0.006,
+        "waiting_seconds_count{operation=npc}": 2,
+        "waiting_seconds_sum{operation=npc}": 0.5,
+        "cache_total{operation=npc,result=hit}": 1,
+        "cache_total{operation=npc,result=coalesced}": 1,
+    }
+
+
+def test_calls_of_models_are_counted_with_their_tokens_and_cost() -> None:
+    found = metrics_of_two_models(redis_up=lambda: False)
+    found.attempt("gpt", "failed", 1.5)
+    found.attempt("gpt", "ok", 2.5)
+    found.attempt("gpt", "ok", None)  # it never came to a call
+    found.first_chunk("gpt", 0.5)
+    found.spent("gpt", USAGE, 250_000_000)
+    found.spent("gpt", Usage(1, 2, counted=True), 1)
+    usage = "gen_ai_client_inference_usage_{}_tokens_total{{model=gpt}}".format
+    assert nonzero(samples_now(found)) == {
+        "model_attempts_total{model=gpt,outcome=failed}": 1,
+        "model_attempts_total{model=gpt,outcome=ok}": 2,
+        "gen_ai_client_inference_duration_seconds_count{error_type=,model=gpt}": 1,
+        "gen_ai_client_inference_duration_seconds_sum{error_type=,model=gpt}": 2.5,
+        "gen_ai_client_inference_duration_seconds_count{error_type=failed,model=gpt}": 1,
+        "gen_ai_client_inference_duration_seconds_sum{error_type=failed,model=gpt}": 1.5,
+        "gen_ai_client_inference_time_to_first_chunk_seconds_count{model=gpt}": 1,
+        "gen_ai_client_inference_time_to_first_chunk_seconds_sum{model=gpt}": 0.5,
+        usage("input"): 12,
+        usage("output"): 24,
+        usage("cache_read_input"): 4,
+        usage("cache_write_input"): 3,
+        usage("reasoning_output"): 5,
+        "model_estimated_tokens_total{model=gpt}": 3,
+        "model_cost_usd_total{model=gpt}": 0.250000001,
+    }
+
+
+def test_a_call_has_the_labels_of_the_conventions() -> None:
+    found = metrics_of_two_models()
+    found.spent("gpt", USAGE, 0)
+    said = (
+        'gen_ai_client_inference_usage_input_tokens_total{gen_ai_operation_name="chat",'
+        'gen_ai_provider_name="openai",gen_ai_request_model="gpt-7",gen_ai_token_modality="text",'
+        'model="gpt"} 11.0'
+    )
+    assert said in found.render()[0].decode().splitlines()
+
+
+def test_a_sum_of_money_is_exact_to_the_billionth_of_a_dollar() -> None:
+    found = metrics_of_two_models()
+    for _ in range(1000):
+        found.spent("gpt", Usage(), 100_000_001)
+    assert samples_now(found)["loregate_model_cost_usd_total{model=gpt}"] == 100.000001
 
 
 def test_a_histogram_s_buckets_hold_what_took_at_most_so_long() -> None:
@@ -83,24 +155,79 @@ def test_what_nobody_knows_counts_as_other_and_makes_no_series() -> None:
     found.request("gopher", 999, 1)
     found.attempt("x", "exploded", 1)
     found.attempt("gpt", "exploded", 1)
-    found.answered("x", prompt=1, completion=1, cost=1, first_token_seconds=1)
-    found.operation("dance", "lost")
+    found.first_chunk("x", 1)
+    found.spent("x", Usage(1, 1), 10**9)
+    found.found("dance", "lost")
+    found.operation("gopher", "dance", "lost", own=0, waiting=0)
     found.refused("moon")
+    found.refused_below(799)
+    found.budget_refused("moon")
+    found.delivered("gopher", None)
     after = samples_now(found)
-    assert set(after) == before
-    told = {k: v for k, v in nonzero(after).items() if re.search(r"_total|waiting|breaker", k)}
+    # Of the calls' durations alone those series are told that counted something.
+    assert {k for k in set(after) - before if "inference_duration" not in k} == set()
+    told = {k: v for k, v in nonzero(after).items() if re.search(r"_total|waiting{|breaker", k)}
     assert told == {
         "requests_total{edge=other,status=other}": 1,
+        "refused_below_total{status=other}": 1,
         "model_attempts_total{model=other,outcome=other}": 1,
         "model_attempts_total{model=gpt,outcome=other}": 1,
-        "model_tokens_total{kind=prompt,model=other}": 1,
-        "model_tokens_total{kind=completion,model=other}": 1,
+        "gen_ai_client_inference_usage_input_tokens_total{model=other}": 1,
+        "gen_ai_client_inference_usage_output_tokens_total{model=other}": 1,
         "model_cost_usd_total{model=other}": 1,
-        "operations_total{cache=other,operation=other}": 1,
+        "cache_total{operation=other,result=other}": 1,
+        "operations_total{edge=other,operation=other,outcome=other}": 1,
         "limit_refusals_total{scope=other}": 1,
+        "budget_refusals_total{budget=other}": 1,
+        "event_deliveries_total{edge=other}": 1,
         "model_calls_waiting{model=gpt}": 1,
         "model_calls_waiting{model=other}": 5,
     }
+
+
+def test_ten_thousand_junk_names_make_no_series_and_keep_nothing() -> None:
+    found = metrics_of_two_models()
+    found.attempt("junk", "junk", 1)
+    found.rated("junk", "junk", 9)
+    found.delivered("junk", 1)
+    before = set(samples_now(found))
+    kept = found.names_kept
+    for number in range(10_000):
+        junk = f"junk-{number}"
+        found.request(junk, 200 + number, 0.1)
+        found.refused_below(number + 1000)
+        found.operation(junk, junk, junk, own=0, waiting=0)
+        found.found(junk, junk)
+        found.attempt(junk, junk, 1)
+        found.first_chunk(junk, 1)
+        found.spent(junk, USAGE, 1)
+        found.refused(junk)
+        found.standing([Standing(junk, 1, 0, 0, 1)])
+        found.budget_used(junk, 1)
+        found.budget_refused(junk)
+        found.budget_warned(junk)
+        found.delivered(junk, 1)
+        found.rated(junk, junk, 6 + number)
+    assert set(samples_now(found)) == before
+    assert found.names_kept == kept
+
+
+def test_a_budget_that_is_not_configured_is_counted_nowhere() -> None:
+    found = Metrics(models=(), outcomes=(), operations=(), scopes=())
+    found.budget_refused("team")
+    found.budget_warned("team")
+    found.budget_used("team", 1)
+    assert not [name for name in samples_now(found) if "budget" in name]
+
+
+def test_a_limit_s_headroom_is_the_lowest_that_anybody_saw() -> None:
+    found = metrics_of_two_models()
+    found.standing([Standing("user", 100, 40, 0, 60), Standing("global", 1000, 900, 0, 60)])
+    found.standing([Standing("user", 100, 10, 0, 60)])
+    found.standing([Standing("user", 100, 70, 0, 60)])
+    headroom = "loregate_limit_headroom_ratio{{scope={}}}".format
+    told = samples_now(found)
+    assert [told[headroom(s)] for s in ("user", "global", "other")] == [0.1, 0.9, 1]
 
 
 async def test_the_state_of_now_is_read_at_each_scrape() -> None:
@@ -131,10 +258,20 @@ async def test_the_state_of_now_is_read_at_each_scrape() -> None:
     }
 
 
-async def test_two_metrics_share_nothing_and_one_that_is_alone_watches_nothing() -> None:
+async def test_the_event_loop_s_lateness_is_watched() -> None:
+    found = metrics_of_two_models()
+    watching = asyncio.create_task(found.watch())
+    async with asyncio.timeout(20):
+        while not (told := samples_now(found))["loregate_event_loop_lag_seconds_count{}"]:
+            await asyncio.sleep(0.05)
+    watching.cancel()
+    await asyncio.wait({watching})
+    assert 0 <= told["loregate_event_loop_lag_seconds_sum{}"] < 20
+
+
+def test_two_metrics_share_nothing() -> None:
     one, two = metrics_of_two_models(), metrics_of_two_models()
     one.refused("user")
-    await asyncio.wait_for(one.watch(), 1)
     assert "limit_refusals_total{scope=user}" not in nonzero(samples_now(two))
 
 
@@ -166,93 +303,7 @@ async def test_a_models_first_token_is_timed_and_the_storyteller_has_none(
     provider.always = Behaviour(first=0.2)
     await with_models.generate()
     await with_models.post(TEXT, changed(TEXT, model={"name": "storyteller"}))
-    found = {k: v for k, v in (await scraped(with_models)).items() if "first_token" in k}
-    assert 0.2 <= found.pop("model_first_token_seconds_sum{model=gpt-4-turbo}") < 60
-    assert found == {"model_first_token_seconds_count{model=gpt-4-turbo}": 1}
-
-
-# Several workers: processes of their own, since the library decides at its import.
-
-
-class Worker:
-    """A process with metrics of its own, which share a directory with the others'."""
-
-    def __init__(self, number: int, directory: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.metrics_worker", str(number)],
-            cwd=ROOT,
-            env={**os.environ, DIRECTORY: str(directory)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.ask("ready")
-
-    def ask(self, what: str) -> bytes:
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(f"{what}\n")
-        self.process.stdin.flush()
-        lines = []
-        while (line := self.process.stdout.readline()) != "# END\n":
-            assert line, "the worker died"
-            lines.append(line)
-        return "".join(lines).encode()
-
-    def end(self, *, kill: bool = False) -> None:
-        if kill:
-            self.process.kill()
-        self.process.communicate(timeout=20)
-
-
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[tuple[Worker, Worker]]:
-    found = Worker(1, tmp_path), Worker(2, tmp_path)
-    yield found
-    for worker in found:
-        if worker.process.returncode is None:
-            worker.end()
-
-
-def test_any_worker_tells_of_all(workers: tuple[Worker, Worker]) -> None:
-    one, two = (samples_of(w.ask("scrape")) for w in workers)
-    assert one == two
-    assert nonzero(one) == {
-        "requests_total{edge=rest,status=2xx}": 3,
-        "request_seconds_count{edge=rest}": 3,
-        "request_seconds_sum{edge=rest}": 0.75,
-        "model_tokens_total{kind=prompt,model=gpt}": 30,
-        "model_cost_usd_total{model=gpt}": 1.5,
-        "model_calls_running{model=gpt}": 3,
-        "generations_running{}": 3,
-        "breaker_state{model=gpt,state=open}": 1,
-        "breaker_state{model=gpt,state=closed}": 1,
-    }
-    assert one["loregate_redis_up{}"] == 0  # one of them does not reach it
-
-
-@pytest.mark.parametrize("kill", [False, True])
-def test_a_worker_that_ends_leaves_its_counts_and_takes_its_gauges(
-    workers: tuple[Worker, Worker], kill: bool, tmp_path: Path
-) -> None:
-    one, two = workers
-    two.end(kill=kill)
-    left = [p.name for p in tmp_path.glob(f"gauge_*_{two.process.pid}.db")]
-    assert bool(left) == kill
-    found = samples_of(one.ask("scrape"))
-    assert found["loregate_requests_total{edge=rest,status=2xx}"] == 3
-    assert found["loregate_generations_running{}"] == 1
-    assert found["loregate_breaker_state{model=gpt,state=open}"] == 0
-    assert found["loregate_redis_up{}"] == 1
-    assert not list(tmp_path.glob(f"gauge_*_{two.process.pid}.db"))
-
-
-def test_a_directory_that_comes_too_late_or_is_none_is_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(DIRECTORY, str(tmp_path))
-    with pytest.raises(SettingsError, match="before the process starts"):
-        metrics_of_two_models()
-    monkeypatch.setenv(DIRECTORY, "nowhere")
-    with pytest.raises(SettingsError, match="'nowhere'; it must name a directory"):
-        metrics_of_two_models()
+    found = {k: v for k, v in (await scraped(with_models)).items() if "first_chunk" in k}
+    first = "gen_ai_client_inference_time_to_first_chunk_seconds_{}{{model=gpt-4-turbo}}".format
+    assert 0.2 <= found.pop(first("sum")) < 60
+    assert found == {first("count"): 1}

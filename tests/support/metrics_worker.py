@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from app.llm.completion import Usage
 from tests.support.prometheus import metrics_of_two_models
 
 
@@ -20,7 +21,7 @@ async def work(number: int) -> None:
     )
     for _ in range(number):
         found.request("rest", 200, 0.25)
-        found.answered("gpt", prompt=10, cost=0.5)
+        found.spent("gpt", Usage(10), 500_000_000)
     watching = asyncio.create_task(found.watch())
     for line in iter(sys.stdin.readline, ""):
         if line == "scrape\n":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.observe.metrics import Metrics
+
+# Buckets; and gauges that are 1 while all is well.
+IGNORED = re.compile("_bucket|limit_headroom_ratio|database_up")
 
 
 def metrics_of_two_models(**given: Any) -> Metrics:
@@ -15,16 +19,23 @@ def metrics_of_two_models(**given: Any) -> Metrics:
         outcomes=("ok", "failed"),
         operations=("npc", "story"),
         scopes=("user", "global"),
+        budgets=("team",),
+        prompt_versions=("1", "2"),
+        provided={"gpt": ("openai", "gpt-7")},
         **given,
     )
 
 
 def samples_of(body: bytes) -> dict[str, float]:
-    """Samples by name and labels, such as `loregate_requests_total{edge=rest,status=2xx}`."""
+    """Samples by name and labels, such as `loregate_requests_total{edge=rest,status=2xx}`.
+
+    Labels of OpenTelemetry's conventions, which follow from the model, are left out.
+    """
     found = {}
     for family in text_string_to_metric_families(body.decode()):
         for sample in family.samples:
-            labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
+            told = sorted((k, v) for k, v in sample.labels.items() if "gen_ai" not in k)
+            labels = ",".join(f"{k}={v}" for k, v in told)
             found[f"{sample.name}{{{labels}}}"] = sample.value
     return found
 
@@ -34,5 +45,5 @@ def samples_now(found: Metrics) -> dict[str, float]:
 
 
 def nonzero(found: dict[str, float]) -> dict[str, float]:
-    """What is not nought, without the histograms' buckets."""
-    return {k.removeprefix("loregate_"): v for k, v in found.items() if v and "_bucket" not in k}
+    """What is not nought, without the histograms' buckets and the limits' headroom."""
+    return {k.removeprefix("loregate_"): v for k, v in found.items() if v and not IGNORED.search(k)}

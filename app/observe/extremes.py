@@ -1,0 +1,44 @@
+"""Extremes: the lowest or highest of what was seen in the last minute, by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+WINDOW = 60.0  # s
+STEPS = 6  # of the window: what was seen is forgotten after 60 to 70 s
+
+
+class Extremes:
+    """`note` what is seen, a number for a name; `of` is the extreme that is still remembered."""
+
+    def __init__(
+        self,
+        names: Collection[str],
+        *,
+        lowest: bool,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Names that are not among these are not remembered."""
+        self._names, self._now = frozenset(names), now
+        self._sign = 1.0 if lowest else -1.0
+        self._steps: list[tuple[int, dict[str, float]]] = []
+
+    def note(self, name: str, value: float) -> None:
+        seen = self._step()
+        signed = self._sign * value
+        if signed < seen.get(name, float("inf")) and name in self._names:
+            seen[name] = signed
+
+    def of(self, name: str) -> float | None:
+        """None: nothing was seen of it."""
+        self._step()
+        found = [seen[name] for _, seen in self._steps if name in seen]
+        return self._sign * min(found) if found else None
+
+    def _step(self) -> dict[str, float]:
+        at = int(self._now() * STEPS / WINDOW)
+        if not self._steps or self._steps[-1][0] != at:
+            self._steps = [s for s in self._steps if s[0] >= at - STEPS]
+            self._steps.append((at, {}))
+        return self._steps[-1][1]
