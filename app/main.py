@@ -34,6 +34,7 @@ from app.llm.retirement import Retirement
 from app.model_wiring import connect, model, model_rows, probe_timeout, required_models, storyteller
 from app.observe import logs
 from app.observe.health import Health
+from app.observe.server_spans import ServerSpans
 from app.observe.traffic import Traffic
 from app.open_streams import OpenStreams
 from app.operations import OPERATIONS
@@ -109,6 +110,7 @@ class Parts:
     probing: Probers
     gateway: Gateway
     documents: DocumentWatch | None = None
+    traces: observe_wiring.Traces | None = None
 
 
 def create_app(
@@ -140,6 +142,7 @@ def create_app(
         max_cost=settings.max_cost,
         trust=settings.documents.mode,
     )
+    parts.traces = observe_wiring.Traces.of(settings)
     parts.documents = document_wiring.watch(settings, executor.trusted, parts.redis)
     pages = Pages(
         console=bool(settings.console),
@@ -160,6 +163,7 @@ def create_app(
             *([pages.front_door()] if settings.dev else []),
         ],
         middleware=[
+            *([Middleware(ServerSpans)] if parts.traces else []),
             Middleware(TrailingSlash),
             Middleware(AccessLog, traffic=traffic, metrics=gateway.metrics),
             Middleware(HostCheck, hosts=hosts, origins=origins),
@@ -321,6 +325,8 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     """Everything started; at the end stopped, the last started first."""
     gateway, redis = parts.gateway, parts.redis
     async with AsyncExitStack() as stack:
+        if parts.traces is not None:
+            await stack.enter_async_context(parts.traces.made())
         stack.push_async_callback(redis.close)
         stack.push_async_callback(parts.store.close)
         stack.push_async_callback(gateway.authenticator.close)

@@ -1,9 +1,12 @@
-"""What is measured, wired: the metrics, with what they ask of all the rest."""
+"""What operators see, wired: the metrics, with what they ask of all the rest, and traces."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.llm.model import STORYTELLER
 from app.model_wiring import ModelRow
@@ -16,6 +19,9 @@ from app.pipeline.gateway import Gateway
 from app.policies.quotas import KINDS, scope
 from app.policy_wiring import limits
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.observe.tracing import Tracing
 
 
 def metrics(
@@ -42,3 +48,29 @@ def metrics(
         streams=lambda: len(gateway().open_streams),
         tasks=lambda: len(asyncio.all_tasks()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Who makes this process's spans while it runs."""
+
+    tracing: Tracing
+
+    @staticmethod
+    def of(settings: Settings) -> Traces | None:
+        """None where they are off. Raises `SettingsError`."""
+        if (endpoint := settings.traces_endpoint) is None:
+            return None
+        from app.observe.tracing import tracing  # 0.2 s of imports that nobody else needs
+
+        texts, caller_traces = settings.trace_texts, settings.caller_traces
+        return Traces(tracing(endpoint, texts=texts, caller_traces=caller_traces))
+
+    @asynccontextmanager
+    async def made(self) -> AsyncIterator[None]:
+        """Spans are made until the block ends, and the last of them exported."""
+        self.tracing.start()
+        try:
+            yield
+        finally:
+            await self.tracing.stop()

@@ -62,6 +62,14 @@ def _metrics_address(value: Any) -> Any:
     return value
 
 
+def _http_url(value: Any) -> Any:
+    if not isinstance(value, str) or not value:
+        return value or None
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("http://HOST:PORT or https://HOST is wanted")
+    return value
+
+
 def _trusted_list(value: Any) -> Any:
     """`enforce:documents.json` as mode and place; a mode alone means a list in Redis."""
     if not isinstance(value, str):
@@ -93,6 +101,7 @@ Chain = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_chain)]
 Switch = Annotated[bool | None, BeforeValidator(_blank_is_unset)]
 OptionalText = Annotated[str | None, BeforeValidator(_blank_is_unset)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
+OptionalURL = Annotated[str | None, BeforeValidator(_http_url)]
 OptionalSeconds = Annotated[Seconds | None, BeforeValidator(_blank_is_unset)]
 
 
@@ -198,6 +207,18 @@ class Settings(BaseSettings):
         Field(None, alias="LOREGATE_LOG_FORMAT")
     )
 
+    # OpenTelemetry's own names; what else it has, its SDK reads from the environment itself.
+    otlp_endpoint: OptionalURL = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otlp_traces_endpoint: OptionalURL = Field(None, alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    otlp_protocol: Literal["http/protobuf", ""] = Field("", alias="OTEL_EXPORTER_OTLP_PROTOCOL")
+    traces_exporter: Literal["otlp", "none", ""] = Field("", alias="OTEL_TRACES_EXPORTER")
+    otel_disabled: bool = Field(False, alias="OTEL_SDK_DISABLED")
+    trace_texts: bool = Field(False, alias="LOREGATE_TRACE_TEXTS")
+    # Traces a second that one process records because their callers wish it.
+    caller_traces: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        10.0, alias="LOREGATE_CALLER_TRACES"
+    )
+
     file: ConfigFile = ConfigFile()
     model_keys: dict[str, SecretStr] = Field(default_factory=dict)  # by their variable's name
     _dev: bool = PrivateAttr(default=False)  # no field: the environment cannot set it
@@ -237,6 +258,14 @@ class Settings(BaseSettings):
     def dev(self) -> bool:
         """Whether they are those of `loregate dev`."""
         return self._dev
+
+    @property
+    def traces_endpoint(self) -> str | None:
+        """Where spans are posted; None where traces are off."""
+        if self.otel_disabled or self.traces_exporter == "none":
+            return None
+        base = f"{self.otlp_endpoint.removesuffix('/')}/v1/traces" if self.otlp_endpoint else None
+        return self.otlp_traces_endpoint or base
 
     @property
     def models(self) -> tuple[ModelTable, ...]:

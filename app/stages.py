@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
 
+from app import spans
+
 
 class Stage(Enum):
     """A part of a request. Those of one kind may run side by side: their times are not added but
@@ -92,7 +94,15 @@ def measured(now: Callable[[], float] = time.perf_counter) -> Iterator[Timing]:
 
 @contextmanager
 def stage(kind: Stage) -> Iterator[None]:
-    """A part of the request that is measured, if any is."""
+    """A part of the request that is measured, if any is, and a span of its trace, if it has one.
+
+    An attempt on a model has a span that tells more (`llm.model_spans`).
+    """
+    with spans.NOTHING if kind is Stage.MODEL else spans.span(kind.value):
+        yield from _timed(kind)
+
+
+def _timed(kind: Stage) -> Iterator[None]:
     timing = CURRENT.get()
     if timing is None:
         yield

@@ -12,10 +12,12 @@ from graphql import (
     GraphQLError,
     create_source_event_stream,
     execute_root_selection_set,
+    print_ast,
 )
 from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 
+from app import spans
 from app.caller import Caller
 from app.errors import GatewayError, Unauthenticated
 from app.pipeline.context import RequestContext
@@ -38,6 +40,7 @@ from resolvers.variables import MAX_ERRORS
 from resolvers.variables import check as check_variables
 from resolvers.weights import check as check_weight
 
+MAX_TOLD_TEXT = 8_192  # characters of a document that a trace has, where it has texts
 MAX_TOLD_ERRORS = 200  # of an answer's fields; the others are null as well, and say nothing
 
 
@@ -121,7 +124,12 @@ class Executor:
         self, document: Document, name: str | None, request: RequestContext | None, request_id: str
     ) -> Context:
         """The context of an operation. Raises `Unauthenticated` where it needs a token."""
-        fields = document.operation(name).root_fields
+        operation = document.operation(name)
+        fields, span = operation.root_fields, spans.current()
+        span.tell({"graphql.operation.type": operation.kind.value})
+        if span.texts:
+            text = print_ast(document.node)[:MAX_TOLD_TEXT]
+            span.tell({"graphql.operation.name": name, "graphql.document": text})
         if request is not None:
             request.size = len(fields)
         elif not self._public.issuperset(fields):

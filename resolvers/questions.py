@@ -22,7 +22,8 @@ class Question:
     """A document or the id of one, its variables, and which operation to run.
 
     query is empty where only an id was sent; apollos: whether that is the hash of Apollo's
-    automatic persisted queries, whose client sends the text when it is told to.
+    automatic persisted queries, whose client sends the text when it is told to. trace: what stands
+    in `extensions` as `traceparent` and `tracestate`, unread.
     """
 
     query: str
@@ -30,6 +31,7 @@ class Question:
     operation_name: str | None = None
     document_id: str | None = None
     apollos: bool = False
+    trace: tuple[Any, Any] = (None, None)
 
 
 class BadQuestion(GatewayError):
@@ -89,7 +91,8 @@ def question(given: Any) -> Question:
     for part in ("operationName", "documentId"):
         if not isinstance(given.get(part), str | None):
             raise BadQuestion(part, "a string is wanted")
-    hashed = _apollo_id(given.get("extensions") or {})
+    extensions = given.get("extensions") or {}
+    hashed = _apollo_id(extensions)
     document_id = given.get("documentId") or hashed
     query = given.get("query")
     if query is None and document_id:
@@ -104,6 +107,7 @@ def question(given: Any) -> Question:
         name or None,
         document_id,
         apollos=bool(hashed and not given.get("documentId")),
+        trace=(extensions.get("traceparent"), extensions.get("tracestate")),
     )
 
 

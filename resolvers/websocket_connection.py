@@ -17,6 +17,7 @@ import orjson
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from app import spans
 from app.caller import Caller
 from app.errors import GatewayError, InternalError, Unauthenticated
 from app.http import address, authorization
@@ -107,6 +108,7 @@ class Connection:
         self._ended = False  # no message is awaited any more, whoever closed
         self._sending: float | None = None  # since when, in the event loop's time
         self._heard = self._pinged = 0.0  # when
+        self._trace: tuple[Any, Any] = (None, None)  # where its operations belong, as it says
         self._controls = self._controlled = 0.0  # a bucket that leaks, and when it was looked at
 
     async def serve(self) -> None:
@@ -239,7 +241,9 @@ class Connection:
             raise Closing(4408, "Connection initialisation timeout") from None
         if message["type"] != "connection_init":
             raise Closing(4401, "Unauthorized")
-        caller = await self._authenticated(message.get("payload") or {})
+        payload = message.get("payload") or {}
+        self._trace = payload.get("traceparent"), payload.get("tracestate")
+        caller = await self._authenticated(payload)
         sockets = self._open_streams.sockets
         if not sockets.enter(caller.id):
             raise Closing(1013, f"A user may have at most {sockets.most} sockets open here")
@@ -298,7 +302,7 @@ class Connection:
         except GatewayError as error:
             raise Closing(4400, (await self._counted(error, request_id)).message) from None
         if len(self._operations) < MAX_OPERATIONS:
-            self._operations[name] = self._start(self._run(name, asked, request_id))
+            self._operations[name] = self._start(self._traced(name, asked, request_id))
         else:
             refused = await self._counted(TooManyOperations(), request_id)
             errors = [from_gateway(refused, request_id)]
@@ -311,6 +315,11 @@ class Connection:
                 raise refusal
         except GatewayError as told:
             return told
+
+    async def _traced(self, name: str, asked: Question, request_id: str) -> None:
+        """A span for each operation: a socket has no request of its own, and lives for days."""
+        with spans.server("GraphQL Operation", *(asked.trace if asked.trace[0] else self._trace)):
+            await self._run(name, asked, request_id)
 
     async def _run(self, name: str, asked: Question, request_id: str) -> None:
         """One operation from its document to its last message."""
@@ -327,6 +336,8 @@ class Connection:
         except Exception:
             log.exception("unexpected error", extra={"request_id": request_id})
             errors = [from_gateway(InternalError(), request_id)]
+        if errors:
+            spans.current().failed(errors[0].get("extensions", {}).get("code", ""), fault=False)
         # Off the list first: the client may use the id again once it has the last message.
         if self._operations.get(name) is asyncio.current_task():
             del self._operations[name]
@@ -343,6 +354,7 @@ class Connection:
         refusals.foresee(executor, asked, request)
         document = await executor.document(asked)
         kind = document.operation(asked.operation_name).kind
+        spans.current().rename(kind.value)
         name, request_id = asked.operation_name, request.request_id
         context = executor.prepare(document, name, request, request_id)
         if kind is not OperationType.SUBSCRIPTION:

@@ -44,6 +44,11 @@ def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
     }
 
 
+TRACEPARENT = {
+    **TEXT,
+    "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+    "description": "The span that made it, by W3C trace context, where the gateway has traces on.",
+}
 METADATA = _object(
     {
         "model_used": _said(TEXT, "The model that wrote it, by the gateway's name for it."),
@@ -56,6 +61,7 @@ METADATA = _object(
     },
     "What made it.",
 )
+METADATA["properties"]["traceparent"] = TRACEPARENT  # beside those that are required
 OWN: dict[str, dict[str, Any]] = {
     "content.generated": {},
     "story.generated": {

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from app import spans
 from app.errors import DependencyUnavailable
 from app.events.log import EventLog
 from app.events.types import Event
@@ -105,7 +106,8 @@ class Relay:
 
     async def _publish(self, events: Sequence[Event]) -> None:
         """Some of one partition: what of it went out is never said again for another's sake."""
-        await self._log.publish(events)
+        with spans.later("publish", map(_trace, events), spans.Kind.PRODUCER):
+            await self._log.publish(events)
         self._done |= {e.id: None for e in events}
         self._outbox.published([e.id for e in events])
         log.info("published events that were left behind", extra={"count": len(events)})
@@ -122,3 +124,9 @@ class Relay:
         if await self._redis.call("SET", key, self._me, "NX", "PX", LEASE_MS):
             return True
         return bool(await self._redis.call("GET", key) == self._me.encode())
+
+
+def _trace(event: Event) -> str | None:
+    """The span that the event came from, where traces were on."""
+    found: str | None = event.payload.get("metadata", {}).get("traceparent")
+    return found

@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from app import spans
 from app.errors import DependencyUnavailable
 from app.generations.transcript import RECOVERY_GAP, Event, Transcript
 from app.redis.budget import ByteBudget
@@ -298,13 +299,16 @@ class GenerationLog:
         ended = 0
         for key in found:
             with contextlib.suppress(DependencyUnavailable):  # its turn comes again after a lease
-                found_left = (
-                    await recover(await self._first_event(key)) if recover is not None else None
-                )
-                events = map(orjson.dumps, found_left or [event])
-                args = [_ms(self._retention), RECOVERY_GAP, *events]
-                ended += await self.redis.run(END, [key.decode()], args)
-                await self.redis.call("ZREM", RUNNING, key)
+                first = await self._first_event(key)
+                with spans.later("recover generation", [first.get("traceparent")]):
+                    left = await recover(first) if recover is not None else None
+                    ended += await self._end_dead(key, left or [event])
+        return ended
+
+    async def _end_dead(self, key: bytes, events: Iterable[Event]) -> int:
+        args = [_ms(self._retention), RECOVERY_GAP, *map(orjson.dumps, events)]
+        ended: int = await self.redis.run(END, [key.decode()], args)
+        await self.redis.call("ZREM", RUNNING, key)
         return ended
 
     async def _first_event(self, key: bytes) -> Event:

@@ -77,7 +77,12 @@ class CompletionRequest:
 
 
 class PartialAnswer(Protocol):
-    """What came so far: its text, and the usage where it was told."""
+    """What came so far: its text, and the usage where it was told.
+
+    first_text_at: when the text began, as `time.perf_counter` has it.
+    """
+
+    first_text_at: float | None
 
     @property
     def text(self) -> str: ...

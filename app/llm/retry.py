@@ -27,6 +27,7 @@ from tenacity import (
 )
 from tenacity.stop import stop_base
 
+from app.llm import model_spans
 from app.llm.breaker import BreakerState, Ticket
 from app.llm.completion import Completion, CompletionRequest, Listener, Progress, Usage, Writer
 from app.llm.failure import BREAKER_FAILURES, NOT_CALLED, AttemptFailed
@@ -153,19 +154,21 @@ class ModelCalls:
         began = loop.time()
         ended: AttemptFailed | None = AttemptFailed(AttemptOutcome.CANCELLED, "was cancelled")
         work, completion = replace(work, progress=Progress()), None
-        try:
-            completion = await self._written(model, work, deadline)
-            draft = _checked(work, completion)
-        except AttemptFailed as failure:
-            ended = failure
-            raise
-        else:
-            ended = None
-        finally:
-            usage = completion.usage if completion else spent(work, ended) if ended else None
-            self.note(model, ended, loop.time() - began, usage, called=work.progress.seconds)
-            if self.metrics is not None and completion and completion.first_token is not None:
-                self.metrics.first_chunk(model.name, completion.first_token)
+        with model_spans.attempt(model, work) as span:
+            try:
+                completion = await self._written(model, work, deadline)
+                draft = _checked(work, completion)
+            except AttemptFailed as failure:
+                ended = failure
+                raise
+            else:
+                ended = None
+            finally:
+                usage = completion.usage if completion else spent(work, ended) if ended else None
+                self.note(model, ended, loop.time() - began, usage, called=work.progress.seconds)
+                if self.metrics is not None and completion and completion.first_token is not None:
+                    self.metrics.first_chunk(model.name, completion.first_token)
+                model_spans.tell(span, work, ended, completion, usage)
         return draft, completion
 
     def note(

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import httpx2
 
+from app import spans
 from app.llm.connections import CHANGED, USED, MalformedAnswer, Pool, guarded
 from app.llm.decoding import Decompressed, ErrorBody, Plain
 
@@ -64,6 +65,10 @@ class Transport(httpx2.AsyncBaseTransport):
         before: that is no failure of the provider, and costs one more request, never two.
         """
         USED.set(None)
+        spans.current().tell(
+            {"server.address": request.url.host, "server.port": _port(request.url)}
+        )
+        request.headers.update(spans.headers())
         try:
             answer = await self._send(request, self._session(reuse=self._reuses))
         except aiohttp.ClientConnectionError as error:
@@ -131,6 +136,10 @@ class Transport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         for session in self._sessions.values():
             await session.close()
+
+
+def _port(url: httpx2.URL) -> int:
+    return url.port or {"http": 80}.get(url.scheme, 443)
 
 
 def _environments(scheme: str, host: str) -> Proxy:

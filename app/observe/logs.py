@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 
+from app import spans
+
 # Libraries that would say each request again, or name what stays private.
 QUIET = (
     "uvicorn.error",
@@ -24,7 +26,9 @@ QUIET = (
     "httpcore2",
     "httpx2",
     "openai",
+    "opentelemetry",
     "sqlalchemy",
+    "urllib3",
 )
 # What uvicorn logs as an error with its traceback though a client's bytes alone are wrong.
 CLIENTS_FAULTS = ("Invalid UTF-8 sequence received from client.",)
@@ -47,6 +51,7 @@ def configure(level: str = "info", form: str | None = None) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         _plain,
+        _traced,
         _Exceptions(messages=level == "debug"),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -89,6 +94,12 @@ def _without_query(record: logging.LogRecord) -> bool:
 def _plain(_logger: Any, _name: str, line: Line) -> Line:
     """uvicorn says its messages twice, the second time in colours."""
     line.pop("color_message", None)
+    return line
+
+
+def _traced(_logger: Any, _name: str, line: Line) -> Line:
+    """Where traces are on: of which span a line tells."""
+    line.update(spans.ids())
     return line
 
 

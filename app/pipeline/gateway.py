@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from app import spans
 from app.caller import PERMISSIONS, Caller
 from app.errors import GatewayError, InternalError, InvalidRequest, Left, NotFound, RateLimited
 from app.generations import replay
@@ -131,10 +132,12 @@ class Gateway:
             QuotaExceeded, ContentRejected, ModelError, ModelTimeout, ModelUnavailable,
             DependencyUnavailable
         """
-        request = await self._read(context, asked)
-        if (near := await self.finding.nearest(request)) is not None:
-            return request.answer(near, await self._charged_for(request))
-        return await self._detached(request, self._answered(request))
+        with _span(asked):
+            request = await self._read(context, asked)
+            if (near := await self.finding.nearest(request)) is not None:
+                spans.current().tell({"loregate.cache": near.status.value})
+                return request.answer(near, await self._charged_for(request))
+            return await self._detached(request, self._answered(request))
 
     async def start(self, context: RequestContext, asked: Asked) -> Generation:
         """The same as a job of its own, which is read and cancelled by its id.
@@ -142,6 +145,10 @@ class Gateway:
         Raises:
             Forbidden, InvalidRequest, RateLimited, Unauthenticated: later ones are the job's.
         """
+        with _span(asked):
+            return await self._started(context, asked)
+
+    async def _started(self, context: RequestContext, asked: Asked) -> Generation:
         request = await self._read(context, asked)
         near = await self.finding.nearest(request)
         async with AsyncExitStack() as stack:
@@ -152,12 +159,13 @@ class Gateway:
             owned = stack.pop_all()
 
             async def work(generation: Generation) -> dict[str, Any]:
-                result = near or await self._result(admission, owned, generation.deltas)
+                with spans.span("generation"):
+                    result = near or await self._result(admission, owned, generation.deltas)
                 generation.deltas.complete(result.body.get("content", ""))
                 return completed(result.body, result.status.value)
 
             return await self.generations.begin(
-                context.caller.id, request.content_id, _started(request),
+                context.caller.id, request.content_id, _first_event(request),
                 streams=asked.operation.streams, field=asked.operation.prose_field,
                 work=work, owned=owned,
             )  # fmt: skip
@@ -238,6 +246,7 @@ class Gateway:
             make = partial(self._made, admission, listener)
             result = await self.single_flight.share(admission, owned, make)
         self.metrics.found(admission.request.operation.name, result.status.value)
+        spans.current().tell(_facts(result))
         return result
 
     async def _made(self, admission: Admission, listener: Listener | None) -> Body:
@@ -310,6 +319,7 @@ class Gateway:
         if kind is Kind.STREAM:
             await context.charge(kind)
         found = await self.transcript(context.caller, generation_id)
+        spans.current().link(found.events[0].get("traceparent"))
         if kind is not Kind.STREAM:  # one that is not there is no stream
             await context.charge(kind)
         return await self.generations.subscribe(found, generation_id, begin)
@@ -334,9 +344,25 @@ class Gateway:
         return [p for p in PERMISSIONS if caller.may(p)]
 
 
-def _started(request: PreparedRequest) -> dict[str, Any]:
-    """A generation's first event."""
+def _span(asked: Asked) -> AbstractContextManager[spans.Span]:
+    """Of one operation, from its input to its answer."""
+    return spans.span(asked.operation.name, facts={"loregate.operation": asked.operation.name})
+
+
+def _facts(result: Result) -> spans.Facts:
+    metadata = result.body["metadata"]
     return {
+        "loregate.cache": result.status.value,
+        "loregate.content.id": result.body["content_id"],
+        "loregate.degraded": metadata["degraded"],
+    }
+
+
+def _first_event(request: PreparedRequest) -> dict[str, Any]:
+    """A generation's first event; `traceparent`: for whoever goes on with it after a death."""
+    trace = spans.traceparent()
+    return {
+        **({} if trace is None else {"traceparent": trace}),
         "operation": request.operation.name,
         "user_id": request.caller.id,
         "on_disconnect": "continue" if request.directives.detached else "cancel",

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from uuid_utils import uuid7
 
+from app import spans
 from app.errors import DependencyUnavailable
 from app.events.log import EventLog
 from app.events.types import SOURCE, Event, made_by
@@ -131,11 +132,13 @@ def _record(request: PreparedRequest, body: Body) -> Record:
 
 
 def _events(request: PreparedRequest, body: Body) -> list[Event]:
-    metadata = body["metadata"]
+    metadata, trace = body["metadata"], spans.traceparent()
     common = {
         "content_id": body["content_id"],
         "content_type": request.operation.content_type,
-        "metadata": made_by(metadata),
+        "metadata": made_by(metadata)
+        if trace is None
+        else {**made_by(metadata), "traceparent": trace},
         "user_id": request.caller.id,
         "request_id": request.request_id,
         "source": SOURCE,

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from app import spans
 from app.errors import DependencyUnavailable, IdempotencyConflict
 from app.pipeline.admission import Admission
 from app.pipeline.answer import Body, CacheStatus, Result
@@ -31,10 +32,11 @@ Make = Callable[[], Awaitable[Body]]  # writes, keeps and publishes
 
 @dataclass(slots=True)
 class Flight:
-    """An answer that is being made, and how many wait for it."""
+    """An answer that is being made, and how many wait for it; `trace`: where that is told."""
 
     fingerprint: str
     task: asyncio.Task[Result]
+    trace: str | None = None
     waiting: int = 0
     given_up: bool = False  # nobody may join any more
 
@@ -99,7 +101,7 @@ class SingleFlight:
             return await self._joined(name, flight, lookup, admission)
         work = self._fly(lookup, admission, owned.pop_all(), make)
         flight = self._flights[name] = Flight(
-            lookup.fingerprint, asyncio.create_task(work, name="answer")
+            lookup.fingerprint, asyncio.create_task(work, name="answer"), spans.traceparent()
         )
         flight.task.add_done_callback(lambda task: self._landed(name, task))
         return await flight.landed()
@@ -109,6 +111,7 @@ class SingleFlight:
     ) -> Result:
         if flight.fingerprint != lookup.fingerprint:
             raise IdempotencyConflict
+        spans.current().link(flight.trace)
         if admission.decision.disposition is Disposition.LEAD:
             # The flight may itself be waiting for what this request was just given to lead.
             await admission.release(name)

@@ -18,26 +18,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from app.observe import logs
-from tests.support import rest_bodies, service
+from tests.support import service
+from tests.support.marked_requests import KEY, MARK, Broken, everything, marked
 from tests.support.replaced import replaced
-from tests.support.rest_bodies import (
-    CAMPAIGN,
-    GOOD,
-    ITEM,
-    LOCATION,
-    NPC,
-    STORY,
-    TEXT,
-    THEME,
-    VALIDATION,
-    changed,
-    send,
-)
+from tests.support.rest_bodies import GOOD, TEXT
 from tests.support.service import CHARACTER_INPUT, GENERATE, PROTOCOL, SECRET, Service
-from tests.support.upstream import Behaviour, Upstream, refusal
-
-MARK = "Vexis-of-the-Hollow-Reed"  # stands for everything that a caller or a model wrote
-KEY = "sk-never-to-be-seen"
+from tests.support.upstream import Upstream
 
 
 @contextlib.contextmanager
@@ -59,65 +45,6 @@ def written(level: str, form: str) -> Iterator[io.StringIO]:
 
 def lines(text: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.getvalue().splitlines()]
-
-
-def marked() -> dict[str, Any]:
-    """A body for each route with the mark wherever words may stand."""
-    return {
-        TEXT: changed(TEXT, character_context={"character_class": MARK, MARK: MARK}),
-        CAMPAIGN: changed(CAMPAIGN, campaign_context={"campaign_theme": MARK, MARK: MARK}),
-        NPC: changed(NPC, traits={MARK: MARK}, relationships={MARK: MARK}),
-        LOCATION: changed(LOCATION, purpose=MARK, occupants=[MARK], features=[MARK]),
-        ITEM: changed(ITEM, context={"setting": MARK, MARK: MARK}, theme={"tone": MARK}),
-        STORY: changed(STORY, context={"setting": MARK}, parameters={MARK: MARK}),
-        THEME: changed(THEME, content=MARK, target_theme={MARK: MARK}),
-        VALIDATION: changed(
-            VALIDATION,
-            content=MARK,
-            rules=[{**rest_bodies.RULE, "name": MARK, "description": MARK}],
-        ),
-    }
-
-
-class Broken:
-    """Models that break as nobody foresaw, with the caller's words in their mouth."""
-
-    def choose(self, *_: Any) -> Any:
-        try:
-            {"": 0}[MARK]
-        except KeyError:
-            raise ValueError(MARK) from None
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{MARK} {name}")
-
-
-async def everything(found: Service, provider: Upstream) -> None:
-    """Each operation, answered and failing in each way."""
-    for path, body in marked().items():
-        assert (await found.post(path, body)).status_code == 200
-        refused = changed(path, model={"name": MARK}, rules=MARK, elements=[MARK], type=MARK)
-        await found.post(path, refused)
-        await send(found, path, f'{{"content": {MARK}'.encode())
-        echo = refusal(400, "invalid", f"{MARK} {KEY}")
-        for behaviour in (
-            echo,
-            refusal(500, "x", MARK),
-            Behaviour(reset=True),
-            Behaviour(raw=b"x"),
-        ):
-            provider.then(behaviour)
-            await found.post(path, body)
-        wrong = Behaviour(text=json.dumps({MARK: MARK}))
-        provider.then(wrong, wrong)
-        await found.post(path, body)
-    await found.http.post(TEXT, json={}, headers={"Authorization": f"Bearer {MARK}"})
-    await found.http.get("/api/v2/nothing", params={"token": MARK})
-    await found.http.get("/graphql", params={"query": "{ " + MARK}, headers=found.headers())
-    context = {"characterClass": MARK, "background": MARK}
-    await found.graphql(GENERATE, {"input": {**CHARACTER_INPUT, "characterContext": context}})
-    await found.graphql("{ " + MARK.replace("-", "") + " }")
-    await found.graphql(GENERATE, {"input": {"type": MARK}})
 
 
 async def test_a_whole_run_tells_no_token_key_prompt_or_text(

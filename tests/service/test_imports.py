@@ -25,17 +25,18 @@ A room may always import its own modules.
 | seal       |                                                                       |
 | operations | errors                                                                |
 | policies   | limit_standing errors caller redis seal                                     |
-| llm        | errors operations redis stages                                        |
+| llm        | errors operations redis stages spans                                  |
 | storyteller | errors operations llm                                                |
-| events     | errors caller operations redis seal stages                            |
+| events     | errors caller operations redis seal stages spans                      |
 | storage    | errors events.types stages                                            |
-| observe    | errors stages                                                         |
-| generations | errors redis seal                                                    |
+| observe    | errors stages spans                                                   |
+| generations | errors redis seal spans                                              |
 | limit_standing   |                                                                       |
-| stages     |                                                                       |
+| stages     | spans                                                                 |
+| spans      |                                                                       |
 | open_streams | caller errors                                                       |
 | pipeline   | operations policies llm generations events storage redis observe      |
-| pipeline   | open_streams limit_standing caller errors stages                            |
+| pipeline   | open_streams limit_standing caller errors stages spans                      |
 | shutdown   | open_streams                                                          |
 | sse        | open_streams caller errors http                                       |
 | rest       | accept pipeline operations http sse limit_standing caller errors                   |
@@ -43,6 +44,7 @@ A room may always import its own modules.
 | rest       | generations.generation generations.reader generations.transcript      |
 | resolvers  | accept pipeline operations http sse limit_standing caller errors                   |
 | resolvers  | events.types generations.transcript open_streams origins hosts stages |
+| resolvers  | spans                                                                 |
 | embedded   | errors                                                                |
 | fake_openai |                                                                      |
 | console    | accept                                                                |
@@ -69,6 +71,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | starlette         | rest resolvers http origins sse console main |
 | tenacity          | llm                                     |
 | prometheus_client | observe                                 |
+| opentelemetry     | observe                                 |
 | strawberry        | resolvers                               |
 | graphql           | resolvers                               |
 | aiodataloader     | resolvers                               |

@@ -93,6 +93,18 @@ READ: list[tuple[str, str, str, Any]] = [
     ("LOREGATE_ANONYMOUS_LIMIT", "0", "anonymous_limit", 0),
     ("LOREGATE_LOG_LEVEL", "WARNING", "log_level", "warning"),
     ("LOREGATE_LOG_FORMAT", "json", "log_format", "json"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4318", "otlp_endpoint", "http://otel:4318"),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "https://otel/spans",
+        "otlp_traces_endpoint",
+        "https://otel/spans",
+    ),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "otlp_protocol", "http/protobuf"),
+    ("OTEL_TRACES_EXPORTER", "none", "traces_exporter", "none"),
+    ("OTEL_SDK_DISABLED", "true", "otel_disabled", True),
+    ("LOREGATE_TRACE_TEXTS", "on", "trace_texts", True),
+    ("LOREGATE_CALLER_TRACES", "2.5", "caller_traces", 2.5),
 ]
 
 
@@ -163,6 +175,9 @@ WRONG = [
     ("LOREGATE_ANONYMOUS_LIMIT", "-1", "greater than or equal to 0"),
     ("LOREGATE_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("LOREGATE_LOG_FORMAT", "xml", "'console' or 'json'"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "otel:4318", "http://HOST:PORT or https://HOST is wanted"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "'http/protobuf'"),
+    ("LOREGATE_CALLER_TRACES", "-1", "greater than or equal to 0"),
 ]
 
 
@@ -177,6 +192,20 @@ def test_a_wrong_value_is_named_with_what_it_was_and_what_it_may_be(
     assert line.startswith(variable)
     assert value.partition(">")[0] in line
     assert may in line
+
+
+def test_traces_go_where_the_specification_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp"""
+    assert Settings.load().traces_endpoint is None
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4318/base/")
+    assert Settings.load().traces_endpoint == "http://otel:4318/base/v1/traces"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://other/as/it/is")
+    assert Settings.load().traces_endpoint == "http://other/as/it/is"
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    assert Settings.load().traces_endpoint is None
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    assert Settings.load().traces_endpoint is None
 
 
 def test_every_wrong_value_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
