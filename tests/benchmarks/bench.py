@@ -146,7 +146,7 @@ UNBOUNDED = {
 
 
 @contextmanager
-def server(app: str, stack: ExitStack, redis_url: str) -> Iterator[int]:
+def server(app: str, stack: ExitStack, redis_url: str, **settings: str) -> Iterator[int]:
     """The gateway on a fresh database, or a bare app; answers when this returns."""
     directory = stack.enter_context(tempfile.TemporaryDirectory())
     environment = {"OPENAI_BASE_URL": f"http://127.0.0.1:{PROVIDER}/v1", "REDIS_URL": redis_url}
@@ -159,6 +159,7 @@ def server(app: str, stack: ExitStack, redis_url: str) -> Iterator[int]:
             "LOREGATE_CONFIG": f"{directory}/config.toml",
             "LOREGATE_JWT_SECRET": SECRET,
             **UNBOUNDED,
+            **settings,
         }
         everything = {**os.environ, **environment}
         migrate = [*python, "app.cli", "migrate"]
