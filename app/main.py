@@ -52,6 +52,7 @@ from app.pipeline.reading import Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.unstored import UnstoredAnswers
+from app.pipeline.usage import UsageRecorder
 from app.pipeline.writing import Writing
 from app.policies.pseudonyms import Pseudonyms
 from app.policies.revocation import Revocations
@@ -261,6 +262,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         single_flight=SingleFlight(redis, idempotency),
         writing=Writing(models, unstored, kept),
         keeping=Keeping(store, events, idempotency, unstored, copies),
+        recorder=UsageRecorder(store.ledger, limiter),
         contents=Contents(store, redis),
         quotas=kept,
         events=Events(events, fanout := Fanout(events)),

@@ -16,7 +16,8 @@ from app.llm.fallback import Models
 from app.llm.retirement import WARN_BEFORE, Retirement, today
 from app.model_wiring import connect, model, model_rows, required_models
 from app.redis.client import Redis, address
-from app.storage.store import SQLITE, Store, database_url
+from app.storage.database_url import SQLITE, database_url
+from app.storage.store import Store
 
 REDIS_TIMEOUT = 1.0  # s of its silence
 INFO_FIELDS = ("redis_version", "valkey_version", "role", "maxmemory_policy")

@@ -8,6 +8,7 @@ was sent and got no reply lapses by itself, since a second time would give back 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,12 +17,16 @@ from app.limit_standing import Standing
 from app.llm.fallback import Model
 from app.llm.spending import Spending
 from app.pipeline.admission_call import AdmissionCall, Decision, letting_go
+from app.pipeline.answer import Body
 from app.pipeline.charges import CHARGES, Kind
 from app.pipeline.reading import PreparedRequest
+from app.pipeline.usage import UsageRecorder
 from app.policies.limits import Limit
 from app.redis import steps
 from app.redis.client import Call
 from app.redis.steps import Step
+from app.storage.ledger import written
+from app.storage.usage import UsageRow
 
 
 @dataclass
@@ -32,9 +37,11 @@ class Admission:
     request: PreparedRequest
     decision: Decision
     standing: Standing  # the tightest limit that it took
+    recorder: UsageRecorder | None = None
     spending: Spending = field(default_factory=Spending)
     held: dict[str, str] = field(default_factory=dict)  # our values, by their keys in Redis
     _taken: list[tuple[str | None, Decision]] = field(default_factory=list)
+    _recorded: bool = False
 
     async def charge_model(self, model: Model) -> None:
         """Take another model's part. Raises `RateLimited`."""
@@ -62,6 +69,23 @@ class Admission:
         self.held.clear()
         return calls
 
+    def usage(self, answer: Body | None = None) -> list[UsageRow]:
+        """What it spent, to be written, only once; `answer`: what is stored with it."""
+        if self.recorder is None or self._recorded:
+            return []
+        self._recorded = True
+        return self.recorder.rows(self.request, self.spending, answer)
+
+    async def end(self, *, left: bool) -> None:
+        """Give back what is left, and have written what was spent for no answer.
+
+        `left`: nobody waits for it, so neither does this.
+        """
+        writing = self.recorder.spent(self.usage()) if self.recorder else None
+        await self.call.send(self.settlement())
+        if writing is not None and not left:
+            await written(writing)
+
     def _unused(self, name: str | None, decision: Decision) -> Iterator[tuple[Limit, int]]:
         everything, own = self.spending.tokens(), self.spending.tokens(name or "")
         for limit, cost in decision.taken:
@@ -72,7 +96,9 @@ class Admission:
 
 
 @asynccontextmanager
-async def admit(call: AdmissionCall, request: PreparedRequest) -> AsyncIterator[Admission]:
+async def admit(
+    call: AdmissionCall, request: PreparedRequest, recorder: UsageRecorder | None = None
+) -> AsyncIterator[Admission]:
     """The request's admission, for the length of the block.
 
     Raises:
@@ -87,11 +113,15 @@ async def admit(call: AdmissionCall, request: PreparedRequest) -> AsyncIterator[
         lookup=request.lookup,
     )
     standing = request.context.note(decision.standings)
-    admission = Admission(call, request, decision, standing)
+    admission = Admission(call, request, decision, standing, recorder)
     admission.took(request.first, decision)
     if request.lookup is not None:
         admission.held.update(request.lookup.held(decision.disposition))
+    left = False
     try:
         yield admission
+    except asyncio.CancelledError:
+        left = True
+        raise
     finally:
-        await call.send(admission.settlement())
+        await admission.end(left=left)

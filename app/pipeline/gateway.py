@@ -45,6 +45,7 @@ from app.pipeline.keeping import Keeping
 from app.pipeline.reading import PreparedRequest, Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
+from app.pipeline.usage import UsageRecorder
 from app.pipeline.writing import Writing
 from app.policies.auth import Authenticator
 from app.policies.limiter import RateLimiter
@@ -80,6 +81,7 @@ class Gateway:
     single_flight: SingleFlight
     writing: Writing
     keeping: Keeping
+    recorder: UsageRecorder
     contents: Contents
     quotas: Quotas
     events: Events
@@ -155,7 +157,7 @@ class Gateway:
             if near is not None:
                 await self._charged_for(request)
             else:
-                admission = await stack.enter_async_context(admit(self.admission_call, request))
+                admission = await stack.enter_async_context(self._admitted(request))
             owned = stack.pop_all()
 
             async def work(generation: Generation) -> dict[str, Any]:
@@ -232,9 +234,12 @@ class Gateway:
         )
         return request.context.note(decision.standings)
 
+    def _admitted(self, request: PreparedRequest) -> AbstractAsyncContextManager[Admission]:
+        return admit(self.admission_call, request, self.recorder)
+
     async def _answered(self, request: PreparedRequest) -> Answer:
         async with AsyncExitStack() as stack:
-            admission = await stack.enter_async_context(admit(self.admission_call, request))
+            admission = await stack.enter_async_context(self._admitted(request))
             return request.answer(await self._result(admission, stack), admission.standing)
 
     async def _result(

@@ -68,7 +68,7 @@ class Keeping:
     async def _keep(self, admission: Admission, new: NewAnswer) -> Body:
         request, events = admission.request, _events(admission.request, new.body)
         try:
-            await self._store.add(_record(request, new.body), events)
+            await self._store.add(_record(request, new.body), events, admission.usage(new.body))
         except DependencyUnavailable:
             await self._unstored.hold(request.lookup, new.body)
             raise

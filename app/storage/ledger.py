@@ -19,6 +19,9 @@ from app.storage.tables import usage
 from app.storage.usage import UsageEntry, UsageRow
 
 TOKENS = usage.c.prompt_tokens + usage.c.completion_tokens
+WRITE_TIMEOUT = (
+    1.0  # s that an answer waits for its usage; what takes longer is written all the same
+)
 MAX_RECENT = 50_000  # rows that `recent` gives
 
 
@@ -111,3 +114,9 @@ class Ledger:
             return [RecentSpending(*row) for row in connection.execute(query)]
 
         return await self._database.read(work)
+
+
+async def written(done: asyncio.Future[None]) -> None:
+    """Returns when what `spent` was told is written, or a second later."""
+    if not done.done():
+        await asyncio.wait({done}, timeout=WRITE_TIMEOUT)

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.errors import SettingsError
+from app.storage.database_url import SQLITE, database_url
 from app.storage.sqlite import begin
-from app.storage.store import SQLITE, database_url
 from app.storage.tables import REVISION
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -20,21 +20,20 @@ from sqlalchemy import (
     delete,
     insert,
     inspect,
-    make_url,
     select,
     table,
     text,
 )
-from sqlalchemy.exc import ArgumentError
 
 from app.errors import InvalidRequest, SettingsError
 from app.events.types import Event
 from app.storage import removal
 from app.storage.content_queries import BY_IDS, CHILDREN, FIRST_ANSWER, MAX_CHILDREN, page
 from app.storage.database import Database, Refused, Work
+from app.storage.database_url import SQLITE, database_url
 from app.storage.group_commit import GroupCommit
 from app.storage.holdings import Holdings, Totals
-from app.storage.ledger import Ledger
+from app.storage.ledger import Ledger, written
 from app.storage.tables import REVISION, UNPUBLISHED, events, idempotency
 from app.storage.usage import UsageRow, unanswered
 from app.storage.write_batch import Entry
@@ -47,8 +46,6 @@ IDEMPOTENCY_TTL = 86_400.0  # s for which an idempotency key is good
 DECODED_AT_ONCE = 500_000  # characters of answers; they hold the loop for about 2 ms
 ROW_CHARACTERS = 4_000  # what a row without its answer takes, as if it were characters
 
-SQLITE, POSTGRES = "sqlite+aiosqlite", "postgresql+asyncpg"
-FORMS = "sqlite+aiosqlite:///… or postgresql+asyncpg://…"
 VERSION = select(table("alembic_version", column("version_num")).c.version_num)
 
 
@@ -115,6 +112,9 @@ class Store:
         """
         try:
             await self._add(record, events, usage)
+        except RecordRefused:
+            await written(self.ledger.spent(unanswered(usage)))
+            raise
         except BaseException:
             self.ledger.spent(unanswered(usage))
             raise
@@ -279,20 +279,6 @@ class Store:
         """Writes what is queued and ends every connection, each within the time-out."""
         await self._commits.close()
         await self.database.close()
-
-
-def database_url(url: str) -> URL:
-    """The URL, parsed. Raises `SettingsError`, which never contains its password."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        # Nothing of it is shown: where a URL cannot be read, its password cannot be found either.
-        raise SettingsError(f"DATABASE_URL is not a URL; it may be {FORMS}") from None
-    if parsed.drivername not in (SQLITE, POSTGRES):
-        raise SettingsError(f"DATABASE_URL begins with {parsed.drivername}; it may be {FORMS}")
-    if parsed.drivername == SQLITE and parsed.database in (None, "", ":memory:"):
-        raise SettingsError("DATABASE_URL names no file; SQLite in memory has no second connection")
-    return parsed
 
 
 def _database(url: URL, timeout: float) -> Database:

@@ -25,6 +25,7 @@ from app.redis.budget import ByteBudget
 from app.redis.client import Redis
 from tests.support import service
 from tests.support.event_streams import PATH, Stream, open_stream
+from tests.support.full_database import full
 from tests.support.outages import RedisOutage
 from tests.support.postgres import Postgres
 from tests.support.rest_bodies import TEXT, context
@@ -193,28 +194,6 @@ async def test_while_redis_is_away_limits_go_on_and_afterwards_they_are_shared_a
 
 
 # -- the database
-@asynccontextmanager
-async def full(found: Service) -> AsyncIterator[None]:
-    """SQLite has no page left, as on a full disk."""
-    database: Any = found.parts.store.database
-
-    async def pages(most: int) -> None:
-        await database.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {most}").all())
-
-    await pages(1)  # no fewer than it has
-    for number in range(200):  # the last page has some room
-        filling = await ask(
-            found, TEXT, context(character_class=f"clerk {number}"), cache="no-store"
-        )
-        if filling.status_code == 503:
-            break
-    assert filling.status_code == 503
-    try:
-        yield
-    finally:
-        await pages(2**30)
-
-
 async def test_what_was_not_stored_is_not_claimed_and_a_retry_pays_no_model_twice(
     with_models: Service, provider: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
