@@ -18,7 +18,7 @@ DOCS_READY := $(VENV)/.ready-docs
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 4
 
-.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers floods chaos soak wall try-model conformance conformance-peers fuzz docs test-docs constraints clean
+.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers floods chaos soak wall rules alerts try-model conformance conformance-peers fuzz docs test-docs constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -37,6 +37,8 @@ help:
 	@echo "make floods  what each flood costs the gateway's memory, its loop and another user"
 	@echo "make chaos   kill processes and connections under load for ten minutes, then check the promises"
 	@echo "make wall    every fault of a provider, outages and overload, as a table of outcomes"
+	@echo "make rules   what deploy/prometheus warns of, checked and played by promtool (unpacks Debian's)"
+	@echo "make alerts  each alert fires by its real cause and ends: a Prometheus and gateways; ten minutes"
 	@echo "make soak    ten minutes of steady load; memory, files and tasks must be given back"
 	@echo "make conformance   every case of graphql-transport-ws, against the gateway and against every defect"
 	@echo "make conformance-peers   the same cases against other servers (needs npm)"
@@ -196,6 +198,17 @@ wall: $(READY)
 	@echo "== letting providers fail"
 	@$(BIN)/python -m tests.wall.wall $(ARGS)
 
+rules:
+	@.ci/prometheus
+	@echo "== checking what Prometheus warns of"
+	@cd deploy/prometheus && ../../.prometheus/promtool check config prometheus.yml \
+		&& ../../.prometheus/promtool test rules alerts_test.yml
+
+alerts: $(READY)
+	@.ci/prometheus
+	@echo "== letting every alert fire"
+	@$(BIN)/python -m tests.alerts.alerts $(ARGS)
+
 conformance: $(READY)
 	@echo "== playing every case of graphql-transport-ws"
 	@CONFORMANCE_WHOLE=1 $(BIN)/python -m pytest tests/graphql/test_conformance.py \
@@ -248,4 +261,4 @@ constraints: $(READY) $(DOCS_READY)
 	@echo "constraints.txt has $$(wc -l < constraints.txt) packages"
 
 clean:
-	@rm -rf $(VENV) $(GENERATORS_VENV) $(MODEL_VENV) $(CLIENTS_VENV) $(TOOLS_VENV) .loregate build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(GENERATORS_VENV) $(MODEL_VENV) $(CLIENTS_VENV) $(TOOLS_VENV) .prometheus .loregate build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

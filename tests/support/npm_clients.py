@@ -145,3 +145,9 @@ def sse_clients(tmp_path_factory: pytest.TempPathFactory) -> NpmClients:
 def bruno_client(tmp_path_factory: pytest.TempPathFactory) -> NpmClients:
     """Bruno's command."""
     return _clients(tmp_path_factory, CLIENTS / "bruno")
+
+
+@pytest.fixture(scope="session")
+def manifest_schemas(tmp_path_factory: pytest.TempPathFactory) -> NpmClients:
+    """The schemas of Compose and of the Prometheus Operator."""
+    return _clients(tmp_path_factory, CLIENTS / "manifests")
