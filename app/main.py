@@ -66,6 +66,7 @@ from app.rest.host_check import HostCheck
 from app.rest.trailing_slash import TrailingSlash
 from app.settings import Settings
 from app.shutdown import graceful_shutdown
+from app.storage.backlog import backlog
 from app.storage.store import Store
 from resolvers import schema
 from resolvers.endpoint import METHODS, Endpoint
@@ -88,6 +89,7 @@ EXPOSED_HEADERS = [
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "Server-Timing",
     "X-Cache",
     "X-Similarity",
     "Age",
@@ -231,6 +233,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         metrics=metrics,
     )
 
+    redis.timed, store.database.timed = metrics.redis, metrics.database
     limiter = rate_limiter(settings)
     revocations = Revocations(redis)
     open_streams = OpenStreams(revocations.among, most_sockets=settings.sockets_per_user)
@@ -249,6 +252,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
             revocations,
             charges=Charges(free=settings.file.subscriptions),
             on_refusal=metrics.refused,
+            on_standings=metrics.standing,
         ),
         reading=Reading(
             models,
@@ -265,7 +269,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         recorder=UsageRecorder(store.ledger, limiter),
         contents=Contents(store, redis),
         quotas=kept,
-        events=Events(events, fanout := Fanout(events)),
+        events=Events(events, fanout := Fanout(events, metrics.slow_reader), metrics),
         models=models,
         generations=generations,
         open_streams=open_streams,
@@ -279,7 +283,14 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
             stopping=lambda: open_streams.stopping,
         ),
     )
-    relay = Relay(store, events, redis, retention=settings.event_retention)
+    relay = Relay(
+        store,
+        events,
+        redis,
+        retention=settings.event_retention,
+        backlog=lambda: backlog(store.database),
+        on_backlog=metrics.outbox,
+    )
     probing = Probers(models, timeout=timeout)
     return Parts(
         settings, redis, store, events, pseudonyms, fanout, relay, breakers, probing, gateway
@@ -310,14 +321,14 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 def lifespan(parts: Parts, *, alone: bool) -> Callable[[Starlette], Any]:
     @asynccontextmanager
-    async def run(_: Starlette) -> AsyncIterator[None]:
+    async def run(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with running(parts):
             if alone:
                 sys.setswitchinterval(SWITCH_INTERVAL)
                 gc.collect()
                 gc.freeze()  # what lives until the end need not be looked at again
                 gc.set_threshold(GC_THRESHOLD)
-            yield
+            yield {"refused_below": parts.gateway.metrics.refused_below}
 
     return run
 

@@ -46,6 +46,7 @@ def metrics(
         redis_up=lambda: gateway().admission_call.redis.up,
         database_up=lambda: gateway().health.database_up,
         streams=lambda: len(gateway().open_streams),
+        subscriptions=lambda: gateway().subscriptions.edges,
         tasks=lambda: len(asyncio.all_tasks()),
     )
 

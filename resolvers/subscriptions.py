@@ -143,17 +143,14 @@ async def _watch(
     everybody: bool = False,
 ) -> AsyncGenerator[Any, None]:
     """The source of a subscription's events; what runs it is `response_streams.py`."""
-    kinds = {t.value for t in content_types} if content_types else None
     reader = await info.context.gateway.events.watch(
         info.context.authenticated,
         [t.value for t in types] if types else None,
         info.context.last_event_id or after,
+        content_types=[t.value for t in content_types] if content_types else None,
         everybody=everybody,
     )
-    if kinds is None:
-        return _source(SourceStream(reader, event_of))
-    wanted = SourceStream(reader, event_of, lambda event: event.payload["content_type"] in kinds)
-    return _source(wanted)
+    return _source(SourceStream(reader, event_of))
 
 
 def _source(stream: SourceStream) -> AsyncGenerator[Any, None]:
