@@ -53,6 +53,7 @@ from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.unstored import UnstoredAnswers
 from app.pipeline.usage import UsageRecorder
+from app.pipeline.usage_report import UsageReports
 from app.pipeline.writing import Writing
 from app.policies.pseudonyms import Pseudonyms
 from app.policies.revocation import Revocations
@@ -267,6 +268,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         writing=Writing(models, unstored, kept),
         keeping=Keeping(store, events, idempotency, unstored, copies),
         recorder=UsageRecorder(store.ledger, limiter),
+        usage=UsageReports(store.ledger),
         contents=Contents(store, redis),
         quotas=kept,
         events=Events(events, fanout := Fanout(events, metrics.slow_reader), metrics),

@@ -12,7 +12,7 @@ import strawberry
 
 from app.errors import InvalidRequest, NotFound
 from app.operations.fields import ContentType
-from resolvers.complexity import DEFAULT_PAGE, MAX_NODES, MAX_PAGE
+from resolvers.complexity import DEFAULT_PAGE, DEFAULT_USAGE, MAX_NODES, MAX_PAGE
 from resolvers.context import ID, Info
 from resolvers.enums import BreakerState, HealthState
 from resolvers.generations import Generation, generation_of
@@ -21,6 +21,9 @@ from resolvers.payloads import rate_limit
 from resolvers.results import stored_content
 from resolvers.selections import asks_for_answers
 from resolvers.types import Content, ContentOf, RateLimit, described
+from resolvers.usage import After as AfterUsage
+from resolvers.usage import By, OfUser, Since, Until, UsageDimension, UsageReport, usage
+from resolvers.usage import First as FirstUsage
 
 First = Annotated[int, strawberry.argument(description=f"How many, 1 to {MAX_PAGE}.")]
 AfterEdge = Annotated[
@@ -254,6 +257,22 @@ class Query:
             ),
             metrics=HealthMetrics(**report["metrics"]),
         )
+
+    @strawberry.field(
+        description="What was spent on models: by you, or for `gateway:admin` by everybody."
+    )
+    async def usage(
+        self,
+        info: Info,
+        since: Since = None,
+        until: Until = None,
+        by: By = (UsageDimension.DAY, UsageDimension.MODEL),  # type: ignore[assignment]
+        user: OfUser = None,
+        first: FirstUsage = DEFAULT_USAGE,
+        after: AfterUsage = None,
+    ) -> UsageReport:
+        asked = {"by": [one.value for one in by], "user": user, "first": first, "after": after}
+        return await usage(info, since, until, **asked)
 
     @strawberry.field(
         description="The event log's end now: who subscribes `after` it misses nothing."

@@ -47,6 +47,7 @@ from app.pipeline.reading import PreparedRequest, Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.usage import UsageRecorder
+from app.pipeline.usage_report import UsageReports
 from app.pipeline.writing import Writing
 from app.policies.auth import Authenticator
 from app.policies.limiter import RateLimiter
@@ -84,6 +85,7 @@ class Gateway:
     writing: Writing
     keeping: Keeping
     recorder: UsageRecorder
+    usage: UsageReports
     contents: Contents
     quotas: Quotas
     events: Events

@@ -42,6 +42,7 @@ from app.rest.openapi_answers import (
 )
 from app.rest.openapi_batch import batch_paths, batch_schemas
 from app.rest.openapi_live import LIVE_PARAMETERS, LIVE_SCHEMAS, live_paths
+from app.rest.openapi_usage import USAGE_SCHEMAS, usage_paths
 
 COMMON: tuple[type[GatewayError], ...] = (Forbidden, *REFUSED)
 RUNS = (
@@ -64,6 +65,7 @@ TAGS = {
     "content": "Stored answers.",
     "generations": "Answers while they are written.",
     "events": "What happened, as it happens.",
+    "usage": "What was spent on models.",
     "operation": "For who runs the gateway.",
 }
 DESCRIPTION = f"""\
@@ -140,6 +142,7 @@ def openapi_document() -> dict[str, Any]:
                 "Answer": {"description": "The answer of any operation.", "oneOf": answers},
                 **batch_schemas(answers),
                 **LIVE_SCHEMAS,
+                **USAGE_SCHEMAS,
                 **ERROR_SCHEMAS,
             },
             "parameters": PARAMETERS,
@@ -163,6 +166,7 @@ def _paths(refs: dict[str, Any]) -> dict[str, Any]:
         **batch_paths(WISHES),
         "/api/v2/content/{content_id}": _content(),
         **live_paths(),
+        **usage_paths(),
     }
 
 

@@ -128,6 +128,10 @@ HEADERS = {
         "description": "The generation that the stream follows; its content gets the same id.",
         "schema": UUID,
     },
+    "Link": {
+        "description": "The next page, where there is one (RFC 8288).",
+        "schema": {"type": "string"},
+    },
     "Retry-After": {
         "description": "Seconds until another try makes sense.",
         "schema": {"type": "integer", "minimum": 1},

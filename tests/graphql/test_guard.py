@@ -58,6 +58,7 @@ ROOT: dict[str, tuple[str, str | None]] = {
     "Query.rateLimits": ("rateLimits { scope }", None),
     "Query.generation": ('generation(id: "01a203fd-5084-71ff-812d-9c162c596a5c") { id }', None),
     "Query.models": ("models { name }", None),
+    "Query.usage": ("usage { until }", None),
     "Query.health": ("health { status }", "nobody asks"),
     "Query.eventCursor": ("eventCursor", "events:subscribe"),
     "Mutation.generateCharacterContent": (CHARACTER_FIELD, "text:generate"),

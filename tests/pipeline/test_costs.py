@@ -163,6 +163,14 @@ COSTS: dict[str, tuple[int, dict[str, Ask]]] = {
     ),
     "what is read by two fields": (2, {"http": http(READ), "ws": ws(READ)}),
     "what is not there": (1, {"rest": rest("GET", f"/api/v2/content/{NOTHING}")}),
+    "a report of usage": (
+        1,
+        {
+            "rest": rest("GET", "/api/v2/usage"),
+            "http": http("{ usage { until } }"),
+            "ws": ws("{ usage { until } }"),
+        },
+    ),
     "what is deleted": (
         1,
         {

@@ -202,10 +202,24 @@ export interface Attempt {
   outcome: AttemptOutcome;
   /** How long it took, in milliseconds; 0 when the model was not called. */
   ms: number;
+  /** The tokens that it took where it gave no answer; null where nothing is to be paid. An answer's own are in `tokenUsage`. */
+  usage: AttemptUsage | null;
 }
 
 /** How one attempt on a model ended. */
 export type AttemptOutcome = 'OK' | 'LIMITED' | 'OPEN' | 'BUSY' | 'UNCONFIGURED' | 'UNREACHABLE' | 'OVERLOADED' | 'FAILED' | 'FORBIDDEN' | 'REFUSED' | 'TOO_LONG' | 'REJECTED' | 'SILENT' | 'STALLED' | 'TIMEOUT' | 'CUT' | 'MALFORMED' | 'EMPTY' | 'EXHAUSTED' | 'TRUNCATED' | 'INVALID' | 'CANCELLED';
+
+/** The tokens that an attempt took that gave no answer. */
+export interface AttemptUsage {
+  /** Tokens of what the model was asked. */
+  promptTokens: number;
+  /** Tokens of what came of its text. */
+  completionTokens: number;
+  /** Both together. */
+  totalTokens: number;
+  /** Whether the gateway counted them, as the provider did not say. */
+  estimated: boolean;
+}
 
 /** Campaign content to generate. */
 export interface GenerateCampaignContentInput {

@@ -222,6 +222,14 @@ TokenSource = Literal[
 ]
 """Who counted the tokens of an answer."""
 
+UsageDimension = Literal[
+    "DAY",
+    "MODEL",
+    "OPERATION",
+    "USER",
+]
+"""What usage is summed up by."""
+
 
 class AnalyzeThemeInput(TypedDict):
     """A text whose theme is to be analysed."""
@@ -287,6 +295,27 @@ class Attempt(TypedDict):
 
     ms: int
     """How long it took, in milliseconds; 0 when the model was not called."""
+
+    usage: AttemptUsage | None
+    """The tokens that it took where it gave no answer; null where nothing is to be paid. An
+    answer's own are in `tokenUsage`.
+    """
+
+
+class AttemptUsage(TypedDict):
+    """The tokens that an attempt took that gave no answer."""
+
+    promptTokens: int
+    """Tokens of what the model was asked."""
+
+    completionTokens: int
+    """Tokens of what came of its text."""
+
+    totalTokens: int
+    """Both together."""
+
+    estimated: bool
+    """Whether the gateway counted them, as the provider did not say."""
 
 
 class BatchError(TypedDict):
@@ -1735,6 +1764,126 @@ class TokenUsage(TypedDict):
     """Who counted them."""
 
 
+class UsageFigures(TypedDict):
+    """What calls of models came to."""
+
+    requests: int
+    """Requests that called one; each counts once."""
+
+    answers: int
+    """Answers that were given and stored."""
+
+    calls: int
+    """Calls, retries and repairs too."""
+
+    promptTokens: int
+    """Tokens of what models were asked."""
+
+    completionTokens: int
+    """Tokens of what models wrote."""
+
+    totalTokens: int
+    """Both together."""
+
+    cachedTokens: int
+    """Prompt tokens that a provider had in its own cache."""
+
+    cacheWriteTokens: int
+    """Prompt tokens that it keeps there from then on."""
+
+    reasoningTokens: int
+    """Completion tokens that were spent on thinking."""
+
+    estimatedTokens: int
+    """Of all tokens, those that the gateway counted itself, because no provider told them."""
+
+    costUsd: str | None
+    """US dollars, with nine places; null where the price of a call is not known."""
+
+    knownCostUsd: str
+    """US dollars of the calls whose price is known."""
+
+    unpricedCalls: int
+    """Calls whose price is not known."""
+
+
+class UsageReport(TypedDict):
+    """What was spent on models."""
+
+    since: str
+    """From when on."""
+
+    until: str
+    """Until before when."""
+
+    total: UsageFigures
+    """Of all rows, also of those on other pages."""
+
+    rows: list[UsageRow]
+    """Row by row, in the order of day, model, operation, user."""
+
+    hasNextPage: bool
+    """Whether more follow."""
+
+    endCursor: str | None
+    """What to go on behind; null where nothing follows."""
+
+
+class UsageRow(TypedDict):
+    """What one day, model, operation or user came to, as `by` asks."""
+
+    requests: int
+    """Requests that called one; each counts once."""
+
+    answers: int
+    """Answers that were given and stored."""
+
+    calls: int
+    """Calls, retries and repairs too."""
+
+    promptTokens: int
+    """Tokens of what models were asked."""
+
+    completionTokens: int
+    """Tokens of what models wrote."""
+
+    totalTokens: int
+    """Both together."""
+
+    cachedTokens: int
+    """Prompt tokens that a provider had in its own cache."""
+
+    cacheWriteTokens: int
+    """Prompt tokens that it keeps there from then on."""
+
+    reasoningTokens: int
+    """Completion tokens that were spent on thinking."""
+
+    estimatedTokens: int
+    """Of all tokens, those that the gateway counted itself, because no provider told them."""
+
+    costUsd: str | None
+    """US dollars, with nine places; null where the price of a call is not known."""
+
+    knownCostUsd: str
+    """US dollars of the calls whose price is known."""
+
+    unpricedCalls: int
+    """Calls whose price is not known."""
+
+    day: str | None
+    """The day in UTC; null unless it is asked for."""
+
+    model: str | None
+    """The model; null unless it is asked for."""
+
+    operation: str | None
+    """The operation; null unless it is asked for."""
+
+    user: str | None
+    """Whose; null unless it is asked for, and of users who were erased."""
+
+
 class ValidateContentInput(TypedDict):
     """A text to hold against rules."""
 
@@ -1901,38 +2050,42 @@ START: Final = """\
 mutation ($input: StartGenerationInput!) { startGeneration(input: $input) { requestId rateLimit
 { scope limit remaining resetAt windowSeconds } generation { id operation state cursor text
 failure { typename: __typename generationId cursor code message retryable retryAfterMs attempts
-{ model outcome ms } } contentId content { typename: __typename id contentId contentType
-createdAt metadata { contentType modelUsed tokenUsage { promptTokens completionTokens
-totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached
-degraded finishReason attempts { model outcome ms } cost upstreamModel ignoredParameters seed
-promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId passed
-score issues { severity message location suggestions } } summary } ... on GeneratedContent {
-text parentContentId } ... on Item { name kind rarity attunement description properties { name
-effect charges recharge } history drawback found parentContentId } ... on Location { name
-locationType description pointsOfInterest occupants secrets hooks } ... on Npc { name role
-description personality motivations secrets relationships { to nature } } ... on Story {
-elementType text summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
-secondaryCategories categoryConfidence elements { element score description suggestions }
-compatibility { score conflicts enhancements transitionSteps } overallScore summary } } } } }
+{ model outcome ms usage { promptTokens completionTokens totalTokens estimated } } } contentId
+content { typename: __typename id contentId contentType createdAt metadata { contentType
+modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
+reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } ... on ContentValidation { overallScore passed
+results { ruleId passed score issues { severity message location suggestions } } summary } ...
+on GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement
+description properties { name effect charges recharge } history drawback found parentContentId }
+... on Location { name locationType description pointsOfInterest occupants secrets hooks } ...
+on Npc { name role description personality motivations secrets relationships { to nature } } ...
+on Story { elementType text summary parentElementId childElements } ... on ThemeAnalysis {
+primaryCategory secondaryCategories categoryConfidence elements { element score description
+suggestions } compatibility { score conflicts enhancements transitionSteps } overallScore
+summary } } } } }
 """
 
 CANCEL: Final = """\
 mutation ($id: ID!) { cancelGeneration(id: $id) { requestId rateLimit { scope limit remaining
 resetAt windowSeconds } generation { id operation state cursor text failure { typename:
-__typename generationId cursor code message retryable retryAfterMs attempts { model outcome ms }
-} contentId content { typename: __typename id contentId contentType createdAt metadata {
-contentType modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens
-cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded finishReason
-attempts { model outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant }
-... on ContentValidation { overallScore passed results { ruleId passed score issues { severity
-message location suggestions } } summary } ... on GeneratedContent { text parentContentId } ...
-on Item { name kind rarity attunement description properties { name effect charges recharge }
-history drawback found parentContentId } ... on Location { name locationType description
-pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
-motivations secrets relationships { to nature } } ... on Story { elementType text summary
-parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
-categoryConfidence elements { element score description suggestions } compatibility { score
-conflicts enhancements transitionSteps } overallScore summary } } } } }
+__typename generationId cursor code message retryable retryAfterMs attempts { model outcome ms
+usage { promptTokens completionTokens totalTokens estimated } } } contentId content { typename:
+__typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
+promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
+requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
+promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
+seed promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId
+passed score issues { severity message location suggestions } } summary } ... on
+GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement description
+properties { name effect charges recharge } history drawback found parentContentId } ... on
+Location { name locationType description pointsOfInterest occupants secrets hooks } ... on Npc {
+name role description personality motivations secrets relationships { to nature } } ... on Story
+{ elementType text summary parentElementId childElements } ... on ThemeAnalysis {
+primaryCategory secondaryCategories categoryConfidence elements { element score description
+suggestions } compatibility { score conflicts enhancements transitionSteps } overallScore
+summary } } } } }
 """
 
 DELETE: Final = """\
@@ -1944,16 +2097,17 @@ CONTENT: Final = """\
 query ($id: ID!) { content(id: $id) { typename: __typename id contentId contentType createdAt
 metadata { contentType modelUsed tokenUsage { promptTokens completionTokens totalTokens
 cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded
-finishReason attempts { model outcome ms } cost upstreamModel ignoredParameters seed
-promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId passed
-score issues { severity message location suggestions } } summary } ... on GeneratedContent {
-text parentContentId } ... on Item { name kind rarity attunement description properties { name
-effect charges recharge } history drawback found parentContentId } ... on Location { name
-locationType description pointsOfInterest occupants secrets hooks } ... on Npc { name role
-description personality motivations secrets relationships { to nature } } ... on Story {
-elementType text summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
-secondaryCategories categoryConfidence elements { element score description suggestions }
-compatibility { score conflicts enhancements transitionSteps } overallScore summary } } }
+finishReason attempts { model outcome ms usage { promptTokens completionTokens totalTokens
+estimated } } cost upstreamModel ignoredParameters seed promptVersion variant } ... on
+ContentValidation { overallScore passed results { ruleId passed score issues { severity message
+location suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item
+{ name kind rarity attunement description properties { name effect charges recharge } history
+drawback found parentContentId } ... on Location { name locationType description
+pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
+motivations secrets relationships { to nature } } ... on Story { elementType text summary
+parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
+categoryConfidence elements { element score description suggestions } compatibility { score
+conflicts enhancements transitionSteps } overallScore summary } } }
 """
 
 RATE_LIMITS: Final = """\
@@ -1972,27 +2126,8 @@ completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens sourc
 promptVersion variant } content { typename: __typename id contentId contentType createdAt
 metadata { contentType modelUsed tokenUsage { promptTokens completionTokens totalTokens
 cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded
-finishReason attempts { model outcome ms } cost upstreamModel ignoredParameters seed
-promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId passed
-score issues { severity message location suggestions } } summary } ... on GeneratedContent {
-text parentContentId } ... on Item { name kind rarity attunement description properties { name
-effect charges recharge } history drawback found parentContentId } ... on Location { name
-locationType description pointsOfInterest occupants secrets hooks } ... on Npc { name role
-description personality motivations secrets relationships { to nature } } ... on Story {
-elementType text summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
-secondaryCategories categoryConfidence elements { element score description suggestions }
-compatibility { score conflicts enhancements transitionSteps } overallScore summary } } ... on
-StoryGeneratedEvent { elementType summary } ... on ThemeAnalyzedEvent { themeCategory confidence
-} ... on ValidationCompletedEvent { passed overallScore } } }
-"""
-
-GENERATION: Final = """\
-subscription ($id: ID!, $after: String) { generation(id: $id, after: $after) { typename:
-__typename generationId cursor ... on GenerationCompleted { contentId finishReason cacheStatus
-content { typename: __typename id contentId contentType createdAt metadata { contentType
-modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
-reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } ... on
+finishReason attempts { model outcome ms usage { promptTokens completionTokens totalTokens
+estimated } } cost upstreamModel ignoredParameters seed promptVersion variant } ... on
 ContentValidation { overallScore passed results { ruleId passed score issues { severity message
 location suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item
 { name kind rarity attunement description properties { name effect charges recharge } history
@@ -2001,9 +2136,31 @@ pointsOfInterest occupants secrets hooks } ... on Npc { name role description pe
 motivations secrets relationships { to nature } } ... on Story { elementType text summary
 parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
 categoryConfidence elements { element score description suggestions } compatibility { score
-conflicts enhancements transitionSteps } overallScore summary } } } ... on GenerationDelta { seq
-text } ... on GenerationFailed { code message retryable retryAfterMs attempts { model outcome ms
-} } ... on GenerationReset { attempt reason } ... on GenerationStarted { operation } } }
+conflicts enhancements transitionSteps } overallScore summary } } ... on StoryGeneratedEvent {
+elementType summary } ... on ThemeAnalyzedEvent { themeCategory confidence } ... on
+ValidationCompletedEvent { passed overallScore } } }
+"""
+
+GENERATION: Final = """\
+subscription ($id: ID!, $after: String) { generation(id: $id, after: $after) { typename:
+__typename generationId cursor ... on GenerationCompleted { contentId finishReason cacheStatus
+content { typename: __typename id contentId contentType createdAt metadata { contentType
+modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
+reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } ... on ContentValidation { overallScore passed
+results { ruleId passed score issues { severity message location suggestions } } summary } ...
+on GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement
+description properties { name effect charges recharge } history drawback found parentContentId }
+... on Location { name locationType description pointsOfInterest occupants secrets hooks } ...
+on Npc { name role description personality motivations secrets relationships { to nature } } ...
+on Story { elementType text summary parentElementId childElements } ... on ThemeAnalysis {
+primaryCategory secondaryCategories categoryConfidence elements { element score description
+suggestions } compatibility { score conflicts enhancements transitionSteps } overallScore
+summary } } } ... on GenerationDelta { seq text } ... on GenerationFailed { code message
+retryable retryAfterMs attempts { model outcome ms usage { promptTokens completionTokens
+totalTokens estimated } } } ... on GenerationReset { attempt reason } ... on GenerationStarted {
+operation } } }
 """
 
 OPERATIONS: Final = {
@@ -2016,8 +2173,8 @@ requestId rateLimit { scope limit remaining resetAt windowSeconds } cacheStatus 
 content { typename: __typename id contentId contentType createdAt metadata { contentType
 modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } text
-parentContentId } } }
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } text parentContentId } } }
 """,
     ),
     "campaign": (
@@ -2029,8 +2186,8 @@ requestId rateLimit { scope limit remaining resetAt windowSeconds } cacheStatus 
 content { typename: __typename id contentId contentType createdAt metadata { contentType
 modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } text
-parentContentId } } }
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } text parentContentId } } }
 """,
     ),
     "story": (
@@ -2041,9 +2198,9 @@ mutation ($input: GenerateStoryInput!) { generateStory(input: $input) { requestI
 scope limit remaining resetAt windowSeconds } cacheStatus similarity story { typename:
 __typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
-requestId createdAt cached degraded finishReason attempts { model outcome ms } cost
-upstreamModel ignoredParameters seed promptVersion variant } elementType text summary
-parentElementId childElements } } }
+requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
+promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
+seed promptVersion variant } elementType text summary parentElementId childElements } } }
 """,
     ),
     "npc": (
@@ -2054,9 +2211,10 @@ mutation ($input: GenerateNpcInput!) { generateNpc(input: $input) { requestId ra
 limit remaining resetAt windowSeconds } cacheStatus similarity npc { typename: __typename id
 contentId contentType createdAt metadata { contentType modelUsed tokenUsage { promptTokens
 completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId
-createdAt cached degraded finishReason attempts { model outcome ms } cost upstreamModel
-ignoredParameters seed promptVersion variant } name role description personality motivations
-secrets relationships { to nature } } } }
+createdAt cached degraded finishReason attempts { model outcome ms usage { promptTokens
+completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters seed
+promptVersion variant } name role description personality motivations secrets relationships { to
+nature } } } }
 """,
     ),
     "location": (
@@ -2068,8 +2226,9 @@ rateLimit { scope limit remaining resetAt windowSeconds } cacheStatus similarity
 typename: __typename id contentId contentType createdAt metadata { contentType modelUsed
 tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } name locationType
-description pointsOfInterest occupants secrets hooks } } }
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } name locationType description pointsOfInterest
+occupants secrets hooks } } }
 """,
     ),
     "item": (
@@ -2080,9 +2239,10 @@ mutation ($input: GenerateItemInput!) { generateItem(input: $input) { requestId 
 scope limit remaining resetAt windowSeconds } cacheStatus similarity item { typename: __typename
 id contentId contentType createdAt metadata { contentType modelUsed tokenUsage { promptTokens
 completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId
-createdAt cached degraded finishReason attempts { model outcome ms } cost upstreamModel
-ignoredParameters seed promptVersion variant } name kind rarity attunement description
-properties { name effect charges recharge } history drawback found parentContentId } } }
+createdAt cached degraded finishReason attempts { model outcome ms usage { promptTokens
+completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters seed
+promptVersion variant } name kind rarity attunement description properties { name effect charges
+recharge } history drawback found parentContentId } } }
 """,
     ),
     "theme": (
@@ -2093,10 +2253,11 @@ mutation ($input: AnalyzeThemeInput!) { analyzeTheme(input: $input) { requestId 
 scope limit remaining resetAt windowSeconds } cacheStatus similarity analysis { typename:
 __typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
-requestId createdAt cached degraded finishReason attempts { model outcome ms } cost
-upstreamModel ignoredParameters seed promptVersion variant } primaryCategory secondaryCategories
-categoryConfidence elements { element score description suggestions } compatibility { score
-conflicts enhancements transitionSteps } overallScore summary } } }
+requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
+promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
+seed promptVersion variant } primaryCategory secondaryCategories categoryConfidence elements {
+element score description suggestions } compatibility { score conflicts enhancements
+transitionSteps } overallScore summary } } }
 """,
     ),
     "validation": (
@@ -2107,9 +2268,10 @@ mutation ($input: ValidateContentInput!) { validateContent(input: $input) { requ
 { scope limit remaining resetAt windowSeconds } cacheStatus similarity validation { typename:
 __typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
-requestId createdAt cached degraded finishReason attempts { model outcome ms } cost
-upstreamModel ignoredParameters seed promptVersion variant } overallScore passed results {
-ruleId passed score issues { severity message location suggestions } } summary } } }
+requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
+promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
+seed promptVersion variant } overallScore passed results { ruleId passed score issues { severity
+message location suggestions } } summary } } }
 """,
     ),
 }
