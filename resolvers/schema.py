@@ -33,6 +33,7 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "models": Access.AUTHENTICATED,
         "health": Access.PUBLIC,
         "event_cursor": "events:subscribe",
+        "ratings": "gateway:admin",
     },
     Mutation: {
         **{
@@ -43,6 +44,7 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "start_generation": Charges(),
         "cancel_generation": Charges(),
         "delete_content": Charges("content:write"),
+        "rate_content": Charges("content:write"),
     },
     Subscription: {
         "content_generated": Charges("events:subscribe"),

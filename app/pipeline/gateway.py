@@ -41,6 +41,7 @@ from app.pipeline.events import Events
 from app.pipeline.finding import Finding
 from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
+from app.pipeline.ratings import Ratings
 from app.pipeline.reading import PreparedRequest, Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
@@ -82,6 +83,7 @@ class Gateway:
     keeping: Keeping
     recorder: UsageRecorder
     contents: Contents
+    ratings: Ratings
     quotas: Quotas
     events: Events
     models: Models
