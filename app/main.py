@@ -48,6 +48,7 @@ from app.pipeline.gateway import Gateway
 from app.pipeline.idempotency import Idempotency
 from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
+from app.pipeline.ratings import Ratings
 from app.pipeline.reading import Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
@@ -174,7 +175,7 @@ def create_app(
             Middleware(
                 Cors,
                 origins=origins,
-                allow_methods=["GET", "POST", "DELETE"],
+                allow_methods=["GET", "POST", "PUT", "DELETE"],
                 allow_headers=[
                     "Authorization",
                     "Cache-Control",
@@ -269,7 +270,8 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         keeping=Keeping(store, events, idempotency, unstored, copies),
         recorder=UsageRecorder(store.ledger, limiter),
         usage=UsageReports(store.ledger),
-        contents=Contents(store, redis),
+        contents=(contents := Contents(store, redis)),
+        ratings=Ratings(store, contents, events, rated=metrics.rated),
         quotas=kept,
         events=Events(events, fanout := Fanout(events, metrics.slow_reader), metrics),
         models=models,

@@ -18,6 +18,7 @@ from resolvers.enums import BreakerState, HealthState
 from resolvers.generations import Generation, generation_of
 from resolvers.node import Node, global_id, named_content, node_content
 from resolvers.payloads import rate_limit
+from resolvers.ratings import RatingReport
 from resolvers.results import stored_content
 from resolvers.selections import asks_for_answers
 from resolvers.types import Content, ContentOf, RateLimit, described
@@ -35,6 +36,13 @@ ContentTypes = Annotated[
 GenerationID = Annotated[ID, strawberry.argument(description="The generation's id.")]
 ContentID = Annotated[
     ID, strawberry.argument(description="The content's `id`, or its `contentId`.")
+]
+RatedSince = Annotated[
+    datetime | None,
+    strawberry.argument(description="From when; 30 days before `until` unless given, 400 at most."),
+]
+RatedUntil = Annotated[
+    datetime | None, strawberry.argument(description="Up to when; now unless given.")
 ]
 NodeID = Annotated[ID, strawberry.argument(description="The `id` of what is wanted.")]
 NodeIDs = Annotated[
@@ -246,6 +254,16 @@ class Query:
             )
             for m in models
         ]
+
+    @strawberry.field(
+        description="How good users found what was made, by operation, model, prompt version and "
+        "canary. Needs `gateway:admin`."
+    )
+    async def ratings(
+        self, info: Info, since: RatedSince = None, until: RatedUntil = None
+    ) -> RatingReport | None:
+        request, gateway = info.context.authenticated, info.context.gateway
+        return RatingReport.of(await gateway.ratings.report(request, since, until))
 
     @strawberry.field(description="How the gateway is. Needs no token.")
     async def health(self, info: Info) -> Health:

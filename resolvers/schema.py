@@ -40,6 +40,7 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "health": Access.PUBLIC,
         "usage": Access.AUTHENTICATED,
         "event_cursor": "events:subscribe",
+        "ratings": "gateway:admin",
     },
     Mutation: {
         **{
@@ -50,6 +51,7 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "start_generation": Charges(),
         "cancel_generation": Charges(),
         "delete_content": Charges("content:write"),
+        "rate_content": Charges("content:write"),
     },
     Subscription: {
         "content_generated": Charges("events:subscribe"),

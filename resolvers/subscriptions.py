@@ -90,11 +90,17 @@ class ValidationCompletedEvent(Event):
     overall_score: float = described("The mean of the rules' scores, 0 to 1.")
 
 
+@strawberry.type(description="A user rated a content of theirs; the last one of it counts.")
+class ContentRatedEvent(Event):
+    score: int = described("1 (poor) to 5 (excellent).")
+
+
 EVENTS = (
     ContentGeneratedEvent,
     StoryGeneratedEvent,
     ThemeAnalyzedEvent,
     ValidationCompletedEvent,
+    ContentRatedEvent,
 )
 
 
@@ -113,6 +119,8 @@ def _own(payload: dict[str, Any]) -> tuple[type[Event], dict[str, Any]]:
     if kind == "validation.completed":
         told = ("passed", "overall_score")
         return ValidationCompletedEvent, {k: payload[k] for k in told}
+    if kind == "content.rated":
+        return ContentRatedEvent, {"score": payload["score"]}
     return ContentGeneratedEvent, {}
 
 

@@ -19,6 +19,7 @@ from graphql import (
 
 from app.caller import PERMISSIONS
 from app.operations.fields import MAX_EXTRA_KEYS
+from app.operations.rating import SCORES
 from resolvers.complexity import DEFAULT_PAGE
 
 KEY = 4  # quotes, a colon and a comma
@@ -67,6 +68,7 @@ LISTS = {
     "Metadata.ignoredParameters": 4,
     "Model.fallback": 6,
     "Viewer.permissions": len(PERMISSIONS),
+    "RatingGroup.scores": len(SCORES),
     "__Directive.locations": 8,
 }
 # Lists of objects where a model is told fewer than one may have at the most.

@@ -43,6 +43,7 @@ from app.pipeline.events import Events
 from app.pipeline.finding import Finding
 from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
+from app.pipeline.ratings import Ratings
 from app.pipeline.reading import PreparedRequest, Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
@@ -87,6 +88,7 @@ class Gateway:
     recorder: UsageRecorder
     usage: UsageReports
     contents: Contents
+    ratings: Ratings
     quotas: Quotas
     events: Events
     models: Models

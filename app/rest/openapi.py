@@ -42,6 +42,7 @@ from app.rest.openapi_answers import (
 )
 from app.rest.openapi_batch import batch_paths, batch_schemas
 from app.rest.openapi_live import LIVE_PARAMETERS, LIVE_SCHEMAS, live_paths
+from app.rest.openapi_ratings import RATING_SCHEMAS, rating_paths
 from app.rest.openapi_usage import USAGE_SCHEMAS, usage_paths
 
 COMMON: tuple[type[GatewayError], ...] = (Forbidden, *REFUSED)
@@ -141,6 +142,7 @@ def openapi_document() -> dict[str, Any]:
                 **definitions,
                 "Answer": {"description": "The answer of any operation.", "oneOf": answers},
                 **batch_schemas(answers),
+                **RATING_SCHEMAS,
                 **LIVE_SCHEMAS,
                 **USAGE_SCHEMAS,
                 **ERROR_SCHEMAS,
@@ -165,6 +167,7 @@ def _paths(refs: dict[str, Any]) -> dict[str, Any]:
         **found,
         **batch_paths(WISHES),
         "/api/v2/content/{content_id}": _content(),
+        **rating_paths(),
         **live_paths(),
         **usage_paths(),
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.errors import Forbidden, InvalidRequest
 from app.pipeline.usage_report import FIGURES, MAX_LINES, MAX_RANGE
-from app.rest.openapi_answers import LIMIT_HEADERS, REFUSED, answered, errors
+from app.rest.openapi_answers import CALLER_HEADERS, REFUSED, answered, errors
 from app.rest.usage import PATH
 
 TOLD = {
@@ -109,7 +109,7 @@ def usage_paths() -> dict[str, Any]:
     report = answered(
         "What was spent.",
         {"$ref": "#/components/schemas/UsageReport"},
-        *LIMIT_HEADERS,
+        *CALLER_HEADERS,
         "Link",
         example=USAGE_EXAMPLE,
     )

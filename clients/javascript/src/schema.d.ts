@@ -835,10 +835,10 @@ export interface Generation {
 export type GenerationState = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED';
 
 /** What happened. */
-export type EventType = 'CONTENT_GENERATED' | 'STORY_GENERATED' | 'THEME_ANALYZED' | 'VALIDATION_COMPLETED';
+export type EventType = 'CONTENT_GENERATED' | 'STORY_GENERATED' | 'THEME_ANALYZED' | 'VALIDATION_COMPLETED' | 'CONTENT_RATED';
 
 /** Something that happened. */
-export type Event = ContentGeneratedEvent | StoryGeneratedEvent | ThemeAnalyzedEvent | ValidationCompletedEvent;
+export type Event = ContentGeneratedEvent | ContentRatedEvent | StoryGeneratedEvent | ThemeAnalyzedEvent | ValidationCompletedEvent;
 
 /** Character, campaign or story text was generated. */
 export interface ContentGeneratedEvent {
@@ -880,6 +880,34 @@ export interface EventMetadata {
 
 /** Anything that the gateway made and keeps for its owner. */
 export type Content = ContentValidation | GeneratedContent | Item | Location | Npc | Story | ThemeAnalysis;
+
+/** A user rated a content of theirs; the last one of it counts. */
+export interface ContentRatedEvent {
+  __typename: 'ContentRatedEvent';
+  type: 'CONTENT_RATED';
+  /** The same on a repeat: dedupe by it. */
+  id: string;
+  /** Its place in the log; go on behind it with `after`. */
+  cursor: string;
+  /** The content that it is about. */
+  contentId: string;
+  /** What kind of content that is. */
+  contentType: ContentType;
+  /** Whose it is. */
+  userId: string;
+  /** The request that made it. */
+  requestId: string;
+  /** The service that it came from. */
+  source: string;
+  /** When it happened. */
+  occurredAt: string;
+  /** What made it. */
+  metadata: EventMetadata;
+  /** The content itself; null when it is not yours or is gone. */
+  content: Content | null;
+  /** 1 (poor) to 5 (excellent). */
+  score: number;
+}
 
 /** A story element was generated. */
 export interface StoryGeneratedEvent {

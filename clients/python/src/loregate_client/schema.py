@@ -90,6 +90,7 @@ EventType = Literal[
     "STORY_GENERATED",
     "THEME_ANALYZED",
     "VALIDATION_COMPLETED",
+    "CONTENT_RATED",
 ]
 """What happened."""
 
@@ -469,6 +470,51 @@ class ContentGeneratedEvent(TypedDict):
 
     content: Content | None
     """The content itself; null when it is not yours or is gone."""
+
+    errors: NotRequired[list[dict[str, Any]]]
+    """Why its content could not be loaded, where it is null for that."""
+
+
+class ContentRatedEvent(TypedDict):
+    """A user rated a content of theirs; the last one of it counts."""
+
+    typename: Literal["ContentRatedEvent"]
+
+    id: str
+    """The same on a repeat: dedupe by it."""
+
+    type: EventType
+    """What happened."""
+
+    cursor: str
+    """Its place in the log; go on behind it with `after`."""
+
+    contentId: str
+    """The content that it is about."""
+
+    contentType: ContentType
+    """What kind of content that is."""
+
+    userId: str
+    """Whose it is."""
+
+    requestId: str
+    """The request that made it."""
+
+    source: str
+    """The service that it came from."""
+
+    occurredAt: str
+    """When it happened."""
+
+    metadata: EventMetadata
+    """What made it."""
+
+    content: Content | None
+    """The content itself; null when it is not yours or is gone."""
+
+    score: int
+    """1 (poor) to 5 (excellent)."""
 
     errors: NotRequired[list[dict[str, Any]]]
     """Why its content could not be loaded, where it is null for that."""
@@ -1398,6 +1444,32 @@ class Npc(TypedDict):
     """To whom they stand how."""
 
 
+class RateContentInput(TypedDict):
+    """What you say of a content; the last word counts."""
+
+    id: str
+    """The content's `id`, or its `contentId`."""
+
+    score: int
+    """1 (poor) to 5 (excellent)."""
+
+    comment: NotRequired[str | None]
+    """At most 1,000 characters; without one an earlier comment is gone."""
+
+
+class RateContentPayload(TypedDict):
+    """A rated content."""
+
+    requestId: str
+    """The request's id; quote it when you report a problem."""
+
+    rateLimit: RateLimit
+    """The tightest limit that this request touched."""
+
+    rating: Rating
+    """The rating, as it is kept."""
+
+
 class RateLimit(TypedDict):
     """How a rate limit, or a quota of what is kept, stands for the caller."""
 
@@ -1417,6 +1489,63 @@ class RateLimit(TypedDict):
 
     windowSeconds: float
     """The length of its sliding window; 0 for a quota."""
+
+
+class Rating(TypedDict):
+    """What a user says of a content of theirs."""
+
+    contentId: str
+    """The `contentId` of the content."""
+
+    score: int
+    """1 (poor) to 5 (excellent)."""
+
+    comment: str | None
+    """In words; null without any."""
+
+    ratedAt: str
+    """When it was said."""
+
+
+class RatingGroup(TypedDict):
+    """The ratings of what was made alike."""
+
+    operation: str
+    """The operation, such as `story`."""
+
+    model: str
+    """The model, as `metadata.modelUsed` has it."""
+
+    promptVersion: str
+    """The wording of the operation's prompt."""
+
+    variant: str | None
+    """The canary that made it; null without one."""
+
+    count: int
+    """How many contents were rated."""
+
+    mean: float
+    """Their mean score."""
+
+    scores: list[int]
+    """How many of them got 1, 2, 3, 4 and 5."""
+
+
+class RatingReport(TypedDict):
+    """Everybody's ratings of a time, by what made the contents."""
+
+    since: str
+    """From when ratings are counted."""
+
+    until: str
+    """Up to when; what was rated at that very moment is not."""
+
+    groups: list[RatingGroup]
+    """The groups, the most rated first."""
+
+    truncated: bool
+    """Whether there are more groups than these."""
 
 
 class Relationship(TypedDict):
@@ -2030,6 +2159,7 @@ Content = (
 
 Event = (
     ContentGeneratedEvent
+    | ContentRatedEvent
     | StoryGeneratedEvent
     | ThemeAnalyzedEvent
     | ValidationCompletedEvent
@@ -2136,9 +2266,9 @@ pointsOfInterest occupants secrets hooks } ... on Npc { name role description pe
 motivations secrets relationships { to nature } } ... on Story { elementType text summary
 parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
 categoryConfidence elements { element score description suggestions } compatibility { score
-conflicts enhancements transitionSteps } overallScore summary } } ... on StoryGeneratedEvent {
-elementType summary } ... on ThemeAnalyzedEvent { themeCategory confidence } ... on
-ValidationCompletedEvent { passed overallScore } } }
+conflicts enhancements transitionSteps } overallScore summary } } ... on ContentRatedEvent {
+score } ... on StoryGeneratedEvent { elementType summary } ... on ThemeAnalyzedEvent {
+themeCategory confidence } ... on ValidationCompletedEvent { passed overallScore } } }
 """
 
 GENERATION: Final = """\
