@@ -32,6 +32,7 @@ async def serving(address: str, scrape: Scrape) -> AsyncIterator[int]:
         yield int(listening.sockets[0].getsockname()[1])
     finally:
         listening.close()
+        server.ending = True
         for task in list(server.open):
             task.cancel()
         await asyncio.gather(*server.open, return_exceptions=True)
@@ -56,6 +57,7 @@ def _listen(address: str) -> socket.socket:
 class _Server:
     def __init__(self, scrape: Scrape) -> None:
         self._scrape, self.open = scrape, set[asyncio.Task[None]]()
+        self.ending = False
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -69,6 +71,9 @@ class _Server:
                     await self._exchange(reader, writer)
         except asyncio.LimitOverrunError:
             log.debug("a head was too long for who reads metrics")
+        except asyncio.CancelledError:
+            if not self.ending:
+                raise  # else asyncio of 3.11 would log an error for each that is cut
         finally:
             self.open.discard(task)
             writer.close()

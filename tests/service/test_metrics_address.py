@@ -86,3 +86,22 @@ async def test_who_says_nothing_or_too_much_holds_one_place_and_no_more() -> Non
         assert await held[-1][0].read() == b"", "one too many is closed at once"
         for _, one in held:
             one.close()
+
+
+async def test_a_scrape_that_the_end_cuts_is_no_error_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = asyncio.Event()
+
+    async def never() -> tuple[bytes, str]:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with metrics_server.serving("127.0.0.1:0", never) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+        await asyncio.wait_for(begun.wait(), 5)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == []
