@@ -36,6 +36,9 @@ class EventMetadata:
     token_usage: TokenUsage = described("The tokens that it took.")
     prompt_version: str = described("Which wording of the prompt was used.")
     variant: str | None = described("The canary that made it; null without one.")
+    traceparent: str | None = described(
+        "The span that made it, by W3C trace context; null where the gateway has no traces."
+    )
 
     @classmethod
     def of(cls, metadata: dict[str, Any]) -> EventMetadata:
@@ -45,6 +48,7 @@ class EventMetadata:
             token_usage=TokenUsage.of(metadata["token_usage"]),
             prompt_version=metadata.get("prompt_version", "1"),
             variant=metadata.get("variant"),
+            traceparent=metadata.get("traceparent"),
         )
 
 

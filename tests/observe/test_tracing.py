@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
+from app.caller import Caller
 from app.errors import SettingsError
 from app.observe.tracing import FLUSH_TIMEOUT
 from app.observe_wiring import Traces
@@ -190,6 +191,20 @@ async def test_without_traces_a_provider_and_an_event_hear_of_none(
     assert "traceparent" not in provider.headers[0]
     [event] = await published(with_models)
     assert "traceparent" not in event["metadata"]
+
+
+async def test_a_subscriber_hears_which_span_an_event_came_from(
+    traced: Service, collected: Collector
+) -> None:
+    query = "subscription ($after: String) { events(after: $after) { metadata { traceparent } } }"
+    begin = await traced.gateway.events.cursor(Caller("alice"))
+    await ask(traced)
+    async with traced.socket() as socket:
+        await (await socket.acknowledged()).subscribe(query, {"after": begin})
+        event = await socket.next("events")
+        operation = await collected.one("character")
+    said = f"00-{operation.trace_id}-{operation.span_id}-03"
+    assert event == {"metadata": {"traceparent": said}}
 
 
 async def published(found: Service) -> list[dict[str, Any]]:

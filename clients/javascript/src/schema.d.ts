@@ -876,6 +876,8 @@ export interface EventMetadata {
   promptVersion: string;
   /** The canary that made it; null without one. */
   variant: string | null;
+  /** The span that made it, by W3C trace context; null where the gateway has no traces. */
+  traceparent: string | null;
 }
 
 /** Anything that the gateway made and keeps for its owner. */

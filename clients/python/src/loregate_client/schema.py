@@ -600,6 +600,9 @@ class EventMetadata(TypedDict):
     variant: str | None
     """The canary that made it; null without one."""
 
+    traceparent: str | None
+    """The span that made it, by W3C trace context; null where the gateway has no traces."""
+
 
 class GenerateBatchPayload(TypedDict):
     """What came of each operation of a batch."""
@@ -2253,15 +2256,15 @@ subscription ($types: [EventType!], $all: Boolean! = false, $after: String) { ev
 $types, all: $all, after: $after) { typename: __typename id type cursor contentId contentType
 userId requestId source occurredAt metadata { modelUsed tokenUsage { promptTokens
 completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
-promptVersion variant } content { typename: __typename id contentId contentType createdAt
-metadata { contentType modelUsed tokenUsage { promptTokens completionTokens totalTokens
-cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded
-finishReason attempts { model outcome ms usage { promptTokens completionTokens totalTokens
-estimated } } cost upstreamModel ignoredParameters seed promptVersion variant } ... on
-ContentValidation { overallScore passed results { ruleId passed score issues { severity message
-location suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item
-{ name kind rarity attunement description properties { name effect charges recharge } history
-drawback found parentContentId } ... on Location { name locationType description
+promptVersion variant traceparent } content { typename: __typename id contentId contentType
+createdAt metadata { contentType modelUsed tokenUsage { promptTokens completionTokens
+totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached
+degraded finishReason attempts { model outcome ms usage { promptTokens completionTokens
+totalTokens estimated } } cost upstreamModel ignoredParameters seed promptVersion variant } ...
+on ContentValidation { overallScore passed results { ruleId passed score issues { severity
+message location suggestions } } summary } ... on GeneratedContent { text parentContentId } ...
+on Item { name kind rarity attunement description properties { name effect charges recharge }
+history drawback found parentContentId } ... on Location { name locationType description
 pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
 motivations secrets relationships { to nature } } ... on Story { elementType text summary
 parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
