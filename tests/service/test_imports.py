@@ -81,6 +81,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | httptools         | http_protocol                           |
 | typer             | cli cli_documents cli_models cli_write cli_events cli_limits          |
 | typer             | cli_doctor terminal                     |
+| typer             | cli_ratings                             |
 | rich              | cli_limits terminal                     |
 """
 
@@ -100,6 +101,7 @@ EVERYBODYS = {"orjson", "uuid_utils", *sys.stdlib_module_names}
 WIRING = (
     *("main", "model_wiring", "policy_wiring", "document_wiring", "observe_wiring", "server"),
     *("cli", "cli_documents", "cli_models", "cli_token", "cli_gateway"),
+    "cli_ratings",
     *("cli_write", "cli_events", "cli_limits", "cli_doctor", "doctor"),
 )
 LONGEST = 400  # lines
