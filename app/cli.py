@@ -40,6 +40,7 @@ class Commands(LazyGroup):
         "doctor": "app.cli_doctor",
         "documents": "app.cli_documents",
         "user": "app.cli_user",
+        "ratings": "app.cli_ratings",
     }
 
 

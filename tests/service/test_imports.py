@@ -81,7 +81,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | websockets        | websocket_protocol                      |
 | httptools         | http_protocol                           |
 | typer             | cli cli_documents cli_models cli_write cli_events cli_limits          |
-| typer             | cli_doctor cli_user terminal            |
+| typer             | cli_doctor cli_user cli_ratings terminal                              |
 | rich              | cli_limits terminal                     |
 """
 
@@ -101,7 +101,7 @@ EVERYBODYS = {"orjson", "uuid_utils", *sys.stdlib_module_names}
 WIRING = (
     *("main", "model_wiring", "policy_wiring", "document_wiring", "observe_wiring", "server"),
     *("cli", "cli_documents", "cli_models", "cli_token", "cli_gateway"),
-    *("cli_user", "cli_write", "cli_events", "cli_limits", "cli_doctor", "doctor"),
+    *("cli_write", "cli_events", "cli_limits", "cli_ratings", "cli_user", "cli_doctor", "doctor"),
 )
 LONGEST = 400  # lines
 DEFERRED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
