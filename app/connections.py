@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 
 from app.errors import GatewayError
 
@@ -45,6 +46,12 @@ def network(host: str) -> str:
         return str(ip_network((IPv6Address(host.partition("%")[0]), IPV6_NETWORK), strict=False))
     except ValueError:
         return host
+
+
+def count_refusal(application: Mapping[str, Any], status: int | None) -> None:
+    """For the application's metrics, of what never comes to it; None: it got no answer."""
+    if (told := application.get("refused_below")) is not None:
+        told(status)
 
 
 class Connections:

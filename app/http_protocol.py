@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.connections import MAX_REFUSED, Connections, TooManyConnections, plain
+from app.connections import MAX_REFUSED, Connections, TooManyConnections, count_refusal, plain
 from app.errors import AddressTooLong, GatewayError, InvalidRequest, PayloadTooLarge
 from app.http_heads import (
     MAX_HANDSHAKE_LINE,
@@ -116,6 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refused = True
             self._refuse(refusal)
         else:
+            count_refusal(self.app_state, None)
             self._phase = DRAINING
             self.transport.abort()
 
@@ -334,6 +335,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.transport.close()
                 return
         log.debug("refused below the application: %s", refusal.code)
+        count_refusal(self.app_state, refusal.status)
         self.transport.write(answer(refusal, self.url))
         self._linger()
 

@@ -48,11 +48,13 @@ from app.pipeline.gateway import Gateway
 from app.pipeline.idempotency import Idempotency
 from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
+from app.pipeline.ratings import Ratings
 from app.pipeline.reading import Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.unstored import UnstoredAnswers
 from app.pipeline.usage import UsageRecorder
+from app.pipeline.usage_report import UsageReports
 from app.pipeline.writing import Writing
 from app.policies.pseudonyms import Pseudonyms
 from app.policies.revocation import Revocations
@@ -66,6 +68,7 @@ from app.rest.host_check import HostCheck
 from app.rest.trailing_slash import TrailingSlash
 from app.settings import Settings
 from app.shutdown import graceful_shutdown
+from app.storage.backlog import backlog
 from app.storage.store import Store
 from resolvers import schema
 from resolvers.endpoint import METHODS, Endpoint
@@ -88,6 +91,7 @@ EXPOSED_HEADERS = [
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "Server-Timing",
     "X-Cache",
     "X-Similarity",
     "Age",
@@ -171,7 +175,7 @@ def create_app(
             Middleware(
                 Cors,
                 origins=origins,
-                allow_methods=["GET", "POST", "DELETE"],
+                allow_methods=["GET", "POST", "PUT", "DELETE"],
                 allow_headers=[
                     "Authorization",
                     "Cache-Control",
@@ -231,6 +235,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         metrics=metrics,
     )
 
+    redis.timed, store.database.timed = metrics.redis, metrics.database
     limiter = rate_limiter(settings)
     revocations = Revocations(redis)
     open_streams = OpenStreams(revocations.among, most_sockets=settings.sockets_per_user)
@@ -249,6 +254,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
             revocations,
             charges=Charges(free=settings.file.subscriptions),
             on_refusal=metrics.refused,
+            on_standings=metrics.standing,
         ),
         reading=Reading(
             models,
@@ -263,9 +269,11 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         writing=Writing(models, unstored, kept),
         keeping=Keeping(store, events, idempotency, unstored, copies),
         recorder=UsageRecorder(store.ledger, limiter),
-        contents=Contents(store, redis),
+        usage=UsageReports(store.ledger),
+        contents=(contents := Contents(store, redis)),
+        ratings=Ratings(store, contents, events, rated=metrics.rated),
         quotas=kept,
-        events=Events(events, fanout := Fanout(events)),
+        events=Events(events, fanout := Fanout(events, metrics.slow_reader), metrics),
         models=models,
         generations=generations,
         open_streams=open_streams,
@@ -279,7 +287,14 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
             stopping=lambda: open_streams.stopping,
         ),
     )
-    relay = Relay(store, events, redis, retention=settings.event_retention)
+    relay = Relay(
+        store,
+        events,
+        redis,
+        retention=settings.event_retention,
+        backlog=lambda: backlog(store.database),
+        on_backlog=metrics.outbox,
+    )
     probing = Probers(models, timeout=timeout)
     return Parts(
         settings, redis, store, events, pseudonyms, fanout, relay, breakers, probing, gateway
@@ -310,14 +325,14 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 def lifespan(parts: Parts, *, alone: bool) -> Callable[[Starlette], Any]:
     @asynccontextmanager
-    async def run(_: Starlette) -> AsyncIterator[None]:
+    async def run(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with running(parts):
             if alone:
                 sys.setswitchinterval(SWITCH_INTERVAL)
                 gc.collect()
                 gc.freeze()  # what lives until the end need not be looked at again
                 gc.set_threshold(GC_THRESHOLD)
-            yield
+            yield {"refused_below": parts.gateway.metrics.refused_below}
 
     return run
 

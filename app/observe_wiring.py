@@ -33,7 +33,7 @@ def metrics(
         outcomes=[o.value for o in AttemptOutcome],
         operations=list(OPERATIONS),
         scopes=[*(limit.scope for limit in limits(settings)), *map(scope, KINDS), identity.SCOPE],
-        prompt_versions=sorted({str(o.version) for o in OPERATIONS.values()}),
+        prompt_versions=sorted({str(v) for o in OPERATIONS.values() for v in o.versions}),
         provided={
             row.name: (provider(row.profile.provider), row.table.upstream_name) for row in rows
         },
@@ -46,6 +46,7 @@ def metrics(
         redis_up=lambda: gateway().admission_call.redis.up,
         database_up=lambda: gateway().health.database_up,
         streams=lambda: len(gateway().open_streams),
+        subscriptions=lambda: gateway().subscriptions.edges,
         tasks=lambda: len(asyncio.all_tasks()),
     )
 

@@ -1,71 +1,89 @@
 """Stages: where a request's time goes. Whoever does a part of its work names the part.
 
-`measured` begins a request, `stage` a part of it; whoever is told of both (`observe`) makes
-metrics and traces of them. A task that is created inside of a request works for it (PEP 567): so
-a stage knows its request wherever it runs, and outside of one it measures nothing.
+`measured` begins a request, `operation` each operation that it asks for, `stage` a part of one;
+whoever is told of them (`observe`) makes metrics and traces of them. A task that is created inside
+of a request works for it (PEP 567): so a stage knows its request wherever it runs, and outside of
+one it measures nothing.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from enum import Enum
+from types import TracebackType
 
 from app import spans
 
+NONE = -1
+
 
 class Stage(Enum):
-    """A part of a request. Those of one kind may run side by side: their times are not added but
-    covered, so that a request is never told more of one than its whole."""
+    """A part of a request. Where parts run side by side the time is the first one's of this list:
+    no moment is told twice, so that all parts together are never more than the whole."""
 
-    ADMISSION = "admission"  # limits, revocation, cache and idempotency, in one call of Redis
-    WAITING = "waiting"  # for a place at a model, a retry's time, or another's answer
     MODEL = "model"  # an attempt on a model
+    WAITING = "waiting"  # for a place at a model, a retry's time, or another's answer
     STORE = "store"  # the transaction that keeps an answer
     PUBLISH = "publish"  # its events, and what is given back
+    ADMISSION = "admission"  # limits, revocation, cache and idempotency, in one call of Redis
+    CLIENT = "client"  # the request's body, while it comes
+
+    def __init__(self, _: str) -> None:
+        self.place = len(type(self).__members__)
 
 
-@dataclass(slots=True)
-class _Running:
-    """How many stages of one kind run, since when one does, and how long one did before."""
-
-    count: int = 0
-    since: float = 0.0
-    total: float = 0.0
-
-
-@dataclass(slots=True)
 class Timing:
-    """Of one request, in seconds of the clock."""
+    """Of one request, or of one operation among several of it; in seconds of the clock.
 
-    now: Callable[[], float] = time.perf_counter
-    began: float = field(init=False)
-    _stages: dict[Stage, _Running] = field(default_factory=dict, init=False)
+    parent: the request, which hears of an operation's stages too. authenticated: whether a caller
+    may be told. begun: whether an operation of it has begun.
+    """
 
-    def __post_init__(self) -> None:
-        self.began = self.now()
+    __slots__ = (
+        *("authenticated", "began", "begun", "now", "parent"),
+        *("_counts", "_shown", "_since", "_totals"),
+    )
+
+    def __init__(
+        self, now: Callable[[], float] = time.perf_counter, parent: Timing | None = None
+    ) -> None:
+        self.now, self.parent = now, parent
+        self.authenticated = self.begun = False
+        self._counts, self._totals = [0] * len(Stage), [0.0] * len(Stage)
+        self._shown = NONE  # whose the time is now, by its place
+        self.began = self._since = now()
 
     def enter(self, stage: Stage) -> None:
-        running = self._stages.setdefault(stage, _Running())
-        if not running.count:
-            running.since = self.now()
-        running.count += 1
+        place = stage.place
+        self._counts[place] += 1
+        if self._shown == NONE or place < self._shown:
+            self._turn(place)
+        if self.parent is not None:
+            self.parent.enter(stage)
 
     def leave(self, stage: Stage) -> None:
-        running = self._stages[stage]
-        running.count -= 1
-        if not running.count:
-            running.total += self.now() - running.since
+        place = stage.place
+        self._counts[place] -= 1
+        if place == self._shown and not self._counts[place]:
+            self._turn(next((at for at, count in enumerate(self._counts) if count), NONE))
+        if self.parent is not None:
+            self.parent.leave(stage)
+
+    def _turn(self, place: int) -> None:
+        now = self.now()
+        if self._shown != NONE:
+            self._totals[self._shown] += now - self._since
+        self._shown, self._since = place, now
 
     def seconds(self, stage: Stage) -> float:
-        """How long one such stage or more ran, until now."""
-        running = self._stages.get(stage)
-        if running is None:
-            return 0.0
-        return running.total + (self.now() - running.since if running.count else 0.0)
+        """How long it was such a stage's time, until now."""
+        place = stage.place
+        running = self.now() - self._since if place == self._shown else 0.0
+        return self._totals[place] + running
 
     @property
     def total(self) -> float:
@@ -73,9 +91,16 @@ class Timing:
 
     @property
     def own(self) -> float:
-        """The gateway's own share: what was neither a model's nor waiting."""
-        others = self.seconds(Stage.MODEL) + self.seconds(Stage.WAITING)
-        return max(0.0, self.total - others)
+        """The gateway's own share: what was neither a model's nor waiting nor the client's."""
+        others = (self.seconds(s) for s in (Stage.MODEL, Stage.WAITING, Stage.CLIENT))
+        return max(0.0, self.total - sum(others))
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """The whole and its parts, for callers; parts are rounded down, and the whole up."""
+        told = (Stage.WAITING, Stage.MODEL, Stage.STORE)
+        parts = {s.value: math.floor(self.seconds(s) * 1e4) / 10 for s in told}
+        return {"total": math.ceil(self.total * 1e4) / 10, **parts}
 
 
 CURRENT: ContextVar[Timing | None] = ContextVar("timing", default=None)
@@ -84,7 +109,12 @@ CURRENT: ContextVar[Timing | None] = ContextVar("timing", default=None)
 @contextmanager
 def measured(now: Callable[[], float] = time.perf_counter) -> Iterator[Timing]:
     """A request, and all that is done for it."""
-    timing = Timing(now)
+    with _current(Timing(now)) as timing:
+        yield timing
+
+
+@contextmanager
+def _current(timing: Timing) -> Iterator[Timing]:
     token = CURRENT.set(timing)
     try:
         yield timing
@@ -93,22 +123,52 @@ def measured(now: Callable[[], float] = time.perf_counter) -> Iterator[Timing]:
 
 
 @contextmanager
-def stage(kind: Stage) -> Iterator[None]:
-    """A part of the request that is measured, if any is, and a span of its trace, if it has one.
-
-    An attempt on a model has a span that tells more (`llm.model_spans`).
-    """
-    with spans.NOTHING if kind is Stage.MODEL else spans.span(kind.value):
-        yield from _timed(kind)
-
-
-def _timed(kind: Stage) -> Iterator[None]:
-    timing = CURRENT.get()
-    if timing is None:
-        yield
+def operation(*, after: bool = False) -> Iterator[Timing]:
+    """An operation's own timing. The first one of a request has the request's, with what was done
+    before it; others begin now, and so does each that may go on `after` the request's answer."""
+    request = CURRENT.get()
+    if request is None:
+        with measured() as timing:
+            yield timing
         return
-    timing.enter(kind)
-    try:
-        yield
-    finally:
-        timing.leave(kind)
+    alone = not (after or request.begun)
+    request.begun = True
+    if alone:
+        yield request
+    else:
+        with _current(Timing(request.now, request)) as timing:
+            yield timing
+
+
+def apart() -> None:
+    """Operations of this request run side by side from now on: each has a timing of its own."""
+    if (request := CURRENT.get()) is not None:
+        request.begun = True
+
+
+class stage:  # noqa: N801  # a block, as `suppress` is one
+    """`with stage(Stage.STORE):` is a part of the request that is measured, if any is, and a span
+    of its trace, if it has one; an attempt on a model has one that tells more. It takes 0.7 µs."""
+
+    __slots__ = ("_kind", "_span", "_timing")
+
+    def __init__(self, kind: Stage) -> None:
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        timing = self._timing = CURRENT.get()
+        if timing is not None:
+            timing.enter(self._kind)
+        traced = self._kind is not Stage.MODEL
+        self._span = spans.span(self._kind.value) if traced else spans.NOTHING
+        self._span.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._span.__exit__(kind, error, trace)
+        if self._timing is not None:
+            self._timing.leave(self._kind)

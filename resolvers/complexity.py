@@ -34,6 +34,7 @@ MAX_REPEATS = 10  # of one key in one place
 DEFAULT_PAGE = 20  # items of a list whose `first` is left out
 MAX_PAGE = 50  # items of a list, whatever `first` says
 MAX_NODES = 100  # ids of `nodes`
+DEFAULT_USAGE, MAX_USAGE = 100, 500  # rows of `usage`
 MAX_CHILDREN = 100  # ids of `childElements`
 PAGES = frozenset({"contents", "children"})  # lists that take `first`
 MAX_STEPS = 6_000  # selections looked at, fragments spread; about 3 ms

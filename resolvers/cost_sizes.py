@@ -13,7 +13,7 @@ from app.operations import OPERATIONS
 from app.operations.fields import MAX_EXTRA_KEYS
 from app.operations.theme import ThemeElement
 from app.pipeline.gateway import MAX_BATCH
-from resolvers.complexity import DEFAULT_PAGE, MAX_NODES, MAX_PAGE
+from resolvers.complexity import DEFAULT_PAGE, DEFAULT_USAGE, MAX_NODES, MAX_PAGE, MAX_USAGE
 from resolvers.errors import camel
 
 
@@ -31,6 +31,7 @@ FIRST = Argument("first", DEFAULT_PAGE, MAX_PAGE)
 # Fields whose argument says how long the list below them is.
 ABOVE = {
     "Query.contents": FIRST,
+    "Query.usage": Argument("first", DEFAULT_USAGE, MAX_USAGE),
     "Mutation.generateBatch": Argument("requests", MAX_BATCH, MAX_BATCH),
 }
 # How many objects a list may have; 0 is as many as the field above says.
@@ -38,6 +39,7 @@ SIZES: dict[str, int | Argument] = {
     "Content.children": FIRST,
     "Query.nodes": Argument("ids", MAX_NODES, MAX_NODES),
     "ContentConnection.edges": 0,
+    "UsageReport.rows": 0,
     "GenerateBatchPayload.results": 0,
     # Five models, three times each, and the storyteller: the model asked for, the request's own
     # fallback, and the default chain behind them.
@@ -51,6 +53,7 @@ SIZES: dict[str, int | Argument] = {
     # What the settings say, where nothing says it.
     "Query.models": 50,
     "Query.rateLimits": 50,
+    "RatingReport.groups": 50,  # of 200 at most: operations, models, versions, canaries
 }
 # What a field does, in objects.
 WEIGHTS = {

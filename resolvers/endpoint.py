@@ -63,7 +63,8 @@ class Endpoint:
             else:
                 caller = await self._gateway.authenticate(header, address(request))
                 kind = kind_of(request.method)
-                async with self._gateway.request(caller, request_id, kind) as context:
+                begun = self._gateway.request(caller, request_id, kind, edge="graphql")
+                async with begun as context:
                     outcome = await self._outcome(request, context, unacceptable)
         except GatewayError as error:
             return _refused(error, context, media_type, request_id)

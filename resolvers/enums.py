@@ -48,6 +48,7 @@ class EventType(Described):
         "validation.completed",
         "`validation.completed`: a text was held against rules.",
     )
+    CONTENT_RATED = "content.rated", "`content.rated`: a user rated a content of theirs."
 
 
 @enum

@@ -19,7 +19,8 @@ MAX_MESSAGE = 200  # characters of one of graphql-core's, which quotes what the 
 MAX_QUOTED = 60  # characters of each thing in it that is quoted
 QUOTED = re.compile(r"(['\"])(.{61,}?)\1", re.DOTALL)
 # REST names a value's place; a query's own arguments stand beside `input`.
-ARGUMENTS = ("after", "first", "types", "contentTypes", "id", "ids", "requests")
+ARGUMENTS = {"after", "first", "types", "contentTypes", "id", "ids", "requests"}
+ARGUMENTS |= {"since", "until", "by", "user"}
 
 
 class InvalidDocument(Exception):

@@ -22,6 +22,8 @@ from app.caller import Caller
 from app.errors import GatewayError, Unauthenticated
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
+from app.pipeline.subscriptions import Place
+from app.stages import CURRENT
 from resolvers.context import Context
 from resolvers.cost import check as check_cost
 from resolvers.documents import Document, Documents
@@ -76,7 +78,7 @@ class Executor:
         self._schema: Any = schema._schema  # graphql-core's; Strawberry offers no public name
         self._turns = Turns()
         self._gateway = gateway
-        self.groups = SubscriptionGroups(gateway.subscriptions)
+        self.groups = SubscriptionGroups()
         self.open_introspection = introspection and open_introspection
         self._public = PUBLIC_FIELDS | (INTROSPECTION_FIELDS if self.open_introspection else set())
         self._hidden = not suggestions
@@ -137,7 +139,18 @@ class Executor:
         return Context(self._gateway, request_id, request)
 
     async def run(self, document: Document, question: Question, context: Context) -> Reply:
-        """A query's or a mutation's result. Raises `InvalidDocument` where it weighs too much."""
+        """A query's or a mutation's result, and where its time went, for a caller who asks that.
+
+        Raises:
+            InvalidDocument: it weighs too much.
+        """
+        found = await self._result(document, question, context)
+        if question.timing and (timing := CURRENT.get()) is not None and timing.authenticated:
+            told = {f"{name}Ms": ms for name, ms in timing.milliseconds.items()}
+            found.body["extensions"] = {"timing": told}
+        return found
+
+    async def _result(self, document: Document, question: Question, context: Context) -> Reply:
         built = self._built(document, question, context)
         if isinstance(built, list):
             return reply(ExecutionResult(None, errors=built), context.request_id)
@@ -166,10 +179,10 @@ class Executor:
         self, document: Document, question: Question, context: Context
     ) -> ResponseStream | Reply:
         """A subscription that runs, or the reply that says why there is none."""
-        user_id, live = context.authenticated.caller.id, None
-        place = self._gateway.subscriptions.enter(user_id)
+        request, live = context.authenticated, None
+        place = self._gateway.subscriptions.enter(request.caller.id, request.edge)
         try:
-            found = await self._watched(document, question, context)
+            found = await self._watched(document, question, context, place)
             live = found if isinstance(found, ResponseStream) else None
             return found
         finally:
@@ -177,7 +190,7 @@ class Executor:
                 place.leave()
 
     async def _watched(
-        self, document: Document, question: Question, context: Context
+        self, document: Document, question: Question, context: Context, place: Place
     ) -> ResponseStream | Reply:
         built = self._built(document, question, context)
         if isinstance(built, list):
@@ -189,7 +202,7 @@ class Executor:
         caller = context.authenticated.caller
         key = _key(document, question, caller)
         group = self.groups.join(caller.id, key, built, context.request_id)
-        return ResponseStream(self.groups, group, source)
+        return ResponseStream(self.groups, group, source, place)
 
 
 def _key(document: Document, question: Question, caller: Caller) -> tuple[Any, ...]:

@@ -29,6 +29,7 @@ from resolvers.payloads import (
     payload,
     rate_limit,
 )
+from resolvers.ratings import RateContentInput, RateContentPayload, Rating
 
 BatchRequests = Annotated[
     list[BatchRequest], strawberry.argument(description=f"1 to {MAX_BATCH} operations.")
@@ -37,6 +38,9 @@ GenerationInput = Annotated[
     StartGenerationInput, strawberry.argument(description="What to generate.")
 ]
 CancelledID = Annotated[ID, strawberry.argument(description="The generation's id.")]
+RatingInput = Annotated[
+    RateContentInput, strawberry.argument(description="The content, and what you say of it.")
+]
 DeletedID = Annotated[
     ID, strawberry.argument(description="The content's `id`, or its `contentId`.")
 ]
@@ -105,6 +109,16 @@ class Mutation(_Operations):  # type: ignore[misc]  # made at run time, a field 
             request_id=request.request_id,
             rate_limit=rate_limit(request.known_standing),
             generation=generation_of(gateway, str(id), found),
+        )
+
+    @strawberry.mutation(description="Say how good one of your contents is; the last word counts.")
+    async def rate_content(self, info: Info, input: RatingInput) -> RateContentPayload | None:
+        request, content_id = info.context.authenticated, named_content(str(input.id))
+        rating = await info.context.gateway.ratings.rate(request, content_id, input.raw)
+        return RateContentPayload(
+            request_id=request.request_id,
+            rate_limit=rate_limit(request.known_standing),
+            rating=Rating.of(rating),
         )
 
     @strawberry.mutation(description="Delete one of your contents, for good.")

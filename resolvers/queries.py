@@ -12,15 +12,19 @@ import strawberry
 
 from app.errors import InvalidRequest, NotFound
 from app.operations.fields import ContentType
-from resolvers.complexity import DEFAULT_PAGE, MAX_NODES, MAX_PAGE
+from resolvers.complexity import DEFAULT_PAGE, DEFAULT_USAGE, MAX_NODES, MAX_PAGE
 from resolvers.context import ID, Info
 from resolvers.enums import BreakerState, HealthState
 from resolvers.generations import Generation, generation_of
 from resolvers.node import Node, global_id, named_content, node_content
 from resolvers.payloads import rate_limit
+from resolvers.ratings import RatingReport
 from resolvers.results import stored_content
 from resolvers.selections import asks_for_answers
 from resolvers.types import Content, ContentOf, RateLimit, described
+from resolvers.usage import After as AfterUsage
+from resolvers.usage import By, OfUser, Since, Until, UsageDimension, UsageReport, usage
+from resolvers.usage import First as FirstUsage
 
 First = Annotated[int, strawberry.argument(description=f"How many, 1 to {MAX_PAGE}.")]
 AfterEdge = Annotated[
@@ -32,6 +36,13 @@ ContentTypes = Annotated[
 GenerationID = Annotated[ID, strawberry.argument(description="The generation's id.")]
 ContentID = Annotated[
     ID, strawberry.argument(description="The content's `id`, or its `contentId`.")
+]
+RatedSince = Annotated[
+    datetime | None,
+    strawberry.argument(description="From when; 30 days before `until` unless given, 400 at most."),
+]
+RatedUntil = Annotated[
+    datetime | None, strawberry.argument(description="Up to when; now unless given.")
 ]
 NodeID = Annotated[ID, strawberry.argument(description="The `id` of what is wanted.")]
 NodeIDs = Annotated[
@@ -244,6 +255,16 @@ class Query:
             for m in models
         ]
 
+    @strawberry.field(
+        description="How good users found what was made, by operation, model, prompt version and "
+        "canary. Needs `gateway:admin`."
+    )
+    async def ratings(
+        self, info: Info, since: RatedSince = None, until: RatedUntil = None
+    ) -> RatingReport | None:
+        request, gateway = info.context.authenticated, info.context.gateway
+        return RatingReport.of(await gateway.ratings.report(request, since, until))
+
     @strawberry.field(description="How the gateway is. Needs no token.")
     async def health(self, info: Info) -> Health:
         report = info.context.gateway.health.report()
@@ -254,6 +275,22 @@ class Query:
             ),
             metrics=HealthMetrics(**report["metrics"]),
         )
+
+    @strawberry.field(
+        description="What was spent on models: by you, or for `gateway:admin` by everybody."
+    )
+    async def usage(
+        self,
+        info: Info,
+        since: Since = None,
+        until: Until = None,
+        by: By = (UsageDimension.DAY, UsageDimension.MODEL),  # type: ignore[assignment]
+        user: OfUser = None,
+        first: FirstUsage = DEFAULT_USAGE,
+        after: AfterUsage = None,
+    ) -> UsageReport:
+        asked = {"by": [one.value for one in by], "user": user, "first": first, "after": after}
+        return await usage(info, since, until, **asked)
 
     @strawberry.field(
         description="The event log's end now: who subscribes `after` it misses nothing."

@@ -23,7 +23,8 @@ class Question:
 
     query is empty where only an id was sent; apollos: whether that is the hash of Apollo's
     automatic persisted queries, whose client sends the text when it is told to. trace: what stands
-    in `extensions` as `traceparent` and `tracestate`, unread.
+    in `extensions` as `traceparent` and `tracestate`, unread. timing: whether the answer is to tell
+    where its time went.
     """
 
     query: str
@@ -32,6 +33,7 @@ class Question:
     document_id: str | None = None
     apollos: bool = False
     trace: tuple[Any, Any] = (None, None)
+    timing: bool = False
 
 
 class BadQuestion(GatewayError):
@@ -108,6 +110,7 @@ def question(given: Any) -> Question:
         document_id,
         apollos=bool(hashed and not given.get("documentId")),
         trace=(extensions.get("traceparent"), extensions.get("tracestate")),
+        timing=extensions.get("timing") is True,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import orjson
 from graphql import ExecutionResult, execute_subscription_event
 
-from app.pipeline.subscriptions import Subscriptions
+from app.pipeline.subscriptions import Place
 from resolvers.errors import formatted
 from resolvers.pacing import PacedExecutor
 from resolvers.result_template import ResultTemplate, template_of
@@ -118,9 +118,7 @@ async def _told(result: Awaitable[str], cursor: str) -> str:
 class SubscriptionGroups:
     """All groups of a process, and the results that their members have still to take."""
 
-    def __init__(self, subscriptions: Subscriptions) -> None:
-        """`subscriptions` bounds how many of a user's may run at once."""
-        self._subscriptions = subscriptions
+    def __init__(self) -> None:
         self.groups: dict[Key, SubscriptionGroup] = {}
         self.results: OrderedDict[tuple[Key, str], str | asyncio.Task[str]] = OrderedDict()
         self.characters = 0
@@ -128,7 +126,7 @@ class SubscriptionGroups:
     def join(
         self, user_id: str, key: Key, executor: PacedExecutor, request_id: str
     ) -> SubscriptionGroup:
-        """The group of one that entered, which is to leave it."""
+        """The group of one that is to leave it."""
         group = self.groups.get(key)
         if group is None:
             group = self.groups[key] = SubscriptionGroup(user_id, key, executor, request_id)
@@ -136,7 +134,6 @@ class SubscriptionGroups:
         return group
 
     def leave(self, group: SubscriptionGroup) -> None:
-        self._subscriptions.exit(group.user_id)
         group.members -= 1
         if group.members == 1:
             self._forget(group.key)
@@ -188,12 +185,19 @@ class ResponseStream:
     the `GatewayError` that its reader ends in.
     """
 
-    __slots__ = ("_closed", "_given", "_group", "_groups", "_in_flight", "_sent", "_stream")
+    __slots__ = (
+        *("_closed", "_given", "_group", "_groups", "_in_flight", "_place", "_sent", "_stream"),
+    )
 
     def __init__(
-        self, groups: SubscriptionGroups, group: SubscriptionGroup, stream: SourceStream
+        self,
+        groups: SubscriptionGroups,
+        group: SubscriptionGroup,
+        stream: SourceStream,
+        place: Place,
     ) -> None:
-        self._groups, self._group, self._stream = groups, group, stream
+        """`place`: among the user's subscriptions, which it leaves at its end."""
+        self._groups, self._group, self._stream, self._place = groups, group, stream, place
         self._sent = stream.reader.cursor  # the cursor of the last result that was taken
         self._given: str | None = None  # that of one which is taken when the next is asked for
         self._in_flight = False  # whether a result is on its way that was not taken yet
@@ -230,3 +234,4 @@ class ResponseStream:
                 await self._stream.reader.aclose()
             finally:
                 self._groups.leave(self._group)
+                self._place.leave()

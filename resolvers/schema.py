@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
 import strawberry
 from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.types.base_scalars import DateDefinition, DateTimeDefinition
+from strawberry.schema.types.base_scalars import (
+    DateDefinition,
+    DateTimeDefinition,
+    DecimalDefinition,
+)
 
 from app.operations import OPERATIONS
 from resolvers.generations import EVENTS as GENERATION_EVENTS
@@ -19,6 +24,7 @@ from resolvers.mutations import Mutation
 from resolvers.queries import Query
 from resolvers.results import RESULTS
 from resolvers.subscriptions import EVENTS, Subscription
+from resolvers.usage import BIG_INT, BigInt
 
 # Who may select which root field. A field that does not stand here keeps the schema from being.
 ACCESS: dict[type, dict[str, Rule]] = {
@@ -32,7 +38,9 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "generation": Access.AUTHENTICATED,
         "models": Access.AUTHENTICATED,
         "health": Access.PUBLIC,
+        "usage": Access.AUTHENTICATED,
         "event_cursor": "events:subscribe",
+        "ratings": "gateway:admin",
     },
     Mutation: {
         **{
@@ -43,6 +51,7 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "start_generation": Charges(),
         "cancel_generation": Charges(),
         "delete_content": Charges("content:write"),
+        "rate_content": Charges("content:write"),
     },
     Subscription: {
         "content_generated": Charges("events:subscribe"),
@@ -66,6 +75,12 @@ SCALARS: dict[object, Any] = {
         description="A day as RFC 3339 has it (`full-date`), such as `2026-11-26`.",
         specified_by_url=RFC3339,
     ),
+    Decimal: replace(
+        DecimalDefinition,
+        description="An exact decimal, as a string such as `0.001600000`.",
+        serialize="{:f}".format,  # never 1E-9
+    ),
+    BigInt: BIG_INT,
 }
 
 # Selected without a token: these, and introspection in development.

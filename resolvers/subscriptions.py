@@ -94,11 +94,17 @@ class ValidationCompletedEvent(Event):
     overall_score: float = described("The mean of the rules' scores, 0 to 1.")
 
 
+@strawberry.type(description="A user rated a content of theirs; the last one of it counts.")
+class ContentRatedEvent(Event):
+    score: int = described("1 (poor) to 5 (excellent).")
+
+
 EVENTS = (
     ContentGeneratedEvent,
     StoryGeneratedEvent,
     ThemeAnalyzedEvent,
     ValidationCompletedEvent,
+    ContentRatedEvent,
 )
 
 
@@ -117,6 +123,8 @@ def _own(payload: dict[str, Any]) -> tuple[type[Event], dict[str, Any]]:
     if kind == "validation.completed":
         told = ("passed", "overall_score")
         return ValidationCompletedEvent, {k: payload[k] for k in told}
+    if kind == "content.rated":
+        return ContentRatedEvent, {"score": payload["score"]}
     return ContentGeneratedEvent, {}
 
 
@@ -147,17 +155,14 @@ async def _watch(
     everybody: bool = False,
 ) -> AsyncGenerator[Any, None]:
     """The source of a subscription's events; what runs it is `response_streams.py`."""
-    kinds = {t.value for t in content_types} if content_types else None
     reader = await info.context.gateway.events.watch(
         info.context.authenticated,
         [t.value for t in types] if types else None,
         info.context.last_event_id or after,
+        content_types=[t.value for t in content_types] if content_types else None,
         everybody=everybody,
     )
-    if kinds is None:
-        return _source(SourceStream(reader, event_of))
-    wanted = SourceStream(reader, event_of, lambda event: event.payload["content_type"] in kinds)
-    return _source(wanted)
+    return _source(SourceStream(reader, event_of))
 
 
 def _source(stream: SourceStream) -> AsyncGenerator[Any, None]:

@@ -46,16 +46,33 @@ class TokenUsage:
         )
 
 
+@strawberry.type(description="The tokens that an attempt took that gave no answer.")
+class AttemptUsage:
+    prompt_tokens: int = described("Tokens of what the model was asked.")
+    completion_tokens: int = described("Tokens of what came of its text.")
+    total_tokens: int = described("Both together.")
+    estimated: bool = described("Whether the gateway counted them, as the provider did not say.")
+
+
 @strawberry.type(description="What became of one attempt on a model.")
 class Attempt:
     model: str = described("The model.")
     outcome: AttemptOutcome = described("How it ended.")
     ms: int = described("How long it took, in milliseconds; 0 when the model was not called.")
+    usage: AttemptUsage | None = described(
+        "The tokens that it took where it gave no answer; null where nothing is to be paid. An "
+        "answer's own are in `tokenUsage`."
+    )
 
     @classmethod
     def of(cls, attempt: dict[str, Any]) -> Attempt:
         return cls(
-            model=attempt["model"], outcome=AttemptOutcome(attempt["outcome"]), ms=attempt["ms"]
+            model=attempt["model"],
+            outcome=AttemptOutcome(attempt["outcome"]),
+            ms=attempt["ms"],
+            usage=AttemptUsage(**attempt["usage"], estimated=attempt["estimated"])
+            if "usage" in attempt
+            else None,
         )
 
 

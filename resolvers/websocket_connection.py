@@ -24,6 +24,7 @@ from app.http import address, authorization
 from app.open_streams import TokenExpired
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
+from app.stages import measured
 from resolvers import refusals
 from resolvers.errors import InvalidDocument, from_gateway
 from resolvers.execution import Executor, Reply
@@ -311,20 +312,24 @@ class Connection:
     async def _counted(self, refusal: GatewayError, request_id: str) -> GatewayError:
         """What is told of an operation that did not come to run: it counts as any other."""
         try:
-            async with self._gateway.request(self.caller, request_id):
+            async with self._request(request_id):
                 raise refusal
         except GatewayError as told:
             return told
 
+    def _request(self, request_id: str) -> contextlib.AbstractAsyncContextManager[RequestContext]:
+        return self._gateway.request(self.caller, request_id, edge="websocket")
+
     async def _traced(self, name: str, asked: Question, request_id: str) -> None:
         """A span for each operation: a socket has no request of its own, and lives for days."""
-        with spans.server("GraphQL Operation", *(asked.trace if asked.trace[0] else self._trace)):
+        trace = asked.trace if asked.trace[0] else self._trace
+        with spans.server("GraphQL Operation", *trace), measured():
             await self._run(name, asked, request_id)
 
     async def _run(self, name: str, asked: Question, request_id: str) -> None:
         """One operation from its document to its last message."""
         try:
-            async with self._gateway.request(self.caller, request_id) as context:
+            async with self._request(request_id) as context:
                 outcome = await self._outcome(asked, context)
             errors = await self._results(name, outcome)
         except InvalidDocument as error:

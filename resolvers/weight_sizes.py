@@ -19,6 +19,7 @@ from graphql import (
 
 from app.caller import PERMISSIONS
 from app.operations.fields import MAX_EXTRA_KEYS
+from app.operations.rating import SCORES
 from resolvers.complexity import DEFAULT_PAGE
 
 KEY = 4  # quotes, a colon and a comma
@@ -27,6 +28,7 @@ CONTENT_READ = 2_000  # of a content whose answer is read from the database and 
 LOOK_UP = 1_000  # of a field that looks for other contents, in a task of its own
 LOOKS_UP = frozenset({"parent", "children", "childElements", "content"})
 SCALARS = {"Int": 11, "Float": 20, "Boolean": 5, "ID": 66, "DateTime": 34, "Date": 12}
+SCALARS |= {"BigInt": 17, "Decimal": 30}
 TEXT = 100  # of a String that stands nowhere below
 # As models are told (`operations.fields`): Named 80, Line 240, Passage 900, Chapter 4000.
 NAMED, LINE, PASSAGE, CHAPTER = 82, 242, 902, 4_002
@@ -66,6 +68,7 @@ LISTS = {
     "Metadata.ignoredParameters": 4,
     "Model.fallback": 6,
     "Viewer.permissions": len(PERMISSIONS),
+    "RatingGroup.scores": len(SCORES),
     "__Directive.locations": 8,
 }
 # Lists of objects where a model is told fewer than one may have at the most.

@@ -19,7 +19,8 @@ from app.events.event_schemas import (
 from app.events.types import EVENT_TYPES
 
 DESCRIPTION = (
-    "What happened in the gateway: text was generated, a theme analysed, a text validated. An "
+    "What happened in the gateway: text was generated or rated, a theme analysed, a text "
+    "validated. An "
     "event is stored with its result in one transaction and published afterwards, at least once: "
     "dedupe by `id`. All events of a user keep their order. Each has a cursor where clients "
     "listen; whoever comes back with the last one misses nothing of the last day. Receivers pass "

@@ -24,6 +24,7 @@ SUMMARIES = {
     "story.generated": "A story element was generated; it comes right after its content.generated.",
     "theme.analyzed": "A text's theme was analysed.",
     "validation.completed": "A text was held against rules.",
+    "content.rated": "A user rated a content of theirs; the last one of a content counts.",
 }
 
 
@@ -76,6 +77,9 @@ OWN: dict[str, dict[str, Any]] = {
         "passed": {"type": "boolean", "description": "Whether every required rule passed."},
         "overall_score": _said(SHARE, "The mean of the rules' scores."),
     },
+    "content.rated": {
+        "score": {"type": "integer", "minimum": 1, "maximum": 5, "description": "5 is the best."}
+    },
 }
 EXAMPLES: dict[str, tuple[ContentType, dict[str, Any]]] = {
     "content.generated": (ContentType.CHARACTER, {}),
@@ -85,6 +89,7 @@ EXAMPLES: dict[str, tuple[ContentType, dict[str, Any]]] = {
     ),
     "theme.analyzed": (ContentType.THEME, {"theme_category": "horror", "confidence": 0.82}),
     "validation.completed": (ContentType.VALIDATION, {"passed": True, "overall_score": 0.91}),
+    "content.rated": (ContentType.CHARACTER, {"score": 4}),
 }
 
 

@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 class Fanout:
     """Follows the log from `start()` to `stop()`; `follow()` is one subscriber's events."""
 
-    def __init__(self, events: EventLog) -> None:
-        self.log = events
+    def __init__(self, events: EventLog, on_slow: Callable[[], None] = lambda: None) -> None:
+        """`on_slow` hears of each subscriber that falls behind what is remembered here."""
+        self.log, self.on_slow = events, on_slow
         self.tails: dict[int, Tail] = {}
         self.ready = asyncio.Event()
         # In a cluster a part may be away; who reads the others does not wait for it.
@@ -129,10 +130,14 @@ class Fanout:
 
     # -- the subscribers
     def subscribe(
-        self, user_id: str | None, after: Cursor | None, wanted: Callable[[Event], bool]
+        self,
+        user_id: str | None,
+        after: Cursor | None,
+        wanted: Callable[[Event], bool],
+        taken: Callable[[Event], None] = lambda _: None,
     ) -> EventReader:
         """A reading of a user's events, or of everybody's (None), from behind `after`."""
-        return EventReader(self, user_id, after, wanted)
+        return EventReader(self, user_id, after, wanted, taken)
 
     def join(self, reader: EventReader) -> None:
         self.readers.setdefault(reader.user_id, set()).add(reader)

@@ -38,8 +38,10 @@ class EventReader:
         "_events",
         "_fanout",
         "_joined",
+        "_near",
         "_positions",
         "_resume",
+        "_taken",
         "_waiter",
         "_wanted",
         "_woken",
@@ -53,10 +55,13 @@ class EventReader:
         user_id: str | None,
         after: Cursor | None,
         wanted: Callable[[Event], bool],
+        taken: Callable[[Event], None] = lambda _: None,
     ) -> None:
+        """`taken` hears of each event that was given, when the next one is asked for."""
         self._fanout, self.user_id = fanout, user_id
-        self._after, self._wanted = after, wanted
+        self._after, self._wanted, self._taken = after, wanted, taken
         self._woken = self._joined = False
+        self._near = False  # whether it read what the process remembers
         self._waiter: asyncio.Future[None] | None = None
         self.waiting = False
         self._positions: dict[int, Position] = {}
@@ -135,7 +140,7 @@ class EventReader:
 
     # -- for the subscriber
     async def _read(self) -> AsyncGenerator[tuple[str, Event], None]:
-        user_id, wanted = self.user_id, self._wanted
+        user_id, wanted, taken = self.user_id, self._wanted, self._taken
         log, partitions = self._fanout.log, self._partitions()
         try:
             await self.join()
@@ -149,6 +154,7 @@ class EventReader:
                             event = entry.event
                             if (user_id is None or event.user_id == user_id) and wanted(event):
                                 yield log.cursor(positions), event
+                                taken(event)
                 await self._wait(positions)
         finally:
             self._leave()
@@ -176,7 +182,11 @@ class EventReader:
         while True:
             position, tail = positions[partition], fanout.tails[partition]
             if tail.covers(position):
+                self._near = True
                 return tail.behind(position.entry_id, PAGE_SIZE)
+            if self._near:
+                self._near = False
+                fanout.on_slow()
             try:
                 found = await fanout.log.read_behind(partition, position, self.user_id)
                 if found is None:

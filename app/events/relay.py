@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -28,6 +28,7 @@ LEASE_MS = 10_000  # ms; a relay that died is followed after it
 MIN_AGE = timedelta(seconds=3)  # younger ones are still their own request's to publish
 MAX_BATCH = 200
 PRUNE_INTERVAL = timedelta(minutes=1)
+LOOK_INTERVAL = timedelta(seconds=5)
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +52,17 @@ class Relay:
         *,
         retention: float = 86_400.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        backlog: Callable[[], Awaitable[tuple[int, datetime | None]]] | None = None,
+        on_backlog: Callable[[int, float], None] = lambda _count, _age: None,
     ) -> None:
+        """backlog: how many events wait, and since when; on_backlog is told that every few
+        seconds, the age in seconds, whether Redis is there or not."""
         self._outbox, self._log, self._redis, self._now = outbox, events, redis, now
         self._retention, self._prune_at = timedelta(seconds=retention), now() + PRUNE_INTERVAL
         self._me = secrets.token_hex(8)
         self._task: asyncio.Task[None] | None = None
+        self._backlog, self._on_backlog = backlog, on_backlog
+        self._look_at = now()
         self._done: dict[str, None] = {}  # published, and not yet seen as marked
 
     def start(self) -> None:
@@ -73,6 +80,7 @@ class Relay:
         wait = POLL_INTERVAL
         while True:
             try:
+                await self.look()
                 await self._log.confirm()
                 while await self.relay():
                     pass
@@ -82,6 +90,15 @@ class Relay:
                 log.debug("the relay waits", extra={"for": error.details["dependency"]})
                 wait = min(2 * wait, MAX_RETRY_INTERVAL)
             await asyncio.sleep(wait)
+
+    async def look(self) -> None:
+        """Once in a while tell how many events wait. Raises `DependencyUnavailable`."""
+        now = self._now()
+        if self._backlog is not None and now >= self._look_at:
+            self._look_at = now + LOOK_INTERVAL
+            count, oldest = await self._backlog()
+            age = (now - oldest).total_seconds() if oldest is not None else 0.0
+            self._on_backlog(count, max(0.0, age))
 
     async def relay(self, *, older_than: timedelta = MIN_AGE) -> int:
         """Publish one batch of what was left behind; how many events it held.

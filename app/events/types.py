@@ -12,6 +12,7 @@ EVENT_TYPES = (
     "story.generated",
     "theme.analyzed",
     "validation.completed",
+    "content.rated",
 )
 COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")  # what events tell of tokens
 SOURCE = "llm-service"  # the name that the services know the gateway by

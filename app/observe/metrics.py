@@ -188,6 +188,7 @@ class Metrics:
     def refused(self, scope: str) -> None:
         """A limit refused a request."""
         self._add(names.REFUSALS, 1, scope)
+        self._headroom.note(scope, 0.0)
 
     def standing(self, found: Iterable[Standing]) -> None:
         """How limits stand for somebody now."""

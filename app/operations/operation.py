@@ -79,7 +79,7 @@ class Operation(ABC, Generic[R, D]):
                 return self.request_type.model_validate_json(raw)
             return self.request_type.model_validate(raw)
         except ValidationError as error:
-            raise InvalidRequest(_field_errors(error)) from None
+            raise InvalidRequest(field_errors(error)) from None
 
     def choice(self, request: R) -> ModelChoice:
         """Which model the request asks for; operations without that field have one of their own."""
@@ -157,7 +157,7 @@ class Operation(ABC, Generic[R, D]):
             draft = self.draft_type.model_validate_json(_unfenced(text))
         except ValidationError as error:
             raise DraftRejected(
-                [f"{e.field or 'the answer'}: {e.error}" for e in _field_errors(error)]
+                [f"{e.field or 'the answer'}: {e.error}" for e in field_errors(error)]
             ) from None
         return self.fit(request, draft)
 
@@ -179,7 +179,8 @@ class Operation(ABC, Generic[R, D]):
         return [Fact("content.generated", {})]
 
 
-def _field_errors(error: ValidationError) -> list[FieldError]:
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """What pydantic found wrong, in our words; the first of them, by their paths."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return [
         FieldError(tuple(e["loc"]), e["msg"].removeprefix("Value error, "))

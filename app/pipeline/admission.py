@@ -25,6 +25,7 @@ from app.policies.limits import Limit
 from app.redis import steps
 from app.redis.client import Call
 from app.redis.steps import Step
+from app.stages import Stage, stage
 from app.storage.ledger import written
 from app.storage.usage import UsageRow
 
@@ -82,9 +83,12 @@ class Admission:
         `left`: nobody waits for it, so neither does this.
         """
         writing = self.recorder.spent(self.usage()) if self.recorder else None
-        await self.call.send(self.settlement())
+        if settlement := self.settlement():
+            with stage(Stage.PUBLISH):
+                await self.call.send(settlement)
         if writing is not None and not left:
-            await written(writing)
+            with stage(Stage.STORE):
+                await written(writing)
 
     def _unused(self, name: str | None, decision: Decision) -> Iterator[tuple[Limit, int]]:
         everything, own = self.spending.tokens(), self.spending.tokens(name or "")
@@ -105,13 +109,14 @@ async def admit(
         RateLimited, Unauthenticated
     """
     request.context.charged = True
-    decision = await call.spend(
-        request.caller,
-        request.targets,
-        requests=CHARGES[Kind.OPERATION],
-        tokens=request.work.tokens,
-        lookup=request.lookup,
-    )
+    with stage(Stage.ADMISSION):
+        decision = await call.spend(
+            request.caller,
+            request.targets,
+            requests=CHARGES[Kind.OPERATION],
+            tokens=request.work.tokens,
+            lookup=request.lookup,
+        )
     standing = request.context.note(decision.standings)
     admission = Admission(call, request, decision, standing, recorder)
     admission.took(request.first, decision)

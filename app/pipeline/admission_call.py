@@ -58,7 +58,8 @@ class Decision:
 
 
 class AdmissionCall:
-    """One for the process. `on_refusal` hears the scope of each limit that refused."""
+    """One for the process. `on_refusal` hears the scope of each limit that refused,
+    `on_standings` how the others stand."""
 
     def __init__(
         self,
@@ -69,11 +70,12 @@ class AdmissionCall:
         charges: Charges | None = None,
         refusals: Refusals | None = None,
         on_refusal: Callable[[str], None] = lambda _: None,
+        on_standings: Callable[[Iterable[Standing]], None] = lambda _: None,
     ) -> None:
         self.charges = Charges() if charges is None else charges
         self.refusals = Refusals() if refusals is None else refusals
         self.redis, self._limiter, self.revocations = redis, limiter, revocations
-        self._on_refusal = on_refusal
+        self._on_refusal, self._on_standings = on_refusal, on_standings
 
     async def spend(
         self,
@@ -98,10 +100,12 @@ class AdmissionCall:
             raise self.from_memory(caller, known)
         decide = self._decide_by_slot if self.redis.clustered else self._decide
         try:
-            return await decide(caller, charge, lookup)
+            decision = await decide(caller, charge, lookup)
         except RateLimited as full:
             self._on_refusal(full.scope)
             raise
+        self._on_standings(decision.standings)
+        return decision
 
     def foreseen(
         self, caller: Caller, targets: tuple[str, ...], *, requests: int

@@ -56,7 +56,7 @@ class Contents:
             Forbidden, RateLimited, NotFound, DependencyUnavailable
         """
         await context.authorize("content:read")
-        body = (await self._own(context.caller, content_id)).answer
+        body = (await self.own(context.caller, content_id)).answer
         if "child_elements" in body:
             found = await self._store.children(context.caller.id, [content_id], whole=False)
             stories = (c for cs in found.values() for c in cs if c.operation == "story")
@@ -71,15 +71,16 @@ class Contents:
         """
         await context.require("content:write")
         await context.charge(Kind.READ)
-        record = await self._own(context.caller, content_id)
+        record = await self.own(context.caller, content_id)
         user_id = context.caller.id
         index = index_key(user_id, record.operation)
         await self._redis.run_all([forgetting(user_id, record.content_id, index)])
         await self._redis.call("DEL", generation_key(user_id, record.content_id))
         await self._store.delete(user_id, record.content_id)
 
-    async def _own(self, caller: Caller, content_id: str) -> Record:
-        found = await self._store.get_many(caller.id, [content_id])
+    async def own(self, caller: Caller, content_id: str, *, whole: bool = True) -> Record:
+        """One of the caller's; `whole`: with its answer. Raises `NotFound`."""
+        found = await self._store.get_many(caller.id, [content_id], whole=whole)
         if not found:
             raise NotFound("No content of yours has this id")
         return next(iter(found.values()))

@@ -14,6 +14,7 @@ from app.errors import Forbidden, GatewayError, RateLimited, Unauthenticated
 from app.limit_standing import Standing, tightest
 from app.pipeline.admission_call import AdmissionCall
 from app.pipeline.charges import CHARGES, Kind
+from app.stages import CURRENT
 
 ROUND_TRIP = 0.05  # s, for which Redis is waited for: a refusal may tell a wait by so much too long
 EVERY_REQUEST = ("user", "global")  # the limits that each request counts for
@@ -23,15 +24,16 @@ EVERY_REQUEST = ("user", "global")  # the limits that each request counts for
 class RequestContext:
     """One request or document of a caller, and the tightest limit that it touched so far.
 
-    kind: what it counts as when nothing else of it counted. size: how many root fields a document
-    reads, each of which counts. disconnected: returns when the client is gone, where the transport
-    does not cancel its request.
+    kind: what it counts as when nothing else of it counted. edge: where it came, for metrics.
+    size: how many root fields a document reads, each of which counts. disconnected: returns when
+    the client is gone, where the transport does not cancel its request.
     """
 
     caller: Caller
     request_id: str
     call: AdmissionCall
     kind: Kind = Kind.REFUSED
+    edge: str = "rest"
     size: int = 1
     disconnected: Callable[[], Awaitable[None]] | None = None
     standing: Standing | None = None
@@ -120,14 +122,16 @@ class RequestContext:
 
 @asynccontextmanager
 async def request_context(
-    call: AdmissionCall, caller: Caller, request_id: str, kind: Kind
+    call: AdmissionCall, caller: Caller, request_id: str, kind: Kind, edge: str = "rest"
 ) -> AsyncIterator[RequestContext]:
     """One request of a caller, which counts as its kind does if nothing else of it counted.
 
     Raises:
         RateLimited, Unauthenticated: on leaving the block, perhaps in place of another error.
     """
-    context = RequestContext(caller, request_id, call, kind)
+    context = RequestContext(caller, request_id, call, kind, edge)
+    if (timing := CURRENT.get()) is not None:
+        timing.authenticated = True
     try:
         yield context
     except asyncio.CancelledError:

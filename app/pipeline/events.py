@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from app.caller import Caller
@@ -13,6 +14,7 @@ from app.events.fanout import Fanout
 from app.events.log import EventLog
 from app.events.reader import EventReader
 from app.events.types import EVENT_TYPES, Event
+from app.observe.metrics import Metrics
 from app.pipeline.charges import Kind
 from app.pipeline.context import RequestContext
 
@@ -22,8 +24,8 @@ T = TypeVar("T")
 class Events:
     """The caller's events, or with `events:read-all` everybody's."""
 
-    def __init__(self, log: EventLog, fanout: Fanout) -> None:
-        self._log, self._fanout = log, fanout
+    def __init__(self, log: EventLog, fanout: Fanout, metrics: Metrics) -> None:
+        self._log, self._fanout, self._metrics = log, fanout, metrics
 
     async def cursor(self, caller: Caller) -> str:
         """The log's end now. Raises `DependencyUnavailable`."""
@@ -37,9 +39,10 @@ class Events:
         types: Sequence[str] | None = None,
         after: str | None = None,
         *,
+        content_types: Collection[str] | None = None,
         everybody: bool = False,
     ) -> EventReader | ResumedReader:
-        """Events with their cursors: those behind `after`, then live.
+        """Events with their cursors: those behind `after`, then live; of these kinds only.
 
         Going on behind `after` counts nothing, unless nothing follows it any more.
 
@@ -59,12 +62,32 @@ class Events:
             known = ", ".join(EVENT_TYPES)
             said = f"unknown: {quoted(', '.join(sorted(unknown)))}; there are {known}"
             raise InvalidRequest.at(("types",), said)
-        wanted = frozenset(types or EVENT_TYPES)
         kind = context.stream(after)
         await context.charge(kind)
         owner = None if everybody else caller.id
-        reader = self._fanout.subscribe(owner, cursor, lambda event: event.type in wanted)
+        of_type = _wanted(frozenset(types or EVENT_TYPES), content_types)
+        reader = self._fanout.subscribe(owner, cursor, of_type, self._counting(context.edge))
         return ResumedReader(reader, context) if kind is Kind.RESUMED else reader
+
+    def _counting(self, edge: str) -> Callable[[Event], None]:
+        """Counts what a subscriber takes. What occurred before it came has no lag of ours."""
+        metrics, came = self._metrics, datetime.now(UTC)
+
+        def taken(event: Event) -> None:
+            occurred = datetime.fromisoformat(event.payload["occurred_at"])
+            lag = (datetime.now(UTC) - occurred).total_seconds() if occurred >= came else None
+            metrics.delivered(edge, lag)
+
+        return taken
+
+
+def _wanted(
+    types: Collection[str], content_types: Collection[str] | None
+) -> Callable[[Event], bool]:
+    if content_types is None:
+        return lambda event: event.type in types
+    kinds = frozenset(content_types)
+    return lambda event: event.type in types and event.payload["content_type"] in kinds
 
 
 class ResumedReader:

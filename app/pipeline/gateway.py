@@ -38,19 +38,23 @@ from app.pipeline.charges import CHARGES, Kind
 from app.pipeline.contents import Contents, prose_of
 from app.pipeline.context import EVERY_REQUEST, RequestContext, request_context
 from app.pipeline.directives import Directives
+from app.pipeline.ending import NO_OPERATION, Ending, before_its_turn, ending
 from app.pipeline.events import Events
 from app.pipeline.finding import Finding
 from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
+from app.pipeline.ratings import Ratings
 from app.pipeline.reading import PreparedRequest, Reading
 from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.usage import UsageRecorder
+from app.pipeline.usage_report import UsageReports
 from app.pipeline.writing import Writing
 from app.policies.auth import Authenticator
 from app.policies.limiter import RateLimiter
 from app.policies.quotas import Quotas
 from app.policies.revocation import Revocations
+from app.stages import apart
 
 MAX_BATCH = 20  # operations
 BATCH_AT_ONCE = 5  # of them side by side
@@ -82,7 +86,9 @@ class Gateway:
     writing: Writing
     keeping: Keeping
     recorder: UsageRecorder
+    usage: UsageReports
     contents: Contents
+    ratings: Ratings
     quotas: Quotas
     events: Events
     models: Models
@@ -116,14 +122,15 @@ class Gateway:
         return caller
 
     def request(
-        self, caller: Caller, request_id: str, kind: Kind = Kind.REFUSED
+        self, caller: Caller, request_id: str, kind: Kind = Kind.REFUSED, *, edge: str = "rest"
     ) -> AbstractAsyncContextManager[RequestContext]:
         """A block for one request, which counts as its kind does if nothing else of it counted.
+        `edge`: rest, graphql or websocket, for metrics.
 
         Raises:
             RateLimited, Unauthenticated: on leaving the block, perhaps in place of another error.
         """
-        return request_context(self.admission_call, caller, request_id, kind)
+        return request_context(self.admission_call, caller, request_id, kind, edge)
 
     # -- operations
     async def run(self, context: RequestContext, asked: Asked) -> Answer:
@@ -134,12 +141,13 @@ class Gateway:
             QuotaExceeded, ContentRejected, ModelError, ModelTimeout, ModelUnavailable,
             DependencyUnavailable
         """
-        with _span(asked):
+        with _span(asked), ending(self.metrics, context, asked.operation.name) as end:
             request = await self._read(context, asked)
-            if (near := await self.finding.nearest(request)) is not None:
-                spans.current().tell({"loregate.cache": near.status.value})
-                return request.answer(near, await self._charged_for(request))
-            return await self._detached(request, self._answered(request))
+            if (near := await self._near(request)) is not None:
+                answer = request.answer(near, await self._charged_for(request))
+                end.answered(near)
+                return answer
+            return await self._detached(request, self._answered(request), end)
 
     async def start(self, context: RequestContext, asked: Asked) -> Generation:
         """The same as a job of its own, which is read and cancelled by its id.
@@ -147,29 +155,28 @@ class Gateway:
         Raises:
             Forbidden, InvalidRequest, RateLimited, Unauthenticated: later ones are the job's.
         """
-        with _span(asked):
-            return await self._started(context, asked)
-
-    async def _started(self, context: RequestContext, asked: Asked) -> Generation:
-        request = await self._read(context, asked)
-        near = await self.finding.nearest(request)
-        async with AsyncExitStack() as stack:
-            if near is not None:
-                await self._charged_for(request)
-            else:
-                admission = await stack.enter_async_context(self._admitted(request))
-            owned = stack.pop_all()
+        name = asked.operation.name
+        with _span(asked), ending(self.metrics, context, name, after=True) as end:
+            request = await self._read(context, asked)
+            near = await self._near(request)
+            async with AsyncExitStack() as stack:
+                if near is not None:
+                    await self._charged_for(request)
+                else:
+                    admission = await stack.enter_async_context(self._admitted(request))
+                owned = stack.pop_all()
 
             async def work(generation: Generation) -> dict[str, Any]:
-                with spans.span("generation"):
+                with spans.span("generation"), end.of_work(lambda: generation.cancelled):
                     result = near or await self._result(admission, owned, generation.deltas)
+                    end.answered(result)
                 generation.deltas.complete(result.body.get("content", ""))
                 return completed(result.body, result.status.value)
 
             return await self.generations.begin(
                 context.caller.id, request.content_id, _first_event(request),
                 streams=asked.operation.streams, field=asked.operation.prose_field,
-                work=work, owned=owned,
+                work=work, owned=end.after(owned),
             )  # fmt: skip
 
     async def stream(
@@ -193,6 +200,7 @@ class Gateway:
             await context.charge(Kind.REFUSED)
             raise InvalidRequest.at(("requests",), f"1 to {MAX_BATCH} requests are wanted")
         gate = asyncio.Semaphore(BATCH_AT_ONCE)
+        apart()
         outcomes = await asyncio.gather(*(self._one(context, gate, asked) for asked in requests))
         refusals = [outcome for outcome in outcomes if isinstance(outcome, RateLimited)]
         if refusals:
@@ -204,17 +212,22 @@ class Gateway:
     async def _one(
         self, context: RequestContext, gate: asyncio.Semaphore, asked: Asked | GatewayError
     ) -> Answer | GatewayError:
-        async with gate:
-            try:
-                if isinstance(asked, GatewayError):
-                    await context.charge(Kind.REFUSED)
-                    return asked
+        name = asked.operation.name if isinstance(asked, Asked) else NO_OPERATION
+        with before_its_turn(self.metrics, context, name):
+            await gate.acquire()
+        try:
+            if isinstance(asked, Asked):
                 return await self.run(context, asked)
-            except GatewayError as error:
-                return error
-            except Exception:
-                log.exception("unexpected error", extra={"request_id": context.request_id})
-                return InternalError()
+            with ending(self.metrics, context, name):
+                await context.charge(Kind.REFUSED)
+                raise asked
+        except GatewayError as error:
+            return error
+        except Exception:
+            log.exception("unexpected error", extra={"request_id": context.request_id})
+            return InternalError()
+        finally:
+            gate.release()
 
     # -- an operation's way
     async def _read(self, context: RequestContext, asked: Asked) -> PreparedRequest:
@@ -233,6 +246,13 @@ class Gateway:
             request.caller, request.own_targets, requests=counts
         )
         return request.context.note(decision.standings)
+
+    async def _near(self, request: PreparedRequest) -> Result | None:
+        found = await self.finding.nearest(request)
+        if found is not None:
+            self.metrics.found(request.operation.name, found.status.value)
+            spans.current().tell({"loregate.cache": found.status.value})
+        return found
 
     def _admitted(self, request: PreparedRequest) -> AbstractAsyncContextManager[Admission]:
         return admit(self.admission_call, request, self.recorder)
@@ -258,10 +278,11 @@ class Gateway:
         return await self.keeping.keep(admission, await self.writing.write(admission, listener))
 
     async def _detached(
-        self, request: PreparedRequest, work: Coroutine[Any, Any, Answer]
+        self, request: PreparedRequest, work: Coroutine[Any, Any, Answer], end: Ending
     ) -> Answer:
         """What the work makes; it goes on when its caller leaves, unless that was not wished."""
         task = self.generations.spawn(work)
+        end.comes_with(task)
         try:
             if request.directives.detached or request.context.disconnected is None:
                 return await asyncio.shield(task)

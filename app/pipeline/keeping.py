@@ -28,6 +28,7 @@ from app.redis import steps
 from app.redis.budget import NOTE_BYTES, ByteBudget
 from app.redis.client import Call
 from app.redis.steps import Step
+from app.stages import Stage, stage
 from app.storage.store import DuplicateContent, Record, Store
 
 
@@ -68,7 +69,9 @@ class Keeping:
     async def _keep(self, admission: Admission, new: NewAnswer) -> Body:
         request, events = admission.request, _events(admission.request, new.body)
         try:
-            await self._store.add(_record(request, new.body), events, admission.usage(new.body))
+            with stage(Stage.STORE):
+                usage = admission.usage(new.body)
+                await self._store.add(_record(request, new.body), events, usage)
         except DependencyUnavailable:
             await self._unstored.hold(request.lookup, new.body)
             raise
@@ -89,7 +92,8 @@ class Keeping:
             calls = admission.settlement(*cached, *own)
             if cached and lookup is not None:
                 calls.append(await _indexed(request, new.body, lookup.ttl))
-            await self._log.publish(events, also=calls)
+            with stage(Stage.PUBLISH):
+                await self._log.publish(events, also=calls)
             self._store.published(event.id for event in events)
             if new.unstored:
                 await self._unstored.drop(lookup)

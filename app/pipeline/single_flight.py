@@ -23,6 +23,7 @@ from app.pipeline.idempotency import Idempotency
 from app.pipeline.lookup import LEASE_TTL, RUNNING, Disposition, Lookup
 from app.policies.cache import unpack
 from app.redis.client import Redis
+from app.stages import Stage, stage
 
 POLL_INTERVAL = 0.05  # s between looks at what another process is making
 FOLLOW_TIMEOUT = 180.0  # s; a leader that renews its lease for longer is not waited for
@@ -115,7 +116,8 @@ class SingleFlight:
         if admission.decision.disposition is Disposition.LEAD:
             # The flight may itself be waiting for what this request was just given to lead.
             await admission.release(name)
-        result = await flight.landed()
+        with stage(Stage.WAITING):
+            result = await flight.landed()
         await self._idempotency.remember(admission.request, result.body)
         return Result(result.body, CacheStatus.COALESCED)
 
@@ -131,7 +133,8 @@ class SingleFlight:
         async with owned:
             leads = admission.decision.disposition is Disposition.LEAD
             if not leads:
-                with contextlib.suppress(DependencyUnavailable):  # without Redis each makes its own
+                # Without Redis each makes its own.
+                with stage(Stage.WAITING), contextlib.suppress(DependencyUnavailable):
                     found = await self._followed(lookup, admission)
                     if found is not None:
                         return found

@@ -25,16 +25,19 @@ class Subscriptions:
     def __init__(self, per_user: int = PER_USER) -> None:
         self.per_user = per_user
         self.users: Counter[str] = Counter()
+        self.edges: Counter[str] = Counter()
 
-    def enter(self, user_id: str) -> Place:
-        """One more of the user's. Raises `TooManySubscriptions`."""
+    def enter(self, user_id: str, edge: str = "rest") -> Place:
+        """One more of the user's, at this edge. Raises `TooManySubscriptions`."""
         if self.users[user_id] >= self.per_user:
             raise TooManySubscriptions(self.per_user)
         self.users[user_id] += 1
-        return Place(self, user_id)
+        self.edges[edge] += 1
+        return Place(self, user_id, edge)
 
-    def exit(self, user_id: str) -> None:
+    def exit(self, user_id: str, edge: str) -> None:
         """One less: it ended, or did not come to be."""
+        self.edges[edge] -= 1
         self.users[user_id] -= 1
         if not self.users[user_id]:
             del self.users[user_id]
@@ -43,15 +46,15 @@ class Subscriptions:
 class Place:
     """One subscription's. As a block: it is left when the subscription does not come to be."""
 
-    def __init__(self, subscriptions: Subscriptions, user_id: str) -> None:
-        self._subscriptions, self._user_id = subscriptions, user_id
+    def __init__(self, subscriptions: Subscriptions, user_id: str, edge: str) -> None:
+        self._subscriptions, self._user_id, self._edge = subscriptions, user_id, edge
         self._left = False
 
     def leave(self) -> None:
         """The subscription has ended; once more does nothing."""
         if not self._left:
             self._left = True
-            self._subscriptions.exit(self._user_id)
+            self._subscriptions.exit(self._user_id, self._edge)
 
     def __enter__(self) -> Place:
         return self

@@ -53,7 +53,7 @@ class UsageRecorder:
             tier=self._limiter.tier(request.caller),
             operation=request.operation.name,
             model=model,
-            prompt_version=str(request.operation.version),
+            prompt_version=str(request.work.prompt.version),
             answers=answers,
             calls=spent.calls,
             prompt_tokens=usage.prompt_tokens,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -103,6 +104,7 @@ class Redis:
         self.open_breakers: dict[str, asyncio.Task[None]] = {}  # by master, each with its probe
         self._streams: Client | Cluster | None = None  # of a cluster, for all readers
         self._listeners: list[Callable[[bool], None]] = []
+        self.timed: Callable[[float], None] = lambda _: None  # hears how many s each call took
 
     @property
     def up(self) -> bool:
@@ -200,7 +202,15 @@ class Redis:
         budget: float | None,
         breaker: bool = True,
     ) -> Any:
-        budget = budget or self._budget
+        began = time.perf_counter()
+        try:
+            return await self._heard(keys, work, args, budget or self._budget, breaker)
+        finally:
+            self.timed(time.perf_counter() - began)
+
+    async def _heard(
+        self, keys: Sequence[Any], work: Callable[..., Any], args: Any, budget: float, breaker: bool
+    ) -> Any:
         node: str | None = ""
         async with self._free:
             try:

@@ -13,6 +13,7 @@ from app.errors import InternalError, Left
 from app.rest import response_headers
 from app.rest.request_id import request_id
 from app.rest.responses import error_response
+from app.stages import Stage, Timing, measured
 
 # What answers a WebSocket's handshake; a denial with a response has a status of its own.
 HANDSHAKE = {"websocket.accept": 101, "websocket.close": 403}
@@ -41,7 +42,10 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, self._counting(send, time.perf_counter()))
             return
-        began = time.perf_counter()
+        with measured() as timing:
+            await self._measured(scope, receive, send, timing)
+
+    async def _measured(self, scope: Scope, receive: Receive, send: Send, timing: Timing) -> None:
         state = scope.setdefault("state", {})
         state["request_id"] = found = request_id(scope)
         status = 0
@@ -52,11 +56,14 @@ class AccessLog:
                 status = message["status"]
                 private = response_headers.is_private(scope["headers"], status)
                 sent = response_headers.complete(message.get("headers", ()), private=private)
-                message = {**message, "headers": [*sent, (b"x-request-id", found.encode())]}
+                sent.append((b"x-request-id", found.encode()))
+                if timing.authenticated and status != 401:  # a token that was revoked meanwhile
+                    sent.append((b"server-timing", server_timing(timing)))
+                message = {**message, "headers": sent}
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, _client_s(receive, timing), send_with_id)
         except ClientDisconnect:
             status = status or Left.status  # no error of ours
         except Exception:
@@ -66,7 +73,7 @@ class AccessLog:
             answer = error_response(InternalError(), HTTPConnection(scope))
             await answer(scope, receive, send_with_id)
         finally:
-            self._end(scope, status, time.perf_counter() - began)
+            self._end(scope, status, timing.total)
 
     def _counting(self, send: Send, began: float) -> Send:
         """Counts a WebSocket's handshake when it is answered, with the HTTP status that it gets."""
@@ -98,6 +105,30 @@ class AccessLog:
                 "ms": round(seconds * 1000, 1),
             },
         )
+
+
+def _client_s(receive: Receive, timing: Timing) -> Receive:
+    """Until the body is whole, who is waited for is the client."""
+    whole = False
+
+    async def received() -> Message:
+        nonlocal whole
+        if whole:
+            return await receive()
+        timing.enter(Stage.CLIENT)
+        try:
+            message = await receive()
+        finally:
+            timing.leave(Stage.CLIENT)
+        whole = not message.get("more_body")
+        return message
+
+    return received
+
+
+def server_timing(timing: Timing) -> bytes:
+    """Milliseconds until now, by https://www.w3.org/TR/server-timing/."""
+    return ", ".join(f"{name};dur={ms}" for name, ms in timing.milliseconds.items()).encode()
 
 
 def _path(scope: Scope) -> str:

@@ -26,10 +26,10 @@ from app.operations.schemas import component_schemas
 from app.rest.error_pages import PATH as ERRORS
 from app.rest.openapi_answers import (
     CACHE_HEADERS,
+    CALLER_HEADERS,
     ERROR_EXAMPLES,
     ERROR_SCHEMAS,
     HEADERS,
-    LIMIT_HEADERS,
     REFUSED,
     STREAM,
     STREAM_EXAMPLE,
@@ -42,6 +42,8 @@ from app.rest.openapi_answers import (
 )
 from app.rest.openapi_batch import batch_paths, batch_schemas
 from app.rest.openapi_live import LIVE_PARAMETERS, LIVE_SCHEMAS, live_paths
+from app.rest.openapi_ratings import RATING_SCHEMAS, rating_paths
+from app.rest.openapi_usage import USAGE_SCHEMAS, usage_paths
 
 COMMON: tuple[type[GatewayError], ...] = (Forbidden, *REFUSED)
 RUNS = (
@@ -64,11 +66,13 @@ TAGS = {
     "content": "Stored answers.",
     "generations": "Answers while they are written.",
     "events": "What happened, as it happens.",
+    "usage": "What was spent on models.",
     "operation": "For who runs the gateway.",
 }
 DESCRIPTION = f"""\
 Every route needs a bearer token unless it says otherwise. Every answer has `X-Request-ID`, and
-tells how the tightest limit stands in `X-RateLimit-*`, `RateLimit` and `RateLimit-Policy`.
+tells how the tightest limit stands in `X-RateLimit-*`, `RateLimit` and `RateLimit-Policy`, and
+where its time went in `Server-Timing`.
 
 Errors come as `{{code, message, details}}`, and as `application/problem+json` (RFC 9457) to who
 names that type in `Accept` and does not prefer `application/json`. `{ERRORS}` explains every code.
@@ -138,7 +142,9 @@ def openapi_document() -> dict[str, Any]:
                 **definitions,
                 "Answer": {"description": "The answer of any operation.", "oneOf": answers},
                 **batch_schemas(answers),
+                **RATING_SCHEMAS,
                 **LIVE_SCHEMAS,
+                **USAGE_SCHEMAS,
                 **ERROR_SCHEMAS,
             },
             "parameters": PARAMETERS,
@@ -161,7 +167,9 @@ def _paths(refs: dict[str, Any]) -> dict[str, Any]:
         **found,
         **batch_paths(WISHES),
         "/api/v2/content/{content_id}": _content(),
+        **rating_paths(),
         **live_paths(),
+        **usage_paths(),
     }
 
 
@@ -182,7 +190,7 @@ def _post(operation: Operation[Any, Any], request: Any, answer: Any) -> dict[str
             "200": answered(
                 "The answer.",
                 answer,
-                *LIMIT_HEADERS,
+                *CALLER_HEADERS,
                 *CACHE_HEADERS,
                 example=answer_example(operation),
             ),
@@ -206,7 +214,7 @@ def _stream(operation: Operation[Any, Any], request: Any) -> dict[str, Any]:
             "200": answered(
                 "The answer's events.",
                 None,
-                *LIMIT_HEADERS,
+                *CALLER_HEADERS,
                 "X-Generation-ID",
                 example=STREAM_EXAMPLE,
                 kind=STREAM,
@@ -252,7 +260,7 @@ def _read() -> dict[str, Any]:
             "200": answered(
                 "The answer as it was given.",
                 {"$ref": "#/components/schemas/Answer"},
-                *LIMIT_HEADERS,
+                *CALLER_HEADERS,
                 example=answer_example(next(iter(OPERATIONS.values()))),
             ),
             **errors(*COMMON, NotFound),
@@ -267,7 +275,7 @@ def _delete() -> dict[str, Any]:
         "summary": "Delete a stored answer for good",
         "description": "Needs the permission `content:write`. What continues it stays.",
         "responses": {
-            "204": {"description": "It is gone.", "headers": headers(*LIMIT_HEADERS)},
+            "204": {"description": "It is gone.", "headers": headers(*CALLER_HEADERS)},
             **errors(*COMMON, NotFound),
         },
     }

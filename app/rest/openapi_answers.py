@@ -67,7 +67,7 @@ REFUSED: tuple[type[GatewayError], ...] = (
 )
 
 # -- headers
-LIMIT_HEADERS: dict[str, dict[str, Any]] = {
+CALLER_HEADERS: dict[str, dict[str, Any]] = {
     "X-RateLimit-Limit": {
         "description": "What the tightest limit admits in its window.",
         "schema": {"type": "integer", "minimum": 1},
@@ -91,6 +91,12 @@ LIMIT_HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "example": '"operation:text_generation";q=100;w=60',
     },
+    "Server-Timing": {
+        "description": "Milliseconds until the answer began: `total`, and of them `waiting` for a "
+        "model's place, a retry or another's answer, the `model`'s, and the database's (`store`).",
+        "schema": {"type": "string"},
+        "example": "total;dur=1204.3, waiting;dur=0.0, model;dur=1198.2, store;dur=3.1",
+    },
     "RateLimit": {
         "description": "How it stands: what remains, `r`, and the seconds `t` until there is more.",
         "schema": {"type": "string"},
@@ -112,7 +118,7 @@ CACHE_HEADERS: dict[str, dict[str, Any]] = {
     },
 }
 HEADERS = {
-    **LIMIT_HEADERS,
+    **CALLER_HEADERS,
     **CACHE_HEADERS,
     "X-Request-ID": {
         "description": "The request's id: the caller's `X-Request-ID` where it sent a good one.",
@@ -121,6 +127,10 @@ HEADERS = {
     "X-Generation-ID": {
         "description": "The generation that the stream follows; its content gets the same id.",
         "schema": UUID,
+    },
+    "Link": {
+        "description": "The next page, where there is one (RFC 8288).",
+        "schema": {"type": "string"},
     },
     "Retry-After": {
         "description": "Seconds until another try makes sense.",
@@ -230,7 +240,7 @@ def _error(samples: Iterable[GatewayError]) -> dict[str, Any]:
     if isinstance(samples[0], Unauthenticated):
         names += ["WWW-Authenticate"]
     else:
-        names += LIMIT_HEADERS
+        names += CALLER_HEADERS
     if any(e.retry_after is not None for e in samples):
         names += ["Retry-After"]
     return {

@@ -8,7 +8,7 @@ from app.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from app.operations import OPERATIONS
 from app.pipeline.gateway import MAX_BATCH
 from app.rest.batch import BATCH, MAX_ID_CHARACTERS
-from app.rest.openapi_answers import LIMIT_HEADERS, REFUSED, answer_example, answered, errors, sent
+from app.rest.openapi_answers import CALLER_HEADERS, REFUSED, answer_example, answered, errors, sent
 
 SCHEMAS: dict[str, Any] = {
     "Batch": {
@@ -86,7 +86,7 @@ def _batch(wishes: list[Any]) -> dict[str, Any]:
             "200": answered(
                 "The results, in the given order.",
                 {"$ref": "#/components/schemas/BatchResults"},
-                *LIMIT_HEADERS,
+                *CALLER_HEADERS,
                 example={"results": results},
             ),
             **errors(InvalidRequest, PayloadTooLarge, UnsupportedMediaType, *REFUSED),

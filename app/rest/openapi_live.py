@@ -11,8 +11,8 @@ from app.errors import (
     NotFound,
 )
 from app.rest.openapi_answers import (
+    CALLER_HEADERS,
     EXAMPLE_ID,
-    LIMIT_HEADERS,
     REFUSED,
     STREAM,
     STREAM_EXAMPLE,
@@ -148,7 +148,7 @@ def _generation() -> dict[str, Any]:
 
 def _generation_answer(description: str) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Generation"}
-    return answered(description, schema, *LIMIT_HEADERS, example=GENERATION_EXAMPLE)
+    return answered(description, schema, *CALLER_HEADERS, example=GENERATION_EXAMPLE)
 
 
 def _follow() -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _follow() -> dict[str, Any]:
             "200": answered(
                 "Its events, from behind the cursor.",
                 None,
-                *LIMIT_HEADERS,
+                *CALLER_HEADERS,
                 "X-Generation-ID",
                 example=STREAM_EXAMPLE,
                 kind=STREAM,
@@ -209,7 +209,7 @@ def _events() -> dict[str, Any]:
         ],
         "responses": {
             "200": answered(
-                "It goes on.", None, *LIMIT_HEADERS, example=EVENT_EXAMPLE, kind=STREAM
+                "It goes on.", None, *CALLER_HEADERS, example=EVENT_EXAMPLE, kind=STREAM
             ),
             **errors(InvalidRequest, Forbidden, CursorExpired, *REFUSED),
         },

@@ -25,7 +25,7 @@ from app.operations import OPERATIONS, Operation
 from app.pipeline.charges import kind_of
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Asked, Gateway
-from app.rest import batch, error_pages, events, generations
+from app.rest import batch, error_pages, events, generations, ratings, usage
 from app.rest.directives import answer_headers, directives
 from app.rest.openapi import openapi_document
 from app.rest.responses import JSON, error_response
@@ -208,6 +208,12 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
             authenticated(gateway, _content(gateway)),
             methods=["GET", "DELETE"],
         ),
+        Route(
+            ratings.PATH,
+            authenticated(gateway, ratings.handler(gateway)),
+            methods=["GET", "PUT"],
+        ),
+        Route(ratings.REPORT, authenticated(gateway, ratings.reporter(gateway)), methods=["GET"]),
         Route(events.PATH, authenticated(gateway, events.handler(gateway)), methods=["GET"]),
         Route(
             generations.PATH,
@@ -219,6 +225,7 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
             authenticated(gateway, generations.follower(gateway)),
             methods=["GET"],
         ),
+        Route(usage.PATH, authenticated(gateway, usage.handler(gateway)), methods=["GET"]),
         *_documents(),
         *_health(gateway),
     ]

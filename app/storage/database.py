@@ -9,6 +9,7 @@ Refused              the database will not take these values, however often it i
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -66,6 +67,7 @@ class Database(ABC):
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout  # s, for each piece of work
+        self.timed: Callable[[float], None] = lambda _: None  # hears how many s each took
         self._closed = False
         self._leaving: set[asyncio.Future[Any]] = set()
 
@@ -134,11 +136,13 @@ class Database(ABC):
     async def _bounded(self, future: asyncio.Future[T], limit: float) -> T:
         """The future's result. Past the limit it is cancelled, and nobody waits for its end:
         a driver may take seconds to close a connection whose server is silent."""
+        began = time.perf_counter()
         try:
             await asyncio.wait({future}, timeout=max(0.0, limit))
             if future.done():
                 return future.result()
         finally:
+            self.timed(time.perf_counter() - began)
             if not future.done():
                 self._abandon(future)
         raise DependencyUnavailable("database")

@@ -13,10 +13,12 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from app.storage.database import Database
+from app.errors import InvalidRequest
+from app.storage.database import Database, Refused
 from app.storage.group_commit import GroupCommit
 from app.storage.tables import usage
 from app.storage.usage import UsageEntry, UsageRow
+from app.storage.usage_report import UsageQuery, UsageReport, read
 
 TOKENS = usage.c.prompt_tokens + usage.c.completion_tokens
 WRITE_TIMEOUT = (
@@ -89,6 +91,17 @@ class Ledger:
     def lost(self) -> int:
         """Rows that this process could not write and no longer keeps; each is in the log."""
         return self._commits.lost
+
+    async def report(self, asked: UsageQuery) -> UsageReport:
+        """The lines, as many as are asked for, and the total.
+
+        Raises:
+            InvalidRequest: no database can have such a user or place.
+        """
+        try:
+            return await self._database.read(lambda c: read(c, asked))
+        except Refused:
+            raise InvalidRequest.at(("user",), "is no text that a database takes") from None
 
     async def total(
         self, since: datetime, *, until: datetime | None = None, of: Scope = EVERYBODY

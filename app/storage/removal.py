@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, delete, select, tuple_, update
 
 from app.storage.holdings import Holding, Totals, change
-from app.storage.tables import contents, events, idempotency
+from app.storage.tables import contents, events, idempotency, ratings
 
 MAX_PRUNED = 5_000  # events, and keys, in one transaction, about 50 ms
 
 
 def remove(connection: Connection, user_id: str, content_id: str) -> Totals:
-    """The user's content and its idempotency key; what the user holds then, nothing where it was
-    not there."""
+    """The user's content, its idempotency key and what was said of it; what the user holds then,
+    nothing where it was not there. The score stays: it is the model's, not the text's."""
     mine = (contents.c.user_id == user_id, contents.c.content_id == content_id)
     answer = connection.scalar(delete(contents).where(*mine).returning(contents.c.answer))
     if answer is None:
         return {}
     connection.execute(delete(idempotency).where(idempotency.c.content_id == content_id))
+    connection.execute(update(ratings).where(ratings.c.content_id == content_id).values(comment=""))
     return change(connection, {user_id: Holding(-1, -len(answer.encode()))})
 
 

@@ -34,9 +34,10 @@ from app.storage.database_url import SQLITE, database_url
 from app.storage.group_commit import GroupCommit
 from app.storage.holdings import Holdings, Totals
 from app.storage.ledger import Ledger, written
+from app.storage.ratings import Ratings
 from app.storage.tables import REVISION, UNPUBLISHED, events, idempotency
 from app.storage.usage import UsageRow, unanswered
-from app.storage.write_batch import Entry
+from app.storage.write_batch import Entry, event_row
 
 QUERY_TIMEOUT = 5.0  # s; every call ends within it
 PING_TIMEOUT = 1.0  # s; /health tells the last ping's outcome and never waits for one
@@ -80,7 +81,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database, self.holdings = database, Holdings(database)
         self._commits = GroupCommit(database, self.holdings)
-        self.ledger = Ledger(database, self._commits)
+        self.ledger, self.ratings = Ledger(database, self._commits), Ratings(database)
         self._decoding = asyncio.Lock()
         self._decoded = 0  # characters since the loop last went on
 
@@ -304,15 +305,7 @@ def _entry(record: Record, events: Sequence[Event], usage: Sequence[UsageRow]) -
                 "answer": orjson.dumps(record.answer).decode(),
                 "created_at": record.created_at,
             },
-            [
-                {
-                    "id": event.id,
-                    "user_id": event.user_id,
-                    "payload": event.encode().decode(),
-                    "stored_at": now,
-                }
-                for event in events
-            ],
+            [event_row(event, now) for event in events],
             key=_key(record, now),
             usage=[row.values() for row in usage],
         )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils import uuid7
 
+from app.events.types import Event
 from app.storage.database import UNBOUND, Refused, refused
 from app.storage.holdings import Holding, Totals, change
 from app.storage.tables import contents, events, idempotency
@@ -24,6 +25,16 @@ MARK = (
     .where(events.c.id == bindparam("event_id"), events.c.published_at.is_(None))
     .values(published_at=bindparam("at"))
 )
+
+
+def event_row(event: Event, stored_at: datetime) -> dict[str, Any]:
+    """An event as its row."""
+    return {
+        "id": event.id,
+        "user_id": event.user_id,
+        "payload": event.encode().decode(),
+        "stored_at": stored_at,
+    }
 
 
 @dataclass(slots=True, eq=False)

@@ -52,7 +52,8 @@ OPERATIONS = {
     "theme": "themeAnalysis",
     "validation": "contentValidation",
 }
-SCALARS = {"Int": "number", "Float": "number", "Boolean": "boolean"}  # all others are strings
+NUMBERS = dict.fromkeys(("Int", "Float", "BigInt"), "number")
+SCALARS = {**NUMBERS, "Boolean": "boolean"}  # all others are strings
 
 Composite = GraphQLObjectType | GraphQLInterfaceType
 Fielded = GraphQLObjectType | GraphQLInputObjectType

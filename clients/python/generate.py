@@ -37,7 +37,8 @@ WIDTH = 96  # characters of a line of prose or of a document
 
 # What an answer leaves out of a content: other contents, which a document of one's own may ask for.
 OTHERS = {"parent", "children"}
-SCALARS = {"Int": "int", "Float": "float", "Boolean": "bool"}  # any other is sent as a string
+# Any other is sent as a string.
+SCALARS = {"Int": "int", "BigInt": "int", "Float": "float", "Boolean": "bool"}
 # The names of `write`, `start` and `stream`, as `Generation.operation` and REST have them.
 OPERATIONS = {
     "character": "characterContent",

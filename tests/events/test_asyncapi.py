@@ -60,6 +60,8 @@ async def test_the_events_of_every_operation_fit_their_schemas_and_have_no_other
     for operation in OPERATIONS.values():
         made = await loregate.post(operation.path, GOOD[operation.path])
         assert made.status_code == 200, made.text
+    url, headers = f"/api/v2/content/{made.json()['content_id']}/rating", loregate.headers()
+    assert (await loregate.http.put(url, json={"score": 4}, headers=headers)).is_success
     page = await loregate.parts.event_log.read(0, EntryId(0, 0))
     for entry in page.entries:
         known(entry.event.type).validate(entry.event.payload)

@@ -36,6 +36,8 @@ BATCH_FIELD = """generateBatch(requests: [
   {themeAnalysis: {content: "The lamps went out."}}]) { requestId }"""
 START_FIELD = """startGeneration(input: {
   themeAnalysis: {content: "The lamps went out."}}) { requestId }"""
+RATE_FIELD = """rateContent(input: {
+  id: "01a203fd-5084-71ff-812d-9c162c596a5c", score: 4}) { requestId }"""
 DELETE_FIELD = 'deleteContent(id: "01a203fd-5084-71ff-812d-9c162c596a5c") { requestId }'
 
 # Every root field: how it is selected, and the permission that it needs (None: only a token).
@@ -56,8 +58,10 @@ ROOT: dict[str, tuple[str, str | None]] = {
     ),
     "Query.viewer": ("viewer { id }", None),
     "Query.rateLimits": ("rateLimits { scope }", None),
+    "Query.ratings": ("ratings { truncated }", "gateway:admin"),
     "Query.generation": ('generation(id: "01a203fd-5084-71ff-812d-9c162c596a5c") { id }', None),
     "Query.models": ("models { name }", None),
+    "Query.usage": ("usage { until }", None),
     "Query.health": ("health { status }", "nobody asks"),
     "Query.eventCursor": ("eventCursor", "events:subscribe"),
     "Mutation.generateCharacterContent": (CHARACTER_FIELD, "text:generate"),
@@ -75,6 +79,7 @@ ROOT: dict[str, tuple[str, str | None]] = {
         None,
     ),
     "Mutation.deleteContent": (DELETE_FIELD, "content:write"),
+    "Mutation.rateContent": (RATE_FIELD, "content:write"),
     "Subscription.contentGenerated": ("contentGenerated { id }", "events:subscribe"),
     "Subscription.storyGenerated": ("storyGenerated { id }", "events:subscribe"),
     "Subscription.themeAnalyzed": ("themeAnalyzed { id }", "events:subscribe"),
@@ -346,7 +351,7 @@ class Tripwire:
         return self.__getattr__("iter")
 
 
-PARTS = ("contents", "events", "models", "generations", "reading", "finding")
+PARTS = ("contents", "ratings", "events", "models", "generations", "reading", "finding")
 TOUCHING = [n for n in PERMITTED if n != "Query.models"]
 
 

@@ -237,11 +237,10 @@ class Recorded(response_streams.SubscriptionGroup):
 
 
 def shared(members: int, *, waits: bool = True) -> tuple[SubscriptionGroups, Recorded]:
-    places, group = Subscriptions(10), Recorded(waits=waits)
-    found = SubscriptionGroups(places)
+    group = Recorded(waits=waits)
+    found = SubscriptionGroups()
     found.groups[group.key] = group
     for _ in range(members):
-        places.enter("alice")
         found.join("alice", group.key, None, "r")  # type: ignore[arg-type]  # there is a group already
     return found, group
 
@@ -249,7 +248,8 @@ def shared(members: int, *, waits: bool = True) -> tuple[SubscriptionGroups, Rec
 def response_stream(
     found: SubscriptionGroups, group: Recorded, *events: tuple[str, Any]
 ) -> ResponseStream:
-    return ResponseStream(found, group, SourceStream(Reader(*events), lambda _, event: event))
+    source = SourceStream(Reader(*events), lambda _, event: event)
+    return ResponseStream(found, group, source, Subscriptions(10).enter("alice"))
 
 
 async def all_of(one: ResponseStream) -> list[tuple[str, str]]:

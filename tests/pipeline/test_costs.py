@@ -30,6 +30,8 @@ START = f"mutation {{ startGeneration(input: {{themeAnalysis: {TALE}}}) {{ reque
 EVENTS = "subscription ($after: String) { events(after: $after) { id } }"
 FOLLOW = "subscription ($id: ID!, $after: String) { generation(id: $id, after: $after) { cursor } }"
 READ = f'{{ content(id: "{NOTHING}") {{ contentId }} viewer {{ id }} }}'
+RATE = "mutation ($id: ID!) { rateContent(input: {id: $id, score: 4}) { requestId } }"
+REPORT = "{ ratings { truncated } }"
 STREAM = {"Accept": "text/event-stream"}
 
 
@@ -163,6 +165,14 @@ COSTS: dict[str, tuple[int, dict[str, Ask]]] = {
     ),
     "what is read by two fields": (2, {"http": http(READ), "ws": ws(READ)}),
     "what is not there": (1, {"rest": rest("GET", f"/api/v2/content/{NOTHING}")}),
+    "a report of usage": (
+        1,
+        {
+            "rest": rest("GET", "/api/v2/usage"),
+            "http": http("{ usage { until } }"),
+            "ws": ws("{ usage { until } }"),
+        },
+    ),
     "what is deleted": (
         1,
         {
@@ -170,6 +180,15 @@ COSTS: dict[str, tuple[int, dict[str, Ask]]] = {
             "http": http(f'mutation {{ deleteContent(id: "{NOTHING}") {{ requestId }} }}'),
         },
     ),
+    "what is rated": (
+        1,
+        {
+            "rest": rest("PUT", "/api/v2/content/{content}/rating", {"score": 4}),
+            "http": http(RATE),
+            "ws": ws(RATE),
+        },
+    ),
+    "a report": (1, {"rest": rest("GET", "/api/v2/ratings"), "http": http(REPORT)}),
     "a route that is not there": (1, {"rest": rest("GET", "/api/v2/nowhere")}),
     "a method that is not there": (
         1,

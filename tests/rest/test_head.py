@@ -12,7 +12,10 @@ from tests.support.rest_bodies import GOOD, TEXT
 from tests.support.service import Service
 
 # What differs between two equal requests: counts and the times at which they change.
-CHANGING = {"date", "x-ratelimit-remaining", "x-ratelimit-reset", "ratelimit", "content-length"}
+CHANGING = {
+    *("date", "x-ratelimit-remaining", "x-ratelimit-reset", "ratelimit", "content-length"),
+    "server-timing",
+}
 
 
 def paths(found: Service) -> list[str]:

@@ -118,6 +118,7 @@ MET = {
     **{operation_id(o): {200, 400} for o in OPERATIONS.values()},
     **{"runBatch": {200, 400}, "readContent": {404}, "deleteContent": {404}, "readHealth": {200}},
     **{"readGeneration": {404}, "followGeneration": {404}, "cancelGeneration": {404}},
+    **{"rateContent": {404}, "readRating": {404}, "reportRatings": {200}},
     **{"generateStoryStream": {200, 400}, "readMetrics": {200}},
 }
 

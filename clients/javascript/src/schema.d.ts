@@ -202,10 +202,24 @@ export interface Attempt {
   outcome: AttemptOutcome;
   /** How long it took, in milliseconds; 0 when the model was not called. */
   ms: number;
+  /** The tokens that it took where it gave no answer; null where nothing is to be paid. An answer's own are in `tokenUsage`. */
+  usage: AttemptUsage | null;
 }
 
 /** How one attempt on a model ended. */
 export type AttemptOutcome = 'OK' | 'LIMITED' | 'OPEN' | 'BUSY' | 'UNCONFIGURED' | 'UNREACHABLE' | 'OVERLOADED' | 'FAILED' | 'FORBIDDEN' | 'REFUSED' | 'TOO_LONG' | 'REJECTED' | 'SILENT' | 'STALLED' | 'TIMEOUT' | 'CUT' | 'MALFORMED' | 'EMPTY' | 'EXHAUSTED' | 'TRUNCATED' | 'INVALID' | 'CANCELLED';
+
+/** The tokens that an attempt took that gave no answer. */
+export interface AttemptUsage {
+  /** Tokens of what the model was asked. */
+  promptTokens: number;
+  /** Tokens of what came of its text. */
+  completionTokens: number;
+  /** Both together. */
+  totalTokens: number;
+  /** Whether the gateway counted them, as the provider did not say. */
+  estimated: boolean;
+}
 
 /** Campaign content to generate. */
 export interface GenerateCampaignContentInput {
@@ -821,10 +835,10 @@ export interface Generation {
 export type GenerationState = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED';
 
 /** What happened. */
-export type EventType = 'CONTENT_GENERATED' | 'STORY_GENERATED' | 'THEME_ANALYZED' | 'VALIDATION_COMPLETED';
+export type EventType = 'CONTENT_GENERATED' | 'STORY_GENERATED' | 'THEME_ANALYZED' | 'VALIDATION_COMPLETED' | 'CONTENT_RATED';
 
 /** Something that happened. */
-export type Event = ContentGeneratedEvent | StoryGeneratedEvent | ThemeAnalyzedEvent | ValidationCompletedEvent;
+export type Event = ContentGeneratedEvent | ContentRatedEvent | StoryGeneratedEvent | ThemeAnalyzedEvent | ValidationCompletedEvent;
 
 /** Character, campaign or story text was generated. */
 export interface ContentGeneratedEvent {
@@ -868,6 +882,34 @@ export interface EventMetadata {
 
 /** Anything that the gateway made and keeps for its owner. */
 export type Content = ContentValidation | GeneratedContent | Item | Location | Npc | Story | ThemeAnalysis;
+
+/** A user rated a content of theirs; the last one of it counts. */
+export interface ContentRatedEvent {
+  __typename: 'ContentRatedEvent';
+  type: 'CONTENT_RATED';
+  /** The same on a repeat: dedupe by it. */
+  id: string;
+  /** Its place in the log; go on behind it with `after`. */
+  cursor: string;
+  /** The content that it is about. */
+  contentId: string;
+  /** What kind of content that is. */
+  contentType: ContentType;
+  /** Whose it is. */
+  userId: string;
+  /** The request that made it. */
+  requestId: string;
+  /** The service that it came from. */
+  source: string;
+  /** When it happened. */
+  occurredAt: string;
+  /** What made it. */
+  metadata: EventMetadata;
+  /** The content itself; null when it is not yours or is gone. */
+  content: Content | null;
+  /** 1 (poor) to 5 (excellent). */
+  score: number;
+}
 
 /** A story element was generated. */
 export interface StoryGeneratedEvent {

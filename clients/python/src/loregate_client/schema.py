@@ -90,6 +90,7 @@ EventType = Literal[
     "STORY_GENERATED",
     "THEME_ANALYZED",
     "VALIDATION_COMPLETED",
+    "CONTENT_RATED",
 ]
 """What happened."""
 
@@ -222,6 +223,14 @@ TokenSource = Literal[
 ]
 """Who counted the tokens of an answer."""
 
+UsageDimension = Literal[
+    "DAY",
+    "MODEL",
+    "OPERATION",
+    "USER",
+]
+"""What usage is summed up by."""
+
 
 class AnalyzeThemeInput(TypedDict):
     """A text whose theme is to be analysed."""
@@ -287,6 +296,27 @@ class Attempt(TypedDict):
 
     ms: int
     """How long it took, in milliseconds; 0 when the model was not called."""
+
+    usage: AttemptUsage | None
+    """The tokens that it took where it gave no answer; null where nothing is to be paid. An
+    answer's own are in `tokenUsage`.
+    """
+
+
+class AttemptUsage(TypedDict):
+    """The tokens that an attempt took that gave no answer."""
+
+    promptTokens: int
+    """Tokens of what the model was asked."""
+
+    completionTokens: int
+    """Tokens of what came of its text."""
+
+    totalTokens: int
+    """Both together."""
+
+    estimated: bool
+    """Whether the gateway counted them, as the provider did not say."""
 
 
 class BatchError(TypedDict):
@@ -440,6 +470,51 @@ class ContentGeneratedEvent(TypedDict):
 
     content: Content | None
     """The content itself; null when it is not yours or is gone."""
+
+    errors: NotRequired[list[dict[str, Any]]]
+    """Why its content could not be loaded, where it is null for that."""
+
+
+class ContentRatedEvent(TypedDict):
+    """A user rated a content of theirs; the last one of it counts."""
+
+    typename: Literal["ContentRatedEvent"]
+
+    id: str
+    """The same on a repeat: dedupe by it."""
+
+    type: EventType
+    """What happened."""
+
+    cursor: str
+    """Its place in the log; go on behind it with `after`."""
+
+    contentId: str
+    """The content that it is about."""
+
+    contentType: ContentType
+    """What kind of content that is."""
+
+    userId: str
+    """Whose it is."""
+
+    requestId: str
+    """The request that made it."""
+
+    source: str
+    """The service that it came from."""
+
+    occurredAt: str
+    """When it happened."""
+
+    metadata: EventMetadata
+    """What made it."""
+
+    content: Content | None
+    """The content itself; null when it is not yours or is gone."""
+
+    score: int
+    """1 (poor) to 5 (excellent)."""
 
     errors: NotRequired[list[dict[str, Any]]]
     """Why its content could not be loaded, where it is null for that."""
@@ -1372,6 +1447,32 @@ class Npc(TypedDict):
     """To whom they stand how."""
 
 
+class RateContentInput(TypedDict):
+    """What you say of a content; the last word counts."""
+
+    id: str
+    """The content's `id`, or its `contentId`."""
+
+    score: int
+    """1 (poor) to 5 (excellent)."""
+
+    comment: NotRequired[str | None]
+    """At most 1,000 characters; without one an earlier comment is gone."""
+
+
+class RateContentPayload(TypedDict):
+    """A rated content."""
+
+    requestId: str
+    """The request's id; quote it when you report a problem."""
+
+    rateLimit: RateLimit
+    """The tightest limit that this request touched."""
+
+    rating: Rating
+    """The rating, as it is kept."""
+
+
 class RateLimit(TypedDict):
     """How a rate limit, or a quota of what is kept, stands for the caller."""
 
@@ -1391,6 +1492,63 @@ class RateLimit(TypedDict):
 
     windowSeconds: float
     """The length of its sliding window; 0 for a quota."""
+
+
+class Rating(TypedDict):
+    """What a user says of a content of theirs."""
+
+    contentId: str
+    """The `contentId` of the content."""
+
+    score: int
+    """1 (poor) to 5 (excellent)."""
+
+    comment: str | None
+    """In words; null without any."""
+
+    ratedAt: str
+    """When it was said."""
+
+
+class RatingGroup(TypedDict):
+    """The ratings of what was made alike."""
+
+    operation: str
+    """The operation, such as `story`."""
+
+    model: str
+    """The model, as `metadata.modelUsed` has it."""
+
+    promptVersion: str
+    """The wording of the operation's prompt."""
+
+    variant: str | None
+    """The canary that made it; null without one."""
+
+    count: int
+    """How many contents were rated."""
+
+    mean: float
+    """Their mean score."""
+
+    scores: list[int]
+    """How many of them got 1, 2, 3, 4 and 5."""
+
+
+class RatingReport(TypedDict):
+    """Everybody's ratings of a time, by what made the contents."""
+
+    since: str
+    """From when ratings are counted."""
+
+    until: str
+    """Up to when; what was rated at that very moment is not."""
+
+    groups: list[RatingGroup]
+    """The groups, the most rated first."""
+
+    truncated: bool
+    """Whether there are more groups than these."""
 
 
 class Relationship(TypedDict):
@@ -1738,6 +1896,126 @@ class TokenUsage(TypedDict):
     """Who counted them."""
 
 
+class UsageFigures(TypedDict):
+    """What calls of models came to."""
+
+    requests: int
+    """Requests that called one; each counts once."""
+
+    answers: int
+    """Answers that were given and stored."""
+
+    calls: int
+    """Calls, retries and repairs too."""
+
+    promptTokens: int
+    """Tokens of what models were asked."""
+
+    completionTokens: int
+    """Tokens of what models wrote."""
+
+    totalTokens: int
+    """Both together."""
+
+    cachedTokens: int
+    """Prompt tokens that a provider had in its own cache."""
+
+    cacheWriteTokens: int
+    """Prompt tokens that it keeps there from then on."""
+
+    reasoningTokens: int
+    """Completion tokens that were spent on thinking."""
+
+    estimatedTokens: int
+    """Of all tokens, those that the gateway counted itself, because no provider told them."""
+
+    costUsd: str | None
+    """US dollars, with nine places; null where the price of a call is not known."""
+
+    knownCostUsd: str
+    """US dollars of the calls whose price is known."""
+
+    unpricedCalls: int
+    """Calls whose price is not known."""
+
+
+class UsageReport(TypedDict):
+    """What was spent on models."""
+
+    since: str
+    """From when on."""
+
+    until: str
+    """Until before when."""
+
+    total: UsageFigures
+    """Of all rows, also of those on other pages."""
+
+    rows: list[UsageRow]
+    """Row by row, in the order of day, model, operation, user."""
+
+    hasNextPage: bool
+    """Whether more follow."""
+
+    endCursor: str | None
+    """What to go on behind; null where nothing follows."""
+
+
+class UsageRow(TypedDict):
+    """What one day, model, operation or user came to, as `by` asks."""
+
+    requests: int
+    """Requests that called one; each counts once."""
+
+    answers: int
+    """Answers that were given and stored."""
+
+    calls: int
+    """Calls, retries and repairs too."""
+
+    promptTokens: int
+    """Tokens of what models were asked."""
+
+    completionTokens: int
+    """Tokens of what models wrote."""
+
+    totalTokens: int
+    """Both together."""
+
+    cachedTokens: int
+    """Prompt tokens that a provider had in its own cache."""
+
+    cacheWriteTokens: int
+    """Prompt tokens that it keeps there from then on."""
+
+    reasoningTokens: int
+    """Completion tokens that were spent on thinking."""
+
+    estimatedTokens: int
+    """Of all tokens, those that the gateway counted itself, because no provider told them."""
+
+    costUsd: str | None
+    """US dollars, with nine places; null where the price of a call is not known."""
+
+    knownCostUsd: str
+    """US dollars of the calls whose price is known."""
+
+    unpricedCalls: int
+    """Calls whose price is not known."""
+
+    day: str | None
+    """The day in UTC; null unless it is asked for."""
+
+    model: str | None
+    """The model; null unless it is asked for."""
+
+    operation: str | None
+    """The operation; null unless it is asked for."""
+
+    user: str | None
+    """Whose; null unless it is asked for, and of users who were erased."""
+
+
 class ValidateContentInput(TypedDict):
     """A text to hold against rules."""
 
@@ -1884,6 +2162,7 @@ Content = (
 
 Event = (
     ContentGeneratedEvent
+    | ContentRatedEvent
     | StoryGeneratedEvent
     | ThemeAnalyzedEvent
     | ValidationCompletedEvent
@@ -1904,38 +2183,42 @@ START: Final = """\
 mutation ($input: StartGenerationInput!) { startGeneration(input: $input) { requestId rateLimit
 { scope limit remaining resetAt windowSeconds } generation { id operation state cursor text
 failure { typename: __typename generationId cursor code message retryable retryAfterMs attempts
-{ model outcome ms } } contentId content { typename: __typename id contentId contentType
-createdAt metadata { contentType modelUsed tokenUsage { promptTokens completionTokens
-totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached
-degraded finishReason attempts { model outcome ms } cost upstreamModel ignoredParameters seed
-promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId passed
-score issues { severity message location suggestions } } summary } ... on GeneratedContent {
-text parentContentId } ... on Item { name kind rarity attunement description properties { name
-effect charges recharge } history drawback found parentContentId } ... on Location { name
-locationType description pointsOfInterest occupants secrets hooks } ... on Npc { name role
-description personality motivations secrets relationships { to nature } } ... on Story {
-elementType text summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
-secondaryCategories categoryConfidence elements { element score description suggestions }
-compatibility { score conflicts enhancements transitionSteps } overallScore summary } } } } }
+{ model outcome ms usage { promptTokens completionTokens totalTokens estimated } } } contentId
+content { typename: __typename id contentId contentType createdAt metadata { contentType
+modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
+reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } ... on ContentValidation { overallScore passed
+results { ruleId passed score issues { severity message location suggestions } } summary } ...
+on GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement
+description properties { name effect charges recharge } history drawback found parentContentId }
+... on Location { name locationType description pointsOfInterest occupants secrets hooks } ...
+on Npc { name role description personality motivations secrets relationships { to nature } } ...
+on Story { elementType text summary parentElementId childElements } ... on ThemeAnalysis {
+primaryCategory secondaryCategories categoryConfidence elements { element score description
+suggestions } compatibility { score conflicts enhancements transitionSteps } overallScore
+summary } } } } }
 """
 
 CANCEL: Final = """\
 mutation ($id: ID!) { cancelGeneration(id: $id) { requestId rateLimit { scope limit remaining
 resetAt windowSeconds } generation { id operation state cursor text failure { typename:
-__typename generationId cursor code message retryable retryAfterMs attempts { model outcome ms }
-} contentId content { typename: __typename id contentId contentType createdAt metadata {
-contentType modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens
-cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded finishReason
-attempts { model outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant }
-... on ContentValidation { overallScore passed results { ruleId passed score issues { severity
-message location suggestions } } summary } ... on GeneratedContent { text parentContentId } ...
-on Item { name kind rarity attunement description properties { name effect charges recharge }
-history drawback found parentContentId } ... on Location { name locationType description
-pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
-motivations secrets relationships { to nature } } ... on Story { elementType text summary
-parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
-categoryConfidence elements { element score description suggestions } compatibility { score
-conflicts enhancements transitionSteps } overallScore summary } } } } }
+__typename generationId cursor code message retryable retryAfterMs attempts { model outcome ms
+usage { promptTokens completionTokens totalTokens estimated } } } contentId content { typename:
+__typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
+promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
+requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
+promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
+seed promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId
+passed score issues { severity message location suggestions } } summary } ... on
+GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement description
+properties { name effect charges recharge } history drawback found parentContentId } ... on
+Location { name locationType description pointsOfInterest occupants secrets hooks } ... on Npc {
+name role description personality motivations secrets relationships { to nature } } ... on Story
+{ elementType text summary parentElementId childElements } ... on ThemeAnalysis {
+primaryCategory secondaryCategories categoryConfidence elements { element score description
+suggestions } compatibility { score conflicts enhancements transitionSteps } overallScore
+summary } } } } }
 """
 
 DELETE: Final = """\
@@ -1947,16 +2230,17 @@ CONTENT: Final = """\
 query ($id: ID!) { content(id: $id) { typename: __typename id contentId contentType createdAt
 metadata { contentType modelUsed tokenUsage { promptTokens completionTokens totalTokens
 cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded
-finishReason attempts { model outcome ms } cost upstreamModel ignoredParameters seed
-promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId passed
-score issues { severity message location suggestions } } summary } ... on GeneratedContent {
-text parentContentId } ... on Item { name kind rarity attunement description properties { name
-effect charges recharge } history drawback found parentContentId } ... on Location { name
-locationType description pointsOfInterest occupants secrets hooks } ... on Npc { name role
-description personality motivations secrets relationships { to nature } } ... on Story {
-elementType text summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
-secondaryCategories categoryConfidence elements { element score description suggestions }
-compatibility { score conflicts enhancements transitionSteps } overallScore summary } } }
+finishReason attempts { model outcome ms usage { promptTokens completionTokens totalTokens
+estimated } } cost upstreamModel ignoredParameters seed promptVersion variant } ... on
+ContentValidation { overallScore passed results { ruleId passed score issues { severity message
+location suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item
+{ name kind rarity attunement description properties { name effect charges recharge } history
+drawback found parentContentId } ... on Location { name locationType description
+pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
+motivations secrets relationships { to nature } } ... on Story { elementType text summary
+parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
+categoryConfidence elements { element score description suggestions } compatibility { score
+conflicts enhancements transitionSteps } overallScore summary } } }
 """
 
 RATE_LIMITS: Final = """\
@@ -1975,18 +2259,19 @@ completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens sourc
 promptVersion variant traceparent } content { typename: __typename id contentId contentType
 createdAt metadata { contentType modelUsed tokenUsage { promptTokens completionTokens
 totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached
-degraded finishReason attempts { model outcome ms } cost upstreamModel ignoredParameters seed
-promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId passed
-score issues { severity message location suggestions } } summary } ... on GeneratedContent {
-text parentContentId } ... on Item { name kind rarity attunement description properties { name
-effect charges recharge } history drawback found parentContentId } ... on Location { name
-locationType description pointsOfInterest occupants secrets hooks } ... on Npc { name role
-description personality motivations secrets relationships { to nature } } ... on Story {
-elementType text summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
-secondaryCategories categoryConfidence elements { element score description suggestions }
-compatibility { score conflicts enhancements transitionSteps } overallScore summary } } ... on
-StoryGeneratedEvent { elementType summary } ... on ThemeAnalyzedEvent { themeCategory confidence
-} ... on ValidationCompletedEvent { passed overallScore } } }
+degraded finishReason attempts { model outcome ms usage { promptTokens completionTokens
+totalTokens estimated } } cost upstreamModel ignoredParameters seed promptVersion variant } ...
+on ContentValidation { overallScore passed results { ruleId passed score issues { severity
+message location suggestions } } summary } ... on GeneratedContent { text parentContentId } ...
+on Item { name kind rarity attunement description properties { name effect charges recharge }
+history drawback found parentContentId } ... on Location { name locationType description
+pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
+motivations secrets relationships { to nature } } ... on Story { elementType text summary
+parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
+categoryConfidence elements { element score description suggestions } compatibility { score
+conflicts enhancements transitionSteps } overallScore summary } } ... on ContentRatedEvent {
+score } ... on StoryGeneratedEvent { elementType summary } ... on ThemeAnalyzedEvent {
+themeCategory confidence } ... on ValidationCompletedEvent { passed overallScore } } }
 """
 
 GENERATION: Final = """\
@@ -1995,18 +2280,20 @@ __typename generationId cursor ... on GenerationCompleted { contentId finishReas
 content { typename: __typename id contentId contentType createdAt metadata { contentType
 modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } ... on
-ContentValidation { overallScore passed results { ruleId passed score issues { severity message
-location suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item
-{ name kind rarity attunement description properties { name effect charges recharge } history
-drawback found parentContentId } ... on Location { name locationType description
-pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
-motivations secrets relationships { to nature } } ... on Story { elementType text summary
-parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
-categoryConfidence elements { element score description suggestions } compatibility { score
-conflicts enhancements transitionSteps } overallScore summary } } } ... on GenerationDelta { seq
-text } ... on GenerationFailed { code message retryable retryAfterMs attempts { model outcome ms
-} } ... on GenerationReset { attempt reason } ... on GenerationStarted { operation } } }
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } ... on ContentValidation { overallScore passed
+results { ruleId passed score issues { severity message location suggestions } } summary } ...
+on GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement
+description properties { name effect charges recharge } history drawback found parentContentId }
+... on Location { name locationType description pointsOfInterest occupants secrets hooks } ...
+on Npc { name role description personality motivations secrets relationships { to nature } } ...
+on Story { elementType text summary parentElementId childElements } ... on ThemeAnalysis {
+primaryCategory secondaryCategories categoryConfidence elements { element score description
+suggestions } compatibility { score conflicts enhancements transitionSteps } overallScore
+summary } } } ... on GenerationDelta { seq text } ... on GenerationFailed { code message
+retryable retryAfterMs attempts { model outcome ms usage { promptTokens completionTokens
+totalTokens estimated } } } ... on GenerationReset { attempt reason } ... on GenerationStarted {
+operation } } }
 """
 
 OPERATIONS: Final = {
@@ -2019,8 +2306,8 @@ requestId rateLimit { scope limit remaining resetAt windowSeconds } cacheStatus 
 content { typename: __typename id contentId contentType createdAt metadata { contentType
 modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } text
-parentContentId } } }
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } text parentContentId } } }
 """,
     ),
     "campaign": (
@@ -2032,8 +2319,8 @@ requestId rateLimit { scope limit remaining resetAt windowSeconds } cacheStatus 
 content { typename: __typename id contentId contentType createdAt metadata { contentType
 modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } text
-parentContentId } } }
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } text parentContentId } } }
 """,
     ),
     "story": (
@@ -2044,9 +2331,9 @@ mutation ($input: GenerateStoryInput!) { generateStory(input: $input) { requestI
 scope limit remaining resetAt windowSeconds } cacheStatus similarity story { typename:
 __typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
-requestId createdAt cached degraded finishReason attempts { model outcome ms } cost
-upstreamModel ignoredParameters seed promptVersion variant } elementType text summary
-parentElementId childElements } } }
+requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
+promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
+seed promptVersion variant } elementType text summary parentElementId childElements } } }
 """,
     ),
     "npc": (
@@ -2057,9 +2344,10 @@ mutation ($input: GenerateNpcInput!) { generateNpc(input: $input) { requestId ra
 limit remaining resetAt windowSeconds } cacheStatus similarity npc { typename: __typename id
 contentId contentType createdAt metadata { contentType modelUsed tokenUsage { promptTokens
 completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId
-createdAt cached degraded finishReason attempts { model outcome ms } cost upstreamModel
-ignoredParameters seed promptVersion variant } name role description personality motivations
-secrets relationships { to nature } } } }
+createdAt cached degraded finishReason attempts { model outcome ms usage { promptTokens
+completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters seed
+promptVersion variant } name role description personality motivations secrets relationships { to
+nature } } } }
 """,
     ),
     "location": (
@@ -2071,8 +2359,9 @@ rateLimit { scope limit remaining resetAt windowSeconds } cacheStatus similarity
 typename: __typename id contentId contentType createdAt metadata { contentType modelUsed
 tokenUsage { promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
-outcome ms } cost upstreamModel ignoredParameters seed promptVersion variant } name locationType
-description pointsOfInterest occupants secrets hooks } } }
+outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
+ignoredParameters seed promptVersion variant } name locationType description pointsOfInterest
+occupants secrets hooks } } }
 """,
     ),
     "item": (
@@ -2083,9 +2372,10 @@ mutation ($input: GenerateItemInput!) { generateItem(input: $input) { requestId 
 scope limit remaining resetAt windowSeconds } cacheStatus similarity item { typename: __typename
 id contentId contentType createdAt metadata { contentType modelUsed tokenUsage { promptTokens
 completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId
-createdAt cached degraded finishReason attempts { model outcome ms } cost upstreamModel
-ignoredParameters seed promptVersion variant } name kind rarity attunement description
-properties { name effect charges recharge } history drawback found parentContentId } } }
+createdAt cached degraded finishReason attempts { model outcome ms usage { promptTokens
+completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters seed
+promptVersion variant } name kind rarity attunement description properties { name effect charges
+recharge } history drawback found parentContentId } } }
 """,
     ),
     "theme": (
@@ -2096,10 +2386,11 @@ mutation ($input: AnalyzeThemeInput!) { analyzeTheme(input: $input) { requestId 
 scope limit remaining resetAt windowSeconds } cacheStatus similarity analysis { typename:
 __typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
-requestId createdAt cached degraded finishReason attempts { model outcome ms } cost
-upstreamModel ignoredParameters seed promptVersion variant } primaryCategory secondaryCategories
-categoryConfidence elements { element score description suggestions } compatibility { score
-conflicts enhancements transitionSteps } overallScore summary } } }
+requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
+promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
+seed promptVersion variant } primaryCategory secondaryCategories categoryConfidence elements {
+element score description suggestions } compatibility { score conflicts enhancements
+transitionSteps } overallScore summary } } }
 """,
     ),
     "validation": (
@@ -2110,9 +2401,10 @@ mutation ($input: ValidateContentInput!) { validateContent(input: $input) { requ
 { scope limit remaining resetAt windowSeconds } cacheStatus similarity validation { typename:
 __typename id contentId contentType createdAt metadata { contentType modelUsed tokenUsage {
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
-requestId createdAt cached degraded finishReason attempts { model outcome ms } cost
-upstreamModel ignoredParameters seed promptVersion variant } overallScore passed results {
-ruleId passed score issues { severity message location suggestions } } summary } } }
+requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
+promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
+seed promptVersion variant } overallScore passed results { ruleId passed score issues { severity
+message location suggestions } } summary } } }
 """,
     ),
 }
