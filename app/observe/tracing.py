@@ -132,7 +132,7 @@ class Tracing:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def flush() -> None:
-            self._provider.shutdown()
+            pass
             with contextlib.suppress(RuntimeError):  # nobody waits for it any more
                 loop.call_soon_threadsafe(done.set)
 
