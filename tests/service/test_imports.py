@@ -1,9 +1,9 @@
 """The house rules that a machine can read.
 
 Who may import whom. `errors` imports nothing of ours, and `settings` is read by `main`,
-`model_wiring`, `policy_wiring`, `document_wiring`, `observe_wiring`, `server`, `doctor`, `cli` and
-the `cli_…` alone; these wire everything, and are the only ones in `app` that know `resolvers`.
-A room may always import its own modules.
+`model_wiring`, `policy_wiring`, `document_wiring`, `observe_wiring`, `account_wiring`, `server`,
+`doctor`, `cli` and the `cli_…` alone; these wire everything, and are the only ones in `app` that
+know `resolvers`. A room may always import its own modules.
 
 | room       | may import (ours)                                                     |
 |------------|-----------------------------------------------------------------------|
@@ -100,7 +100,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted(p for room in ("app", "resolvers") for p in (ROOT / room).rglob("*.py"))
 EVERYBODYS = {"orjson", "uuid_utils", *sys.stdlib_module_names}
 WIRING = (
-    *("main", "model_wiring", "policy_wiring", "document_wiring", "observe_wiring", "server"),
+    *("main", "model_wiring", "policy_wiring", "document_wiring", "observe_wiring"),
+    *("account_wiring", "server"),
     *("cli", "cli_documents", "cli_models", "cli_token", "cli_gateway"),
     *("cli_write", "cli_events", "cli_limits", "cli_ratings", "cli_usage", "cli_user"),
     *("cli_doctor", "doctor"),
