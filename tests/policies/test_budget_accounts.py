@@ -12,7 +12,7 @@ from tests.support.budget_model import LEASE, AccountModel
 from tests.support.limit_model import ClockedRedis
 
 MANY = settings(
-    max_examples=15,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
