@@ -80,7 +80,7 @@ def _write(engine: Engine, work: Work[None], progress: CommitProgress) -> None:
 def _rewrite(engine: Engine) -> bool:
     """Whether the file was written anew, and the journal is empty: nobody read what was before.
 
-    `PRAGMA secure_delete` would not do: where a page was split, old bytes stay between its cells.
+    `PRAGMA secure_delete` would cost every deletion, and leave what was deleted before it was set.
     """
     with translated(sqlite3.Error), engine.connect() as connection:
         connection.exec_driver_sql("VACUUM")

@@ -15,7 +15,6 @@ from tests.support.data_rights import files_hold, naming
 from tests.support.rest_bodies import TEXT, changed
 
 WORD = "kanarienvogel"
-KEY = f"{WORD}-key"
 
 
 async def live(gateway: CliProcess, sub: str, directory: Path) -> str:
@@ -26,7 +25,7 @@ async def live(gateway: CliProcess, sub: str, directory: Path) -> str:
     headers = {
         "Authorization": f"Bearer {token.strip()}",
         "Cache-Control": "max-age=600",
-        "Idempotency-Key": KEY,
+        "Idempotency-Key": f"{sub}-key",
     }
     body: Any = changed(TEXT, character_context={"background": f"{sub} of Saltmere"})
     async with httpx2.AsyncClient(base_url=gateway.url, timeout=20) as http:
@@ -51,7 +50,7 @@ async def test_beside_a_gateway_that_serves_no_file_keeps_a_byte(tmp_path: Path)
         lines = [orjson.loads(line) for line in file.read_bytes().splitlines()]
         assert file.stat().st_mode & 0o077 == 0
         assert [x["content_id"] for x in lines if x["kind"] == "content"] == [made]
-        assert [x["key"] for x in lines if x["kind"] == "idempotency_key"] == [KEY]
+        assert [x["key"] for x in lines if x["kind"] == "idempotency_key"] == [f"{WORD}-key"]
         file.unlink()
         code, out, said = await cli_process.run(tmp_path, "user", "erase", WORD, "--yes")
         assert code == 0, said

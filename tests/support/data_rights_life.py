@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, insert
 from uuid_utils import uuid7
 
 from app.events.types import Event
@@ -13,7 +12,6 @@ from app.pipeline.directives import CacheUse, Directives
 from app.pipeline.lookup import lookup
 from app.pipeline.unstored import UnstoredAnswers
 from app.redis.budget import ByteBudget
-from app.storage.tables import ratings
 from app.storage.usage import UsageRow
 from tests.support.generation_clients import read_to_end, start
 from tests.support.rest_bodies import TEXT, THEME, VALIDATION, changed
@@ -93,18 +91,13 @@ class Life:
             str(uuid7()), now, self.contents[0], self.sub, "standard", "character",
             "gpt-4-turbo", "1", answers=1, calls=1, prompt_tokens=70, nano_usd=31,
         )  # fmt: skip
-        store = self.found.parts.store
-        await store.ledger.spent([row])
-        rating = {
-            "content_id": self.contents[0], "user_id": self.sub, "operation": "character",
-            "model": "gpt-4-turbo", "upstream_model": None, "prompt_version": "1", "variant": "",
-            "score": 4, "comment": self.word, "rated_at": now,
-        }  # fmt: skip
-
-        def rate(connection: Connection) -> None:
-            connection.execute(insert(ratings), rating)
-
-        await store.database.write(rate)
+        await self.found.parts.store.ledger.spent([row])
+        rated = await self.found.http.put(
+            f"/api/v2/content/{self.contents[0]}/rating",
+            json={"score": 4, "comment": self.word},
+            headers=self.found.headers(sub=self.sub),
+        )
+        assert rated.status_code == 200, rated.text
 
     async def _begin(self) -> None:
         """A generation that still runs."""
