@@ -18,7 +18,7 @@ DOCS_READY := $(VENV)/.ready-docs
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 4
 
-.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers floods chaos soak wall rules alerts try-model conformance conformance-peers fuzz docs test-docs constraints clean
+.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers floods chaos soak wall agreement rules alerts try-model conformance conformance-peers fuzz docs test-docs constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -39,6 +39,7 @@ help:
 	@echo "make wall    every fault of a provider, outages and overload, as a table of outcomes"
 	@echo "make rules   what deploy/prometheus warns of, checked and played by promtool (unpacks Debian's)"
 	@echo "make alerts  each alert fires by its real cause and ends: a Prometheus and gateways; ten minutes"
+	@echo "make agreement   a mixed load with faults, after which every count must say the same"
 	@echo "make soak    ten minutes of steady load; memory, files and tasks must be given back"
 	@echo "make conformance   every case of graphql-transport-ws, against the gateway and against every defect"
 	@echo "make conformance-peers   the same cases against other servers (needs npm)"
@@ -193,6 +194,10 @@ chaos: $(READY)
 soak: $(READY)
 	@echo "== soaking"
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)
+
+agreement: $(READY)
+	@echo "== counting on every side"
+	@$(BIN)/python -m tests.agreement.agreement $(ARGS)
 
 wall: $(READY)
 	@echo "== letting providers fail"
