@@ -106,7 +106,7 @@ async def test_the_time_in_which_a_body_comes_is_the_client_s_and_not_the_gatewa
     async def slowly() -> AsyncIterator[bytes]:
         body = orjson.dumps(GOOD[NPC])
         yield body[:9]
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.0)  # of which the server may notice less, where it is busy
         yield body[9:]
 
     headers = {**loregate.headers(), "Content-Type": "application/json"}
