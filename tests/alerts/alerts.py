@@ -148,6 +148,8 @@ async def play_all(at: Stage, only: str, told: Transcript) -> None:
         await asyncio.gather(asking, return_exceptions=True)
         for what, count in sorted(crowd.counts.items()):
             told.say(f"   {count:6}  {what}")
+        if not crowd.counts["events"]:
+            told.fail("no subscriber was told of an event")
 
 
 async def run(folder: Path, only: str, told: Transcript) -> None:

@@ -32,7 +32,7 @@ LOOK = 0.1  # s
 DAYS = 20  # until a model is shut down
 
 CONFIG = f"""
-fallback = "storyteller"
+fallback = ["{SHAKY}", "storyteller"]
 limits = [
   {{target = "user", max = {USER_LIMIT}, window = {WINDOW}}},
   {{target = "global", max = {GLOBAL_LIMIT}, window = {WINDOW}, per = "global"}},
