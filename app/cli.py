@@ -39,6 +39,7 @@ class Commands(LazyGroup):
         "limits": "app.cli_limits",
         "doctor": "app.cli_doctor",
         "documents": "app.cli_documents",
+        "user": "app.cli_user",
     }
 
 

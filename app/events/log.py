@@ -71,6 +71,12 @@ def stream_key(partition: int) -> str:
     return f"loregate:events:{{{partition}}}"
 
 
+def erased_key(partition: int) -> str:
+    """The marks of erasures by owner, and under `last` what tells each erasure from the one before.
+    It lapses a day after the last one."""
+    return f"{stream_key(partition)}:erased"
+
+
 def _keys(partition: int) -> list[str]:
     return [stream_key(partition), f"{stream_key(partition)}:meta"]
 
@@ -145,11 +151,11 @@ class EventLog:
         return list(grouped.values())
 
     def _publishing(self, events: Sequence[Event]) -> Call:
-        keys = _keys(self.partition(events[0].user_id))
+        partition = self.partition(events[0].user_id)
         args: list[Any] = [_new_epoch()]
         for event in events:
-            args += (event.encode(), owner_of(event.user_id))
-        return Call(PUBLISH, keys, args)
+            args += (event.encode(), owner_of(event.user_id), event.id)
+        return Call(PUBLISH, [*_keys(partition), erased_key(partition)], args)
 
     async def read(
         self,
@@ -186,6 +192,11 @@ class EventLog:
         """The position right before the oldest event that the log still has."""
         page = await self.read(partition, START, 0)
         return Position(page.epoch, page.trimmed)
+
+    async def last_erasure(self, partition: int) -> bytes | None:
+        """What tells the last erasure from the one before. Raises `DependencyUnavailable`."""
+        found: bytes | None = await self.redis.call("HGET", erased_key(partition), "last")
+        return found
 
     async def end(self, partitions: Sequence[int]) -> dict[int, Position]:
         """The log's end now, which can be told as a cursor. Raises `DependencyUnavailable`."""

@@ -32,6 +32,12 @@ class Tail:
             self.floor = self._entry_ids[extra - 1]
             del self._entry_ids[:extra], self._entries[:extra]
 
+    def clear(self) -> None:
+        """Keep nothing of what came so far."""
+        self.floor = self.head
+        self._entry_ids.clear()
+        self._entries.clear()
+
     def covers(self, position: Position) -> bool:
         return position.epoch == self.epoch and position.entry_id >= self.floor
 

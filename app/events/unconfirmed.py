@@ -42,11 +42,12 @@ class Unconfirmed:
         self._held: dict[int, deque[Published]] = {}
 
     def note(self, partition: int, events: Sequence[Event], reply: Sequence[Any]) -> None:
-        """These were published; `reply` is the epoch and their ids."""
+        """These were published; `reply` is the epoch and their ids, empty of what was left out."""
         held = self._held.setdefault(partition, deque(maxlen=MAX_UNCONFIRMED))
         epoch, *entry_ids = reply
         now = monotonic()
-        held.extend(Published(e, epoch, p, now) for e, p in zip(events, entry_ids, strict=True))
+        pairs = zip(events, entry_ids, strict=True)
+        held.extend(Published(event, epoch, at, now) for event, at in pairs if at)
 
     def due(self) -> dict[int, list[Published]]:
         """The oldest of each partition that are old enough to be looked for."""

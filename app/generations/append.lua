@@ -2,11 +2,18 @@
 --
 -- KEYS[1]      its stream; an entry's id is the event's position, its field `e` the event's JSON, and
 --              the last one has a field `end` too
+-- KEYS[2]      the mark of an erasure of the user (see app/erasure.py): one that began before it has
+--              ended with that, and nothing is written down
 -- ARGV[1]      how long the stream lives from now, in ms
 -- ARGV[2]      1: the last of these events ends the generation
 -- ARGV[3..]    position, event, position, event, …
 -- reply        'ok'; 'lost' when events before these are not there; or the event that ended it
 
+local mark = redis.call('GET', KEYS[2])
+if mark and KEYS[1]:match('[^:]*$'):sub(1, #mark) <= mark then
+    -- Behind whatever its process or a reader may have.
+    return { '9007199254740991-0', '{"type":"cancelled"}' }
+end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 local position = 0
 if last then

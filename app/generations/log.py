@@ -23,6 +23,7 @@ from app.errors import DependencyUnavailable
 from app.generations.transcript import RECOVERY_GAP, Event, Transcript
 from app.redis.budget import ByteBudget
 from app.redis.client import Call, Redis, Script, user_slot
+from app.redis.steps import mark_key
 from app.redis.streams import by_stream, fields_of
 
 RETENTION = 600.0  # s behind the last event
@@ -155,7 +156,7 @@ class GenerationLog:
             args += (position, event)
         # What is on its way is not sent again; where it gets lost, the whole is.
         self._written[transcript] = transcript.last_position
-        return Call(APPEND, [transcript.key], args)
+        return Call(APPEND, [transcript.key, mark_key(transcript.key)], args)
 
     def _life(self, transcript: Transcript, last: Sequence[tuple[int, bytes]]) -> float:
         """How long it lives behind its end; decided once, however often that is sent."""
@@ -186,7 +187,8 @@ class GenerationLog:
 
     async def begin(self, transcript: Transcript) -> None:
         """Write down its first event. Redis away: it is written as soon as that is back."""
-        await self._write_now(transcript, None)
+        if isinstance(reply := await self._write_now(transcript, None), list):
+            _end_with(transcript, reply)  # its user was erased
 
     async def end(self, transcript: Transcript, event: Event) -> None:
         """Its last event, unless another process has ended it: then that one's."""

@@ -74,11 +74,18 @@ class Events:
         metrics, came = self._metrics, datetime.now(UTC)
 
         def taken(event: Event) -> None:
-            occurred = datetime.fromisoformat(event.payload["occurred_at"])
-            lag = (datetime.now(UTC) - occurred).total_seconds() if occurred >= came else None
-            metrics.delivered(edge, lag)
+            metrics.delivered(edge, _lag(event, came))
 
         return taken
+
+
+def _lag(event: Event, came: datetime) -> float | None:
+    """Seconds since it occurred; None where that was before the subscriber came, or is not told."""
+    try:
+        occurred = datetime.fromisoformat(event.payload["occurred_at"])
+        return (datetime.now(UTC) - occurred).total_seconds() if occurred >= came else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _wanted(

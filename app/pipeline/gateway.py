@@ -49,6 +49,7 @@ from app.pipeline.single_flight import SingleFlight
 from app.pipeline.subscriptions import Subscriptions
 from app.pipeline.usage import UsageRecorder
 from app.pipeline.usage_report import UsageReports
+from app.pipeline.user_data import UserData
 from app.pipeline.writing import Writing
 from app.policies.auth import Authenticator
 from app.policies.limiter import RateLimiter
@@ -89,6 +90,7 @@ class Gateway:
     usage: UsageReports
     contents: Contents
     ratings: Ratings
+    user_data: UserData
     quotas: Quotas
     events: Events
     models: Models

@@ -89,8 +89,8 @@ class Idempotency:
         if not self._budget.take(lookup.slot, size, IDEMPOTENCY_TTL):
             return []
         return [
-            steps.keep(lookup.idempotency, value, IDEMPOTENCY_TTL),
-            steps.note(where, lookup.idempotency, IDEMPOTENCY_TTL),
+            steps.keep(lookup.idempotency, value, IDEMPOTENCY_TTL, body["content_id"]),
+            steps.note(where, lookup.idempotency, IDEMPOTENCY_TTL, body["content_id"]),
         ]
 
     def _again(self, body: Body, *, cached: bool) -> Result:

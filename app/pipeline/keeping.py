@@ -6,6 +6,7 @@ What tells other requests of it, and what the admission gives back, goes with th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -13,7 +14,7 @@ from datetime import datetime
 from uuid_utils import uuid7
 
 from app import spans
-from app.errors import DependencyUnavailable
+from app.errors import DependencyUnavailable, UserErased
 from app.events.log import EventLog
 from app.events.types import SOURCE, Event, made_by
 from app.pipeline.admission import Admission
@@ -54,6 +55,7 @@ class Keeping:
         Once it is being stored it is stored: a cancellation comes too late.
 
         Raises:
+            UserErased: the caller was, since the request began.
             DependencyUnavailable: the database is away; under an idempotency key the next try has
                 it stored.
         """
@@ -74,6 +76,10 @@ class Keeping:
                 await self._store.add(_record(request, new.body), events, usage)
         except DependencyUnavailable:
             await self._unstored.hold(request.lookup, new.body)
+            raise
+        except UserErased:
+            with contextlib.suppress(DependencyUnavailable):
+                await self._unstored.drop(request.lookup)
             raise
         except DuplicateContent:
             # Another run of the same key was first; its answer is the answer.
@@ -111,7 +117,8 @@ class Keeping:
         if not self._budget.take(lookup.slot, size, lookup.ttl):
             return []
         ttl, where = lifetime(lookup.ttl), leads_to(lookup.slot, new.body)
-        return [steps.keep(lookup.keep, value, ttl), steps.note(where, lookup.keep, ttl)]
+        of = new.body["content_id"]
+        return [steps.keep(lookup.keep, value, ttl, of), steps.note(where, lookup.keep, ttl, of)]
 
 
 async def _indexed(request: PreparedRequest, body: Body, ttl: float) -> Call:

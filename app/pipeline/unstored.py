@@ -14,6 +14,7 @@ from app.errors import DependencyUnavailable
 from app.pipeline.answer import Body
 from app.pipeline.lookup import Lookup
 from app.policies.cache import pack, unpack
+from app.redis import steps
 from app.redis.budget import ByteBudget
 from app.redis.client import Redis
 
@@ -39,7 +40,8 @@ class UnstoredAnswers:
         try:
             if not self._budget.take(lookup.slot, len(value), UNSTORED_TTL):
                 raise DependencyUnavailable("redis")
-            await self._redis.call("SET", key, value, "PX", round(UNSTORED_TTL * 1000))
+            step = steps.keep(key, value, UNSTORED_TTL, body["content_id"])
+            await self._redis.run_all(steps.calls([step]))
         except DependencyUnavailable:
             self._own[key] = value
             while len(self._own) > MAX_OWN:

@@ -24,6 +24,7 @@ from typing import Any
 from app.errors import DependencyUnavailable
 from app.policies.cache import fingerprint
 from app.redis.client import Call, Redis, Script, user_slot
+from app.redis.steps import mark_key
 
 MINIMA = 64
 MAX_ENTRIES = 200  # requests of a user and operation; the oldest go first
@@ -86,9 +87,8 @@ def ranked(entries: Iterable[bytes], framed: str, wanted: bytes) -> list[tuple[f
 
 def index_call(user_id: str, operation: str, kept: bytes, ttl: float) -> Call:
     """What puts an entry into the user's index, to run beside other scripts."""
-    return Call(
-        KEEP, [index_key(user_id, operation)], [kept, MAX_ENTRIES, max(1, round(ttl * 1000))]
-    )
+    key = index_key(user_id, operation)
+    return Call(KEEP, [key, mark_key(key)], [kept, MAX_ENTRIES, max(1, round(ttl * 1000))])
 
 
 class SimilarityIndex:

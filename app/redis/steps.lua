@@ -1,13 +1,19 @@
 -- Small changes of keys of one slot, together.
+--   keep, note: nothing of what is from before an erasure of the user (see app/erasure.py)
 --   free: the key goes, if it still holds the value: a lease that lapsed may be another's by now
-for i = 1, #KEYS do
-    local key, what, value, life = KEYS[i], ARGV[i * 3 - 2], ARGV[i * 3 - 1], ARGV[i * 3]
-    if what == 'keep' then
+-- KEYS: the mark of the user's erasure, then one for each step.
+-- ARGV, four a step: what is done, a value, a time to live in ms, the id of what it tells of
+local mark = redis.call('GET', KEYS[1])
+for i = 2, #KEYS do
+    local key, at = KEYS[i], i * 4 - 7
+    local what, value, life, id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local erased = mark and id:sub(1, #mark) <= mark
+    if what == 'keep' and not erased then
         redis.call('SET', key, value, 'PX', life)
-    elseif what == 'note' then
+    elseif what == 'note' and not erased then
         redis.call('SADD', key, value)
         if redis.call('PTTL', key) < tonumber(life) then redis.call('PEXPIRE', key, life) end
-    elseif redis.call('GET', key) == value then
+    elseif what == 'free' and redis.call('GET', key) == value then
         redis.call('DEL', key)
     end
 end

@@ -1,7 +1,8 @@
-"""Steps: small changes of keys of one slot, made together by one script.
+"""Steps: small changes of keys of one user, made together by one script.
 
 `keep` a value, `note` a value in a set, `free` a key that still holds a value: what lapsed may be
-somebody else's by now. Times to live are in seconds.
+somebody else's by now. Times to live are in seconds. What is kept or noted tells of something that
+has an id; if the user was erased since that began, nothing is.
 """
 
 from __future__ import annotations
@@ -14,23 +15,31 @@ from app.redis.client import Call, Script
 
 STEPS = Script(resources.files("app.redis").joinpath("steps.lua").read_text())
 
-Step = tuple[str, str, Any, int]  # a key, what is done, a value, a time to live in ms
+Step = tuple[str, str, Any, int, str]  # a key, what is done, a value, a time to live in ms, an id
 
 
-def keep(key: str, value: Any, ttl: float) -> Step:
-    return key, "keep", value, max(1, round(ttl * 1000))
+def keep(key: str, value: Any, ttl: float, of: str) -> Step:
+    return key, "keep", value, max(1, round(ttl * 1000)), of
 
 
-def note(key: str, value: Any, ttl: float) -> Step:
+def note(key: str, value: Any, ttl: float, of: str) -> Step:
     """The set lives on for `ttl` at the least."""
-    return key, "note", value, max(1, round(ttl * 1000))
+    return key, "note", value, max(1, round(ttl * 1000)), of
 
 
 def free(key: str, value: Any) -> Step:
-    return key, "free", value, 0
+    return key, "free", value, 0, ""
 
 
 def calls(steps: Sequence[Step]) -> list[Call]:
     """The steps as one call; none for no steps."""
-    args = [x for _, what, value, life in steps for x in (what, value, life)]
-    return [Call(STEPS, [key for key, *_ in steps], args)] if steps else []
+    if not steps:
+        return []
+    keys = [key for key, *_ in steps]
+    args = [x for _, *step in steps for x in step]
+    return [Call(STEPS, [mark_key(keys[0]), *keys], args)]
+
+
+def mark_key(key: str) -> str:
+    """The mark of an erasure of the user whose key this is."""
+    return f"{key.partition('}')[0]}}}:erased"

@@ -19,6 +19,7 @@ from app.stages import Stage, Timing, measured
 HANDSHAKE = {"websocket.accept": 101, "websocket.close": 403}
 # What operators ask is no traffic, nor are the files of pages.
 UNCOUNTED_PATHS = ("/health", "/metrics", "/console")
+USERS = "/api/v2/users/"  # whose data is asked for or erased stands in no log
 MAX_LOGGED_PATH = 200  # bytes of it that are logged
 
 log = logging.getLogger("loregate.request")
@@ -134,4 +135,6 @@ def server_timing(timing: Timing) -> bytes:
 def _path(scope: Scope) -> str:
     """The path as it was sent, percent signs and all, so that it cannot begin a line of its own."""
     sent: bytes = scope.get("raw_path") or scope["path"].encode()
+    if scope["path"].startswith(USERS):
+        return f"{USERS}…"
     return sent[:MAX_LOGGED_PATH].decode("ascii", "backslashreplace")

@@ -100,6 +100,13 @@ EXPLAINED = {
         "the last 24 hours.",
         "Take a new key for each new request, and the same one only to repeat one unchanged.",
     ),
+    "USER_ERASED": Explained(
+        "The user was erased meanwhile",
+        "An operator erased everything of this user after the request began, or less than five "
+        "seconds before. What it made is not kept: it has no content, no event and no cached "
+        "answer.",
+        "Send it again after `Retry-After`, if the user is to go on: as a new one.",
+    ),
     "CURSOR_EXPIRED": Explained(
         "What follows the cursor is no longer kept",
         "The log does not hold the events behind this cursor any more, or is another one by now.",

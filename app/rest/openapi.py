@@ -44,6 +44,8 @@ from app.rest.openapi_batch import batch_paths, batch_schemas
 from app.rest.openapi_live import LIVE_PARAMETERS, LIVE_SCHEMAS, live_paths
 from app.rest.openapi_ratings import RATING_SCHEMAS, rating_paths
 from app.rest.openapi_usage import USAGE_SCHEMAS, usage_paths
+from app.rest.openapi_users import SCHEMAS as USER_SCHEMAS
+from app.rest.openapi_users import user_paths
 
 COMMON: tuple[type[GatewayError], ...] = (Forbidden, *REFUSED)
 RUNS = (
@@ -67,6 +69,7 @@ TAGS = {
     "generations": "Answers while they are written.",
     "events": "What happened, as it happens.",
     "usage": "What was spent on models.",
+    "users": "What is kept of a user.",
     "operation": "For who runs the gateway.",
 }
 DESCRIPTION = f"""\
@@ -145,6 +148,7 @@ def openapi_document() -> dict[str, Any]:
                 **RATING_SCHEMAS,
                 **LIVE_SCHEMAS,
                 **USAGE_SCHEMAS,
+                **USER_SCHEMAS,
                 **ERROR_SCHEMAS,
             },
             "parameters": PARAMETERS,
@@ -168,6 +172,7 @@ def _paths(refs: dict[str, Any]) -> dict[str, Any]:
         **batch_paths(WISHES),
         "/api/v2/content/{content_id}": _content(),
         **rating_paths(),
+        **user_paths(),
         **live_paths(),
         **usage_paths(),
     }

@@ -25,7 +25,7 @@ from app.operations import OPERATIONS, Operation
 from app.pipeline.charges import kind_of
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Asked, Gateway
-from app.rest import batch, error_pages, events, generations, ratings, usage
+from app.rest import batch, error_pages, events, generations, ratings, usage, users
 from app.rest.directives import answer_headers, directives
 from app.rest.openapi import openapi_document
 from app.rest.responses import JSON, error_response
@@ -214,6 +214,8 @@ def _routes(gateway: Gateway) -> Sequence[Route]:
             methods=["GET", "PUT"],
         ),
         Route(ratings.REPORT, authenticated(gateway, ratings.reporter(gateway)), methods=["GET"]),
+        Route(users.EXPORT, authenticated(gateway, users.exporter(gateway)), methods=["GET"]),
+        Route(users.USER, authenticated(gateway, users.eraser(gateway)), methods=["DELETE"]),
         Route(events.PATH, authenticated(gateway, events.handler(gateway)), methods=["GET"]),
         Route(
             generations.PATH,

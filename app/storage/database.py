@@ -26,6 +26,8 @@ Work = Callable[[Connection], T]
 
 # SQLSTATE classes that speak of the values: data, integrity, and limits (an index row's size).
 OF_VALUES = ("22", "23", "54")
+SCRUB_TIMEOUT = 120.0  # s; a file of 1 GB takes some 10, in which nobody else writes
+SCRUB_INTERVAL = 0.1  # s between tries while others read
 UNBOUND = (UnicodeEncodeError, OverflowError)  # sqlite3 raises them bare for a value
 DUPLICATES = ("23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 
@@ -41,9 +43,9 @@ class CommitUncertain(DependencyUnavailable):
 class Refused(Exception):
     """The values cannot be stored. The message says nothing of them: they are users' texts."""
 
-    def __init__(self, *, duplicate: bool) -> None:
+    def __init__(self, *, duplicate: bool = False, erased: bool = False) -> None:
         super().__init__("already stored" if duplicate else "the database refuses these values")
-        self.duplicate = duplicate
+        self.duplicate, self.erased = duplicate, erased
 
 
 @dataclass(slots=True)
@@ -76,6 +78,9 @@ class Database(ABC):
 
     @abstractmethod
     def _writing(self, work: Work[None], progress: CommitProgress) -> asyncio.Future[None]: ...
+
+    @abstractmethod
+    def _scrubbing(self) -> asyncio.Future[bool]: ...
 
     @abstractmethod
     def _disposing(self) -> asyncio.Future[None]: ...
@@ -118,6 +123,19 @@ class Database(ABC):
         except asyncio.CancelledError:
             progress.given_up = True
             raise
+
+    async def scrub(self) -> None:
+        """Has what was deleted leave the database's files too, as far as it can be told to.
+
+        Raises:
+            DependencyUnavailable: there was no room for it, or no moment, for two minutes.
+        """
+        self._check_open()
+        end = asyncio.get_running_loop().time() + SCRUB_TIMEOUT
+        while not await self._bounded(self._scrubbing(), SCRUB_TIMEOUT):
+            if asyncio.get_running_loop().time() > end:
+                raise DependencyUnavailable("database")
+            await asyncio.sleep(SCRUB_INTERVAL)
 
     async def close(self) -> None:
         """Ends every connection, within the bound."""

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, tuple_, update
 
+from app.storage import erasures
 from app.storage.holdings import Holding, Totals, change
 from app.storage.tables import contents, events, idempotency, ratings
 
@@ -25,9 +26,11 @@ def remove(connection: Connection, user_id: str, content_id: str) -> Totals:
 
 
 def prune(connection: Connection, published_before: datetime, keys_before: datetime) -> None:
-    """Events that were published before this time, and idempotency keys from before the other."""
+    """Events that were published before this time, and idempotency keys from before the other;
+    and marks of erasures."""
     old = select(events.c.seq).where(events.c.published_at < published_before)
     connection.execute(delete(events).where(events.c.seq.in_(old.limit(MAX_PRUNED))))
     names = (idempotency.c.user_id, idempotency.c.key)
     keys = select(*names).where(idempotency.c.created_at <= keys_before).limit(MAX_PRUNED)
     connection.execute(delete(idempotency).where(tuple_(*names).in_(keys)))
+    erasures.prune(connection)

@@ -49,6 +49,10 @@ class SQLite(Database):
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._writer_thread, _write, self._writer, work, progress)
 
+    def _scrubbing(self) -> asyncio.Future[bool]:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._writer_thread, _rewrite, self._writer)
+
     def _disposing(self) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._writer_thread, self._dispose)
@@ -71,6 +75,17 @@ def _write(engine: Engine, work: Work[None], progress: CommitProgress) -> None:
         begin(connection)
         work(connection)
         progress.commit(connection)
+
+
+def _rewrite(engine: Engine) -> bool:
+    """Whether the file was written anew, and the journal is empty: nobody read what was before.
+
+    `PRAGMA secure_delete` would not do: where a page was split, old bytes stay between its cells.
+    """
+    with translated(sqlite3.Error), engine.connect() as connection:
+        connection.exec_driver_sql("VACUUM")
+        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+    return not busy
 
 
 def begin(connection: Connection) -> None:

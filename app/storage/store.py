@@ -18,17 +18,17 @@ from sqlalchemy import (
     Select,
     column,
     delete,
-    insert,
     inspect,
     select,
     table,
     text,
 )
 
-from app.errors import InvalidRequest, SettingsError
+from app.erasure import CLOCK_MARGIN
+from app.errors import InvalidRequest, SettingsError, UserErased
 from app.events.types import Event
 from app.storage import removal
-from app.storage.content_queries import BY_IDS, CHILDREN, FIRST_ANSWER, MAX_CHILDREN, page
+from app.storage.content_queries import BY_IDS, CHILDREN, FIRST_ANSWER, MAX_CHILDREN, padded, page
 from app.storage.database import Database, Refused, Work
 from app.storage.database_url import SQLITE, database_url
 from app.storage.group_commit import GroupCommit
@@ -37,7 +37,7 @@ from app.storage.ledger import Ledger, written
 from app.storage.ratings import Ratings
 from app.storage.tables import REVISION, UNPUBLISHED, events, idempotency
 from app.storage.usage import UsageRow, unanswered
-from app.storage.write_batch import Entry, event_row
+from app.storage.write_batch import Entry, event_row, remember_key
 
 QUERY_TIMEOUT = 5.0  # s; every call ends within it
 PING_TIMEOUT = 1.0  # s; /health tells the last ping's outcome and never waits for one
@@ -109,6 +109,7 @@ class Store:
         Raises:
             DuplicateContent: an id of it is already stored.
             RecordRefused: it cannot be stored, however often it is tried.
+            UserErased: its user was, since it was begun.
             DependencyUnavailable: it is not known to be stored.
         """
         try:
@@ -138,6 +139,8 @@ class Store:
         try:
             await self._commits.put(_entry(record, events, usage))
         except Refused as refusal:
+            if refusal.erased:
+                raise UserErased(CLOCK_MARGIN) from None
             kind = DuplicateContent if refusal.duplicate else RecordRefused
             raise kind(str(refusal)) from None
 
@@ -155,7 +158,7 @@ class Store:
         wanted = list(dict.fromkeys(asked.values()))
         records: dict[str, Record] = {}
         for start in range(0, len(wanted), MAX_IDS):
-            chunk = _padded(wanted[start : start + MAX_IDS])
+            chunk = padded(wanted[start : start + MAX_IDS])
             rows = await self.database.read(_rows(BY_IDS[whole], user_id=user_id, ids=chunk))
             records |= {record.content_id: record for record in await self._records(rows)}
         return {key: records[found] for key, found in asked.items() if found in records}
@@ -227,7 +230,7 @@ class Store:
             "created_at": datetime.now(UTC),
         }
         with suppress(Refused):
-            await self.database.write(lambda c: _done(c.execute(insert(idempotency), row)))
+            await self.database.write(lambda c: remember_key(c, row))
 
     async def _free_expired(self, user_id: str, key: str) -> None:
         mine = (idempotency.c.user_id == user_id, idempotency.c.key == key)
@@ -356,12 +359,6 @@ def _place(after: str) -> str:
     if found is None:
         raise InvalidRequest.at(("after",), "is not a cursor of this list")
     return found
-
-
-def _padded(ids: list[str]) -> list[str]:
-    """The ids, the last one repeated up to a power of two: ten statements to prepare, not 500."""
-    size = 1 << (len(ids) - 1).bit_length()
-    return ids + ids[-1:] * (size - len(ids))
 
 
 def _record(row: Row[Any]) -> Record:

@@ -1,6 +1,7 @@
 """The tables: `contents` keeps results, `events` keeps what happened until it is published,
 `idempotency` which result answered which key first, `holdings` how much each user keeps, `usage`
-what was spent on models, `ratings` how good users found their contents."""
+what was spent on models, `ratings` how good users found their contents, `erasures` who was erased
+lately."""
 
 from __future__ import annotations
 
@@ -148,4 +149,13 @@ ratings = Table(
     Column("rated_at", Instant, nullable=False),
     Index("ratings_by_time", "rated_at"),
     Index("ratings_of_user", "user_id"),
+)
+
+# Whose data was erased lately, by a hash of the id: what they began before it is stored no more.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("before", Text, nullable=False),  # see `app.erasure`
+    Column("erased_at", Instant, nullable=False),
 )

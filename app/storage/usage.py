@@ -11,6 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable
 
+from app.erasure import covers
+from app.storage import erasures
+from app.storage.erasures import Marks
 from app.storage.tables import usage
 from app.storage.upsert import insert_into
 
@@ -67,11 +70,28 @@ class UsageEntry:
             self.done.set_result(None)
 
 
-def record(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows, those that are there already once. Rows that only said that no answer was stored
-    are put right by one that knows better: the transaction whose end nobody heard came through."""
+def record(
+    connection: Connection, rows: Sequence[dict[str, Any]], marks: Marks | None = None
+) -> None:
+    """Write rows, those that are there already once. What was spent before an erasure of its user
+    is nobody's; `marks` are those of the rows' users, where they are known.
+
+    Rows that only said that no answer was stored are put right by one that knows better: the
+    transaction whose end nobody heard came through.
+    """
     if rows:
+        if marks is None:
+            marks = erasures.marks(connection, {row["user_id"] for row in rows})
+        rows = [_unnamed(row) if _erased(row, marks) else row for row in rows]
         connection.execute(_recording(connection.dialect.name), rows)
+
+
+def _erased(row: dict[str, Any], marks: Marks) -> bool:
+    return covers(marks.get(row["user_id"]), row["content_id"])
+
+
+def _unnamed(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "user_id": ""}
 
 
 def unanswered(rows: Iterable[UsageRow]) -> list[UsageRow]:

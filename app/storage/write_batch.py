@@ -11,7 +11,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils import uuid7
 
+from app.erasure import covers
 from app.events.types import Event
+from app.storage import erasures
 from app.storage.database import UNBOUND, Refused, refused
 from app.storage.holdings import Holding, Totals, change
 from app.storage.tables import contents, events, idempotency
@@ -49,6 +51,8 @@ class Entry:
     expired: bool = False
 
     def write(self, connection: Connection) -> None:
+        if erasures.erased(connection, self.user_id, self.content["content_id"]):
+            raise Refused(erased=True)
         connection.execute(INSERT_CONTENT, self.content)
         if self.events:
             connection.execute(INSERT_EVENT, self.events)
@@ -90,6 +94,11 @@ class WriteBatch:
 
     def write(self, connection: Connection) -> None:
         """Everything, with one statement for each table."""
+        spent = [row for entry in self.spent for row in entry.rows]
+        users = {entry.user_id for entry in self.entries} | {row["user_id"] for row in spent}
+        marks = erasures.marks(connection, users)
+        if any(covers(marks.get(e.user_id), e.content["content_id"]) for e in self.entries):
+            raise Refused(erased=True)
         if self.entries:
             connection.execute(INSERT_CONTENT, [entry.content for entry in self.entries])
         rows = [row for entry in self.entries for row in entry.events]
@@ -99,8 +108,8 @@ class WriteBatch:
         if keys:
             connection.execute(INSERT_KEY, keys)
         # Those of entries first: where one is there twice, this one knows of its answer.
-        record(connection, [row for entry in self.entries for row in entry.usage])
-        record(connection, [row for entry in self.spent for row in entry.rows])
+        record(connection, [row for entry in self.entries for row in entry.usage], marks)
+        record(connection, spent, marks)
         self._count(connection, self.entries)
         self._mark(connection)
 
@@ -133,6 +142,12 @@ class WriteBatch:
         return set(connection.scalars(query))
 
 
+def remember_key(connection: Connection, key: dict[str, Any]) -> None:
+    """An idempotency key's row, unless its content is from before an erasure of its user."""
+    if not erasures.erased(connection, key["user_id"], key["content_id"]):
+        connection.execute(INSERT_KEY, key)
+
+
 def trial_write(connection: Connection) -> None:
     """A write that leaves nothing but says whether one can be made."""
     name = {"user_id": "", "key": str(uuid7())}  # nobody's
@@ -145,6 +160,8 @@ def _try(connection: Connection, entry: Entry | UsageEntry) -> Refused | None:
     try:
         with connection.begin_nested():
             entry.write(connection)
+    except Refused as erased:
+        return erased
     except (SQLAlchemyError, *UNBOUND) as error:
         refusal = refused(error)
         if refusal is None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -169,6 +170,7 @@ def main() -> int:
     for name in sorted(unplayed()):
         told.fail(f"no scene makes {name} fire")
     folder = Path(tempfile.mkdtemp(prefix="loregate-alerts-", dir="/tmp"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # servers must not outlive it
     folder.chmod(0o755)  # PostgreSQL runs as another user than root
     try:
         asyncio.run(run(folder, given.only, told))

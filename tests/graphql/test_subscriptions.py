@@ -145,7 +145,7 @@ async def test_complete_ends_an_operation_and_leaves_no_task(loregate: Service) 
         await socket.acknowledged()
         name = await socket.subscribe(EVENTS)
         await until_subscribed(loregate)
-        assert connection_tasks() >= {"Connection._run"}
+        assert connection_tasks() >= {"Connection._traced"}
         await socket.send({"type": "complete", "id": name})
         await socket.send({"type": "complete", "id": "never was"})
         await until(lambda: connection_tasks() == set())

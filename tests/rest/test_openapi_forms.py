@@ -60,7 +60,7 @@ def test_a_stream_is_an_operation_of_its_own() -> None:
         assert found == {kind} or not found or path in TEXTS, path
 
 
-TEXTS = ("/metrics", "/health/live", "/health/ready")
+TEXTS = ("/metrics", "/health/live", "/health/ready", "/api/v2/users/{sub}/export")
 
 
 def test_ids_are_uuids_in_paths_too() -> None:

@@ -8,6 +8,7 @@ A room may always import its own modules.
 | room       | may import (ours)                                                     |
 |------------|-----------------------------------------------------------------------|
 | errors     |                                                                       |
+| erasure    |                                                                       |
 | config_file | errors                                                               |
 | settings   | config_file errors                                                    |
 | caller     | errors operations                                                     |
@@ -27,8 +28,8 @@ A room may always import its own modules.
 | policies   | limit_standing errors caller redis seal                                     |
 | llm        | errors operations redis stages spans                                  |
 | storyteller | errors operations llm                                                |
-| events     | errors caller operations redis seal stages spans                      |
-| storage    | errors events.types stages                                            |
+| events     | errors caller erasure operations redis seal stages spans              |
+| storage    | errors erasure events.types stages                                    |
 | observe    | errors stages spans                                                   |
 | generations | errors redis seal spans                                              |
 | limit_standing   |                                                                       |
@@ -36,7 +37,7 @@ A room may always import its own modules.
 | spans      |                                                                       |
 | open_streams | caller errors                                                       |
 | pipeline   | operations policies llm generations events storage redis observe      |
-| pipeline   | open_streams limit_standing caller errors stages spans                      |
+| pipeline   | open_streams limit_standing caller errors erasure stages spans              |
 | shutdown   | open_streams                                                          |
 | sse        | open_streams caller errors http                                       |
 | rest       | accept pipeline operations http sse limit_standing caller errors                   |
@@ -80,7 +81,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | websockets        | websocket_protocol                      |
 | httptools         | http_protocol                           |
 | typer             | cli cli_documents cli_models cli_write cli_events cli_limits          |
-| typer             | cli_doctor terminal                     |
+| typer             | cli_doctor cli_user terminal            |
 | rich              | cli_limits terminal                     |
 """
 
@@ -100,7 +101,7 @@ EVERYBODYS = {"orjson", "uuid_utils", *sys.stdlib_module_names}
 WIRING = (
     *("main", "model_wiring", "policy_wiring", "document_wiring", "observe_wiring", "server"),
     *("cli", "cli_documents", "cli_models", "cli_token", "cli_gateway"),
-    *("cli_write", "cli_events", "cli_limits", "cli_doctor", "doctor"),
+    *("cli_user", "cli_write", "cli_events", "cli_limits", "cli_doctor", "doctor"),
 )
 LONGEST = 400  # lines
 DEFERRED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")

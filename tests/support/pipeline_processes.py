@@ -140,8 +140,8 @@ class PipelineProcess:
         if asked.keep is not None and (value := pack(body, datetime.now(UTC).timestamp())):
             where = leads_to(asked.slot, body)
             cached = [
-                steps.keep(asked.keep, value, 60),
-                steps.note(where, asked.keep, 60),
+                steps.keep(asked.keep, value, 60, body["content_id"]),
+                steps.note(where, asked.keep, 60, body["content_id"]),
             ]
         calls = admission.settlement(*cached, *self.idempotency.done(asked, body))
         entry = similar.entry(body["content_id"], FRAME, similar.signature({"x": request.what}))

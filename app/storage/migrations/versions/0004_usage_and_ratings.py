@@ -1,4 +1,4 @@
-"""What was spent on models, and how good users found their contents."""
+"""What was spent on models, how good users found their contents, and who was erased lately."""
 
 from __future__ import annotations
 
@@ -48,8 +48,15 @@ def upgrade() -> None:
         sa.Index("ratings_by_time", "rated_at"),
         sa.Index("ratings_of_user", "user_id"),
     )
+    op.create_table(
+        "erasures",
+        sa.Column("owner", sa.Text, primary_key=True),
+        sa.Column("before", sa.Text, nullable=False),
+        sa.Column("erased_at", INSTANT, nullable=False),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("erasures")
     op.drop_table("ratings")
     op.drop_table("usage")
