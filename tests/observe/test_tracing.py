@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from app.errors import SettingsError
-from app.observe.tracing import FLUSH_TIMEOUT
+from app.observe.tracing import DROPPED, FLUSH_TIMEOUT, Seldom
 from app.observe_wiring import Traces
 from tests.support import service
 from tests.support.collector import Collector, Exported
@@ -275,3 +278,24 @@ def test_a_wrong_variable_of_the_sdk_stops_the_start(
     given = service.settings(tmp_path, "redis://localhost", otlp_endpoint="http://localhost:4318")
     with pytest.raises(SettingsError, match="OTEL_SPAN_LINK_COUNT_LIMIT must be a non-negative"):
         Traces.of(given)
+
+
+def test_an_exporter_that_fails_is_told_once_a_minute_and_its_retries_never() -> None:
+    told, seldom = [], Seldom(interval=3600)
+    for level, said in [
+        (logging.ERROR, "a"),
+        (logging.WARNING, "retry"),
+        (logging.WARNING, DROPPED),
+    ]:
+        record = logging.LogRecord("x", level, "", 0, said, None, None)
+        told.append([seldom.filter(record) for _ in range(3)])
+    assert told == [[True, False, False], [False] * 3, [True, False, False]]
+
+
+def test_without_traces_nothing_of_opentelemetry_is_imported() -> None:
+    """It would take 0.2 s of each start."""
+    program = "import sys, app.main, app.cli; print('opentelemetry' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "False"
