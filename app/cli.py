@@ -37,9 +37,11 @@ class Commands(LazyGroup):
         "write": "app.cli_write",
         "events": "app.cli_events",
         "limits": "app.cli_limits",
+        "usage": "app.cli_usage",
         "doctor": "app.cli_doctor",
         "documents": "app.cli_documents",
         "user": "app.cli_user",
+        "ratings": "app.cli_ratings",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -21,6 +22,7 @@ from app.errors import SettingsError
 
 STORYTELLER = "storyteller"
 OPENAI_KEY = "OPENAI_API_KEY"
+MAX_BUDGETS = 20  # each that covers a call is looked at in the call of Redis that admits
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 Price = Annotated[float, Field(ge=0)]
@@ -55,6 +57,25 @@ class QuotaTable(_Table):
 
     contents: Annotated[int, Field(ge=0)] | None = None
     bytes: Annotated[int, Field(ge=0)] | None = None  # of their answers, as they are stored
+
+
+class BudgetTable(_Table):
+    """One `[[budgets]]`: so much money, or so many tokens, for each of what it is `per`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
+    per: Literal["user", "tier", "model", "all"] = "user"
+    usd: Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=9)] | None = None
+    tokens: Annotated[int, Field(ge=1, le=10**15)] | None = None
+    period: Literal["day", "month"] = "month"
+    warn_at: Annotated[float, Field(gt=0, le=1)] = 0.8
+    tier: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> BudgetTable:
+        if (self.usd is None) == (self.tokens is None):
+            raise ValueError("a budget has either `usd` or `tokens`")
+        return self
 
 
 class ModelTable(_Table):
@@ -213,13 +234,14 @@ class ConfigFile(_Table):
     limits: tuple[LimitTable, ...] = ()
     tiers: dict[str, Annotated[float, Field(gt=0, le=10_000)]] = Field(default_factory=dict)
     quotas: dict[str, QuotaTable] = Field(default_factory=dict)
+    budgets: Annotated[tuple[BudgetTable, ...], Field(max_length=MAX_BUDGETS)] = ()
     models: tuple[ModelTable, ...] = ()
     canaries: tuple[CanaryTable, ...] = ()
     fallback: Chain | None = None
     subscriptions: Annotated[int, Field(ge=1, le=1_000_000)] = 1000  # of a user, on one process
     cache: dict[str, Annotated[float, Field(ge=0, le=2_592_000)]] = Field(default_factory=dict)
 
-    @field_validator("models", "canaries")
+    @field_validator("models", "canaries", "budgets")
     @classmethod
     def _each_once(cls, rows: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [row.name for row in rows]

@@ -5,6 +5,7 @@
     ├── ContentRejected         400  CONTENT_REJECTED
     ├── Unauthenticated         401  UNAUTHENTICATED
     ├── TokenExpired            401  TOKEN_EXPIRED           app.open_streams
+    ├── BudgetExceeded          402  BUDGET_EXCEEDED
     ├── Forbidden               403  FORBIDDEN
     ├── QuotaExceeded           403  QUOTA_EXCEEDED
     ├── DocumentNotTrusted      403  DOCUMENT_NOT_TRUSTED    resolvers.trusted_documents
@@ -181,6 +182,45 @@ class QuotaExceeded(GatewayError):
             used=used,
             limit=limit,
         )
+
+
+class BudgetExceeded(GatewayError):
+    """A budget has no room for what a call of the model may take.
+
+    spent: settled; reserved: of calls that are under way. These and `limit` are in US dollars or in
+    tokens, as `unit` says. renews_at: RFC 3339, when a new period begins.
+    """
+
+    status, code = 402, "BUDGET_EXCEEDED"
+
+    def __init__(
+        self,
+        budget: str,
+        *,
+        unit: str,
+        spent: float,
+        reserved: float,
+        limit: float,
+        renews_at: str,
+        retry_after: float,
+    ) -> None:
+        self.budget = budget
+        super().__init__(
+            f"Budget {budget} has no room for this request: "
+            f"of {_amount(limit, unit)} {_amount(spent, unit)} are spent and "
+            f"{_amount(reserved, unit)} reserved; it renews at {renews_at}",
+            retry_after=retry_after,
+            budget=budget,
+            unit=unit,
+            spent=spent,
+            reserved=reserved,
+            limit=limit,
+            renews_at=renews_at,
+        )
+
+
+def _amount(amount: float, unit: str) -> str:
+    return f"${amount:,.9f}".rstrip("0").rstrip(".") if unit == "usd" else f"{amount:,} tokens"
 
 
 class NotFound(GatewayError):

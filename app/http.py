@@ -85,6 +85,14 @@ def limit_headers(standing: Standing | None) -> dict[str, str]:
     return _limit_headers(standing, standing.reset_at - time.time())
 
 
+def budget_headers(warning: tuple[str, float, str] | None) -> dict[str, str]:
+    """`X-Budget-Warning`, of a budget that is nearly spent; nothing of others."""
+    if warning is None:
+        return {}
+    name, share, renews = warning
+    return {"X-Budget-Warning": f'"{name}";share={share:.2f};renews="{renews}"'}
+
+
 def error_headers(error: GatewayError, standing: Standing | None = None) -> dict[str, str]:
     """The headers of an error: its own, and those of the limit that refused or was tightest."""
     own = {**error.headers, **_retry_after(error)}

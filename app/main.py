@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
-from app import document_wiring, metrics_server, observe_wiring, policy_wiring
+from app import account_wiring, document_wiring, metrics_server, observe_wiring, policy_wiring
 from app.console.pages import Pages
 from app.errors import SettingsError
 from app.events.fanout import Fanout
@@ -91,6 +91,7 @@ EXPOSED_HEADERS = [
     "X-RateLimit-Scope",
     "RateLimit",
     "RateLimit-Policy",
+    "X-Budget-Warning",
     "Retry-After",
     "Server-Timing",
     "X-Cache",
@@ -238,6 +239,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
 
     redis.timed, store.database.timed = metrics.redis, metrics.database
     limiter = rate_limiter(settings)
+    reserving = account_wiring.reservations(settings, redis, store, limiter, events, metrics)
     revocations = Revocations(redis)
     open_streams = OpenStreams(revocations.among, most_sockets=settings.sockets_per_user)
     idempotency, unstored = Idempotency(redis, store, copies), UnstoredAnswers(redis, copies)
@@ -254,6 +256,7 @@ def wire(settings: Settings, traffic: Traffic) -> Parts:
             limiter,
             revocations,
             charges=Charges(free=settings.file.subscriptions),
+            reservations=reserving,
             on_refusal=metrics.refused,
             on_standings=metrics.standing,
         ),
@@ -385,6 +388,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(parts.fanout.stop)
         gateway.open_streams.start()
         stack.push_async_callback(gateway.open_streams.stop)
+        if (reservations := gateway.admission_call.reservations) is not None:
+            reservations.start()
+            stack.push_async_callback(reservations.stop)
         await gateway.health.start()
         stack.push_async_callback(gateway.health.stop)
         stack.enter_context(graceful_shutdown(gateway.open_streams))

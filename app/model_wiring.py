@@ -105,6 +105,7 @@ def model(row: ModelRow, breakers: Breakers) -> Model:
         ),
         context_size=table.context_size,
         max_tokens=table.max_tokens,
+        headroom=row.profile.headroom,
         timeout=row.profile.timeout,
         breaker=breakers[row.breaker],
         bulkhead=Bulkhead(table.concurrency, table.queue),

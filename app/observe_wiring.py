@@ -33,6 +33,7 @@ def metrics(
         outcomes=[o.value for o in AttemptOutcome],
         operations=list(OPERATIONS),
         scopes=[*(limit.scope for limit in limits(settings)), *map(scope, KINDS), identity.SCOPE],
+        budgets=[budget.name for budget in settings.file.budgets],
         prompt_versions=sorted({str(v) for o in OPERATIONS.values() for v in o.versions}),
         provided={
             row.name: (provider(row.profile.provider), row.table.upstream_name) for row in rows

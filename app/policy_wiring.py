@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from app.config_file import CanaryTable
+from app.config_file import BudgetTable, CanaryTable
 from app.errors import SettingsError
 from app.operations import OPERATIONS
 from app.policies.auth import Authenticator, key_source
+from app.policies.budgets import NANO, Budget, Budgets
 from app.policies.canaries import Canaries, Canary
 from app.policies.limiter import RateLimiter
 from app.policies.limits import DEFAULT_LIMITS, DEFAULT_TIERS, Limit
@@ -81,6 +82,36 @@ def _named(
 def quotas(settings: Settings, holdings: Holdings, *, on_refusal: Callable[[str], None]) -> Quotas:
     """How much each tier may keep; the configured ones go over the default ones."""
     return Quotas(tiers(settings.file.quotas), holdings, on_refusal=on_refusal)
+
+
+def budgets(settings: Settings, limiter: RateLimiter) -> Budgets:
+    """Raises `SettingsError`: a budget names what there is not, or what has no price."""
+    found = [_budget(settings, table) for table in settings.file.budgets]
+    return Budgets(found, tier_of=limiter.tier)
+
+
+def _budget(settings: Settings, table: BudgetTable) -> Budget:
+    where, models = f"LOREGATE_CONFIG: [[budgets]] {table.name}", settings.models
+    names = [m.name for m in models]
+    known = {**DEFAULT_TIERS, **settings.file.tiers}
+    if table.model is not None and table.model not in names:
+        raise SettingsError(f"{where} is of the model {table.model}; there are {', '.join(names)}")
+    if table.tier is not None and table.tier not in known:
+        raise SettingsError(f"{where} is of the tier {table.tier}; there are {', '.join(known)}")
+    if table.usd is not None:
+        for model in models:
+            if table.model in (None, model.name) and None in (
+                model.input_price,
+                model.output_price,
+            ):
+                raise SettingsError(
+                    f"{where} counts money, and the model {model.name} has no known price: write "
+                    f"input_price and output_price (US dollars for a million tokens; 0 where it "
+                    f'costs nothing) in the row of [[models]] whose name is "{model.name}"'
+                )
+    limit = int(table.usd * NANO) if table.usd is not None else table.tokens or 0
+    said = table.model_dump(exclude={"usd", "tokens"})
+    return Budget(limit=limit, unit="tokens" if table.usd is None else "usd", **said)
 
 
 def byte_budgets(settings: Settings) -> tuple[ByteBudget, ByteBudget]:

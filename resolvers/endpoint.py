@@ -16,7 +16,14 @@ from starlette.responses import Response
 
 from app.accept import Accept
 from app.errors import GatewayError, InternalError, MethodNotAllowed, Unauthenticated
-from app.http import address, authorization, disconnected, error_headers, limit_headers
+from app.http import (
+    address,
+    authorization,
+    budget_headers,
+    disconnected,
+    error_headers,
+    limit_headers,
+)
 from app.pipeline.charges import kind_of
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
@@ -174,7 +181,9 @@ def _document_status(code: str, media_type: str) -> int:
 
 
 def _limits(context: RequestContext | None) -> dict[str, str]:
-    return limit_headers(context.standing if context else None)
+    if context is None:
+        return {}
+    return {**limit_headers(context.standing), **budget_headers(context.warning)}
 
 
 def _response(reply: Reply, context: RequestContext | None, media_type: str) -> Response:

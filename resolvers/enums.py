@@ -49,6 +49,7 @@ class EventType(Described):
         "`validation.completed`: a text was held against rules.",
     )
     CONTENT_RATED = "content.rated", "`content.rated`: a user rated a content of theirs."
+    BUDGET_WARNED = "budget.warned", "`budget.warned`: a budget is nearly spent."
 
 
 @enum
@@ -146,3 +147,19 @@ described_enum(
         "CANCELLED": "The client wished it to stop.",
     },
 )
+
+
+@enum
+class BudgetUnit(Described):
+    """What a budget counts."""
+
+    USD = "usd", "US dollars."
+    TOKENS = "tokens", "Tokens, of prompts and answers."
+
+
+@enum
+class BudgetPeriod(Described):
+    """How often a budget renews, by UTC's calendar."""
+
+    DAY = "day", "Each day."
+    MONTH = "month", "Each month."

@@ -9,11 +9,12 @@ from typing import Annotated, Any, cast
 
 import strawberry
 
+from app.events.types import BUDGET_WARNED
 from app.events.types import Event as StoredEvent
 from app.operations.fields import Category, ContentType
 from app.operations.story import StoryElementType
 from resolvers.context import ID, Info
-from resolvers.enums import EventType
+from resolvers.enums import BudgetPeriod, BudgetUnit, EventType
 from resolvers.generations import GenerationEvent
 from resolvers.generations import event_of as generation_event
 from resolvers.response_streams import SourceStream
@@ -99,12 +100,27 @@ class ContentRatedEvent(Event):
     score: int = described("1 (poor) to 5 (excellent).")
 
 
+@strawberry.type(
+    description="A budget is spent up to where it warns; once in its period. The content is the "
+    "one that it was noticed with, and may not have come to be."
+)
+class BudgetWarnedEvent(Event):
+    budget: str = described("The budget's name.")
+    period: BudgetPeriod = described("How often it renews.")
+    unit: BudgetUnit = described("What it counts.")
+    limit: float = described("How much there is in a period.")
+    spent: float = described("How much of it is spent.")
+    share: float = described("The same as a share of the limit.")
+    renews_at: datetime = described("When the next period begins.")
+
+
 EVENTS = (
     ContentGeneratedEvent,
     StoryGeneratedEvent,
     ThemeAnalyzedEvent,
     ValidationCompletedEvent,
     ContentRatedEvent,
+    BudgetWarnedEvent,
 )
 
 
@@ -125,6 +141,13 @@ def _own(payload: dict[str, Any]) -> tuple[type[Event], dict[str, Any]]:
         return ValidationCompletedEvent, {k: payload[k] for k in told}
     if kind == "content.rated":
         return ContentRatedEvent, {"score": payload["score"]}
+    if kind == BUDGET_WARNED:
+        return BudgetWarnedEvent, {
+            **{k: payload[k] for k in ("budget", "limit", "spent", "share")},
+            "period": BudgetPeriod(payload["period"]),
+            "unit": BudgetUnit(payload["unit"]),
+            "renews_at": datetime.fromisoformat(payload["renews_at"]),
+        }
     return ContentGeneratedEvent, {}
 
 

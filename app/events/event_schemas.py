@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from app.events.types import COUNTED, EVENT_TYPES, SOURCE
+from app.events.types import BUDGET_WARNED, COUNTED, EVENT_TYPES, SOURCE
 from app.operations.descriptions import Described
 from app.operations.fields import Category, ContentType
 from app.operations.story import StoryElementType
@@ -17,6 +17,7 @@ from app.operations.story import StoryElementType
 UUID = {"type": "string", "format": "uuid"}
 TEXT = {"type": "string"}
 COUNT = {"type": "integer", "minimum": 0}
+AMOUNT = {"type": "number", "minimum": 0}
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 
 SUMMARIES = {
@@ -25,6 +26,8 @@ SUMMARIES = {
     "theme.analyzed": "A text's theme was analysed.",
     "validation.completed": "A text was held against rules.",
     "content.rated": "A user rated a content of theirs; the last one of a content counts.",
+    BUDGET_WARNED: "A budget is spent up to where it warns; once in its period. The content is the "
+    "one that it was noticed with, which may not have come to be.",
 }
 
 
@@ -80,6 +83,15 @@ OWN: dict[str, dict[str, Any]] = {
     "content.rated": {
         "score": {"type": "integer", "minimum": 1, "maximum": 5, "description": "5 is the best."}
     },
+    BUDGET_WARNED: {
+        "budget": _said(TEXT, "The budget's name."),
+        "period": {"enum": ["day", "month"], "description": "How often it renews."},
+        "unit": {"enum": ["usd", "tokens"], "description": "What it counts."},
+        "limit": _said(AMOUNT, "How much there is in a period."),
+        "spent": _said(AMOUNT, "How much of it is spent."),
+        "share": _said(AMOUNT, "The same as a share of the limit; above 1 where it was lowered."),
+        "renews_at": {**TEXT, "format": "date-time", "description": "When a period begins."},
+    },
 }
 EXAMPLES: dict[str, tuple[ContentType, dict[str, Any]]] = {
     "content.generated": (ContentType.CHARACTER, {}),
@@ -90,6 +102,18 @@ EXAMPLES: dict[str, tuple[ContentType, dict[str, Any]]] = {
     "theme.analyzed": (ContentType.THEME, {"theme_category": "horror", "confidence": 0.82}),
     "validation.completed": (ContentType.VALIDATION, {"passed": True, "overall_score": 0.91}),
     "content.rated": (ContentType.CHARACTER, {"score": 4}),
+    BUDGET_WARNED: (
+        ContentType.CHARACTER,
+        {
+            "budget": "each-user",
+            "period": "month",
+            "unit": "usd",
+            "limit": 5.0,
+            "spent": 4.02,
+            "share": 0.804,
+            "renews_at": "2026-12-01T00:00:00Z",
+        },
+    ),
 }
 
 

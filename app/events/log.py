@@ -117,18 +117,21 @@ class EventLog:
         """Where all events of this user stand."""
         return zlib.crc32(user_id.encode()) % self.partitions
 
-    async def publish(self, events: Sequence[Event], also: Sequence[Call] = ()) -> None:
-        """Append the events, in their order for each user; `also` goes in the same round trip.
+    async def publish(self, events: Sequence[Event], also: Sequence[Call] = ()) -> list[Any]:
+        """Append the events, in their order for each user; `also` goes in the same round trip, and
+        its replies come back.
 
         Raises:
             DependencyUnavailable: Redis is away; some may have been appended all the same, so
                 whoever tries again repeats events, under their same ids.
         """
         parts = self.by_partition(events)
-        if parts or also:
-            replies = await self.redis.run_all([*map(self._publishing, parts), *also])
-            for some, reply in zip(parts, replies, strict=False):
-                self._unconfirmed.note(self.partition(some[0].user_id), some, reply)
+        if not parts and not also:
+            return []
+        replies = await self.redis.run_all([*map(self._publishing, parts), *also])
+        for some, reply in zip(parts, replies, strict=False):
+            self._unconfirmed.note(self.partition(some[0].user_id), some, reply)
+        return replies[len(parts) :]
 
     async def confirm(self) -> None:
         """Publish again what went lost behind its acknowledgement, where Redis is there."""

@@ -7,12 +7,14 @@ from typing import Any
 
 import orjson
 
+BUDGET_WARNED = "budget.warned"
 EVENT_TYPES = (
     "content.generated",
     "story.generated",
     "theme.analyzed",
     "validation.completed",
     "content.rated",
+    BUDGET_WARNED,
 )
 COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")  # what events tell of tokens
 SOURCE = "llm-service"  # the name that the services know the gateway by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.errors import BudgetExceeded
 from app.operations.metadata import AttemptOutcome
 
 # What may go better when the same model is asked again: nothing of an answer had come.
@@ -84,3 +85,12 @@ class AttemptFailed(Exception):
         """What a log line may say of it: nothing of a provider's or a user's text."""
         facts = {"status": self.status, "provider_code": self.code, "kind": self.kind or None}
         return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+class OverBudget(AttemptFailed):
+    """A budget had no room for the call, which was not made. `refusal`: as a caller is told."""
+
+    def __init__(self, refusal: BudgetExceeded) -> None:
+        said = "has no room in a budget"
+        super().__init__(AttemptOutcome.LIMITED, said, retry_after=refusal.retry_after)
+        self.refusal = refusal

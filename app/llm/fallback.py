@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import (
+    BudgetExceeded,
     ContentRejected,
+    DependencyUnavailable,
     GatewayError,
     InvalidRequest,
     ModelError,
@@ -17,9 +19,9 @@ from app.errors import (
 )
 from app.llm.breaker import BreakerState
 from app.llm.completion import Completion, CompletionRequest, Listener, Usage
-from app.llm.failure import BREAKER_FAILURES, NOT_CALLED, AttemptFailed
+from app.llm.failure import BREAKER_FAILURES, NOT_CALLED, AttemptFailed, OverBudget
 from app.llm.model import STORYTELLER, Model
-from app.llm.retry import Attempt, ModelCalls, ModelMetrics, RetryPolicy
+from app.llm.retry import Attempt, ModelCalls, ModelMetrics, Reserve, RetryPolicy
 from app.llm.spending import Spending
 from app.operations import ModelChoice, Operation
 from app.operations.fields import Request
@@ -166,6 +168,7 @@ class Models:
         work: CompletionRequest,
         *,
         charge: Charge,
+        reserve: Reserve | None = None,
         degrade: bool = True,
         listener: Listener | None = None,
         spending: Spending | None = None,
@@ -174,15 +177,18 @@ class Models:
         """A checked draft from the first link that gives one.
 
         `charge` spends the limit of a later link's model and raises `RateLimited` when it is
-        full; the first one's was spent when the request was admitted. `spending` gets what was
-        spent on each model that was really called. `request_id` is the log's.
+        full, or as budgets do (see `Admission.charge_model`); the first one's was spent when the
+        request was admitted. `reserve` has what each call may take reserved of budgets
+        (`retry.Reserve`). `spending` gets what was spent on each model that was really called.
+        `request_id` is the log's.
 
         Raises:
+            BudgetExceeded: a budget has no room for another call of the first.
             ContentRejected, ModelError, ModelTimeout, ModelUnavailable: what became of the first;
                 always the last of them where a simpler answer was at hand and is not wanted.
         """
         spending = Spending() if spending is None else spending
-        calls = ModelCalls(self.policy, listener, self._metrics, spending, request_id)
+        calls = ModelCalls(self.policy, listener, self._metrics, spending, request_id, reserve)
         failures: list[tuple[Model, AttemptFailed]] = []
         first, left, size = self.first(candidates), list(candidates), 0
         while left:
@@ -191,7 +197,7 @@ class Models:
                 if model is not first and model.writer is not None:
                     await charge(model)
                 draft, completion = await calls.complete(model, _fitting(work, model), left)
-            except RateLimited as full:
+            except (RateLimited, BudgetExceeded, DependencyUnavailable) as full:
                 late = AttemptFailed(
                     AttemptOutcome.LIMITED, "has no room left", retry_after=full.retry_after
                 )
@@ -259,6 +265,9 @@ def _refusal(
     asked = failures[0][0].asked_name
     # The last of that name: behind who stood in for it came the model itself.
     model, failure = [f for f in failures if f[0].asked_name == asked][-1]
+    if isinstance(failure, OverBudget):
+        failure.refusal.details["tried"] = [a.as_dict() for a in calls.attempts]
+        return failure.refusal
     told = {"attempts": calls.count}
     said = f"{asked} {failure.said}"
     found: GatewayError

@@ -26,10 +26,11 @@ class Model:
     """A name of ours, and the model that writes for it.
 
     Without a writer it is known but not reachable from here: no key was configured for it.
-    Without a breaker it is always tried: the storyteller cannot be away. timeout: seconds for a
-    whole call. unsupported: what the upstream was found not to take. retires_at: when its provider
-    shuts it down. gone: whether it did, or no longer has it. stands_for: the model that was asked
-    for, where a canary has this one called in its place.
+    Without a breaker it is always tried: the storyteller cannot be away. headroom: tokens for
+    thinking, beside `max_tokens`. timeout: seconds for a whole call. unsupported: what the upstream
+    was found not to take. retires_at: when its provider shuts it down. gone: whether it did, or no
+    longer has it. stands_for: the model that was asked for, where a canary has this one called in
+    its place.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Model:
     prices: Prices = field(default_factory=Prices)
     context_size: int | None = None
     max_tokens: int = 4096
+    headroom: int = 0
     timeout: float = 60.0
     breaker: Breaker | None = None
     bulkhead: Bulkhead = field(default_factory=lambda: Bulkhead(CONCURRENCY, QUEUE))

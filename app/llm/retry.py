@@ -47,6 +47,9 @@ QUIET = NOT_CALLED | {
 }  # at a busy time there are thousands, and none is a fault
 PARTS = ("prompt_tokens", "completion_tokens", "total_tokens")  # that a failed attempt tells
 
+# Has what one more call may take reserved of budgets. Raises `AttemptFailed`: it cannot be had.
+Reserve = Callable[[Model, CompletionRequest], Awaitable[None]]
+
 log = logging.getLogger(__name__)
 
 
@@ -106,6 +109,7 @@ class ModelCalls:
     metrics: ModelMetrics | None = None
     spending: Spending = field(default_factory=Spending)
     request_id: str = ""
+    reserve: Reserve | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -156,6 +160,8 @@ class ModelCalls:
         work, completion = replace(work, progress=Progress()), None
         with model_spans.attempt(model, work) as span:
             try:
+                if self.reserve is not None:
+                    await self.reserve(model, work)
                 completion = await self._written(model, work, deadline)
                 draft = _checked(work, completion)
             except AttemptFailed as failure:

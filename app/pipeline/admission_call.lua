@@ -9,11 +9,19 @@
 -- ARGV[..]     four a limit: what it admits in a window, the window in microseconds (negative: a
 --              stepped limit), what is taken now (0: only look), and 1 if only when a model is
 --              called
+-- with budgets.lua before it, what is reserved of budgets comes last:
+-- KEYS         two a budget: its account
+-- ARGV         four a budget: its limit, what is spent when callers are warned, what is to be
+--              reserved in all, when Redis may forget the account (Unix ms); then for whom, for how
+--              long (us), and how many budgets there are
 -- reply        {revoked, refused, now, wait, mode, payload, count, reset, count, reset, …}
 --              refused: which limit refused (1..), 0 for none; wait: microseconds until a lone
 --              caller gets in; mode: lead (go and make it), hit, follow, replay, running or
 --              conflict; payload: the cached value, or what the idempotency key holds; count: in
---              the window now; reset: when a full limit has room, or a count next falls
+--              the window now; reset: when a full limit has room, or a count next falls.
+--              With budgets, before the first count: of each {spent, reserved, us since the ledger
+--              was read or -1, whether to tell that it was crossed, whether it refuses}; none of any
+--              where no model is called or a limit refuses
 --
 -- A log is a list of the times of what was admitted, oldest first. All that have left the window
 -- are cut from its head, so its length is exactly the number admitted in the last window.
@@ -116,7 +124,8 @@ end
 -- cache), the fingerprint of 32 characters, and then whoever runs it or the id of its answer.
 local revocable, asked = tonumber(ARGV[1]), tonumber(ARGV[2])
 local asks_cache, asks_lease, asks_key = asked % 2, math.floor(asked / 2) % 2, math.floor(asked / 4)
-local count_of_limits = #KEYS - revocable - asks_cache - asks_lease - asks_key
+local count_of_budgets = budgets and tonumber(ARGV[#ARGV]) or 0
+local count_of_limits = #KEYS - revocable - asks_cache - asks_lease - asks_key - 2 * count_of_budgets
 local next_key, next_arg = count_of_limits + revocable + 1, asked > 0 and 7 or 3
 
 if revocable == 1 and call('EXISTS', KEYS[count_of_limits + 1]) == 1 then
@@ -168,8 +177,28 @@ for i = 1, count_of_limits do
     end
 end
 
+-- What budgets have room for. One that does not know what the ledger has refuses as well.
+local claims, told, over = {}, {}, false
+if mode == 'lead' and refused == 0 then
+    for i = 1, count_of_budgets do
+        local key, at = #KEYS - 2 * (count_of_budgets - i) - 1, #ARGV - 2 - 4 * (count_of_budgets - i + 1)
+        local a = budgets.open(KEYS[key], KEYS[key + 1], now)
+        local max, amount = tonumber(ARGV[at]), tonumber(ARGV[at + 2])
+        local had = budgets.amount(a, 'r' .. ARGV[#ARGV - 2]) or 0
+        local full = a.built == 0 or (amount > had and a.spent + a.held + amount - had > max)
+        local age = a.built > 0 and now - a.built or -1
+        told[i] = { a.spent, a.held, age, budgets.warn(a, tonumber(ARGV[at + 1]), now), full and 1 or 0 }
+        claims[i] = { a = a, amount = math.max(amount, had), had = had, expires_at = ARGV[at + 3] }
+        over = over or full
+    end
+end
+
 local reply = { 0, refused, now, wait, mode, payload }
-if refused > 0 then return reply end
+if budgets then reply[7] = told end
+if refused > 0 or over then return reply end
+for _, c in ipairs(claims) do
+    budgets.hold(c.a, ARGV[#ARGV - 2], c.amount, c.had, now, ARGV[#ARGV - 1], c.expires_at)
+end
 if lease and mode == 'lead' then call('SET', lease, who, 'PX', lease_ms) end
 if once and (mode == 'lead' or mode == 'follow') then
     call('SET', once, 'r' .. fingerprint .. who, 'PX', lease_ms)

@@ -14,6 +14,7 @@ from app.errors import Forbidden, GatewayError, RateLimited, Unauthenticated
 from app.limit_standing import Standing, tightest
 from app.pipeline.admission_call import AdmissionCall
 from app.pipeline.charges import CHARGES, Kind
+from app.policies.budgets import Account, Balance
 from app.stages import CURRENT
 
 ROUND_TRIP = 0.05  # s, for which Redis is waited for: a refusal may tell a wait by so much too long
@@ -37,6 +38,7 @@ class RequestContext:
     size: int = 1
     disconnected: Callable[[], Awaitable[None]] | None = None
     standing: Standing | None = None
+    balances: dict[Account, Balance] = field(default_factory=dict)  # of budgets, as last found
     charged: bool = False  # a limit was asked for it, whatever it said
     _charging: asyncio.Future[None] | None = field(default=None, init=False)
     _began: float = field(default_factory=time.monotonic, init=False)
@@ -83,6 +85,20 @@ class RequestContext:
         if self.standing is None:
             raise RuntimeError("nothing was charged yet")
         return self.standing
+
+    def heard(self, balances: Iterable[Balance]) -> None:
+        """So budgets stood that something of the request was reserved of."""
+        self.balances |= {balance.account: balance for balance in balances}
+
+    @property
+    def warning(self) -> tuple[str, float, str] | None:
+        """The budget of those that is spent most, where it warns: its name, its share that is
+        spent, and when it renews."""
+        warns = [balance for balance in self.balances.values() if balance.warns]
+        if not warns:
+            return None
+        found = max(warns, key=lambda balance: balance.share)
+        return found.account.budget.name, found.share, found.account.renews_at
 
     def note(self, standings: Iterable[Standing]) -> Standing:
         """Remember how limits stand; returns the tightest of these."""

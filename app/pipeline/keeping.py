@@ -99,7 +99,7 @@ class Keeping:
             if cached and lookup is not None:
                 calls.append(await _indexed(request, new.body, lookup.ttl))
             with stage(Stage.PUBLISH):
-                await self._log.publish(events, also=calls)
+                admission.settled(await self._log.publish(events, also=calls))
             self._store.published(event.id for event in events)
             if new.unstored:
                 await self._unstored.drop(lookup)

@@ -36,6 +36,7 @@ class Writing:
 
         Raises:
             QuotaExceeded: no model was called.
+            BudgetExceeded: a budget has no room for another call.
             ContentRejected, ModelError, ModelTimeout, ModelUnavailable
         """
         request = admission.request
@@ -51,6 +52,7 @@ class Writing:
             request.links,
             request.work,
             charge=admission.charge_model,
+            reserve=admission.reserve if admission.reservation else None,
             degrade=request.directives.allow_degraded,
             listener=listener,
             spending=admission.spending,

@@ -53,6 +53,15 @@ EXPLAINED = {
         "An open stream ends with its token, or when that is revoked.",
         "Renew the token and go on behind the last cursor; nothing is lost.",
     ),
+    "BUDGET_EXCEEDED": Explained(
+        "A budget has no room for this request",
+        "What the models may cost in a day or a month is bounded, and the most that this request "
+        "could cost does not fit what is left of `budget`: `spent` of `limit` (US dollars or "
+        "tokens, as `unit` says), and `reserved` by calls that are under way. No model was called. "
+        "What is cached or was answered before is still given.",
+        "Wait until `renews_at`; where only reservations stand in the way, `Retry-After` is a few "
+        "seconds. A smaller `max_tokens`, or a cheaper model, may fit what is left.",
+    ),
     "FORBIDDEN": Explained(
         "The token lacks a permission",
         "The token is good, and does not give what this route needs: `required_permission`.",

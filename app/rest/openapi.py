@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.errors import (
+    BudgetExceeded,
     ContentRejected,
     Forbidden,
     GatewayError,
@@ -53,6 +54,7 @@ RUNS = (
     ContentRejected,
     PayloadTooLarge,
     UnsupportedMediaType,
+    BudgetExceeded,
     IdempotencyConflict,
     *COMMON,
     ModelError,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.errors import (
+    BudgetExceeded,
     ContentRejected,
     CursorExpired,
     DependencyUnavailable,
@@ -44,6 +45,15 @@ SAMPLES: dict[type[GatewayError], GatewayError] = {
         ),
         ContentRejected("gpt-4-turbo", "content_filter"),
         Unauthenticated("expired"),
+        BudgetExceeded(
+            "each-user",
+            unit="usd",
+            spent=4.98,
+            reserved=0.0,
+            limit=5.0,
+            renews_at="2026-12-01T00:00:00Z",
+            retry_after=86_400.0,
+        ),
         Forbidden("text:generate"),
         NotFound("No content of yours has this id"),
         IdempotencyConflict(),
@@ -132,6 +142,12 @@ HEADERS = {
         "description": "The next page, where there is one (RFC 8288).",
         "schema": {"type": "string"},
     },
+    "X-Budget-Warning": {
+        "description": "The budget that is spent up to where it warns, its share, and when it "
+        "renews.",
+        "schema": {"type": "string"},
+        "example": '"each-user";share=0.84;renews="2026-12-01T00:00:00Z"',
+    },
     "Retry-After": {
         "description": "Seconds until another try makes sense.",
         "schema": {"type": "integer", "minimum": 1},
@@ -162,8 +178,21 @@ DETAILS: dict[str, Any] = {
     "required_permission": {"type": "string", "description": "FORBIDDEN."},
     "scope": {"type": "string", "description": "RATE_LIMIT_EXCEEDED: the limit that refused."},
     "limit": {
-        "type": "integer",
-        "description": "RATE_LIMIT_EXCEEDED, QUOTA_EXCEEDED: what it admits.",
+        "type": "number",
+        "description": "RATE_LIMIT_EXCEEDED, QUOTA_EXCEEDED (whole), BUDGET_EXCEEDED: what it "
+        "admits.",
+    },
+    "budget": {"type": "string", "description": "BUDGET_EXCEEDED: which one."},
+    "unit": {"type": "string", "description": "BUDGET_EXCEEDED: `usd` or `tokens`."},
+    "spent": {"type": "number", "description": "BUDGET_EXCEEDED: how much is spent."},
+    "reserved": {
+        "type": "number",
+        "description": "BUDGET_EXCEEDED: how much calls that are under way may cost.",
+    },
+    "renews_at": {
+        "type": "string",
+        "format": "date-time",
+        "description": "BUDGET_EXCEEDED: when the next period begins.",
     },
     "quota": {"type": "string", "description": "QUOTA_EXCEEDED: `contents` or `bytes`."},
     "used": {"type": "integer", "description": "QUOTA_EXCEEDED: how much is kept."},

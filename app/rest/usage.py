@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -14,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.accept import Accept
+from app.csv_table import csv_table
 from app.errors import InvalidRequest
 from app.pipeline.context import RequestContext
 from app.pipeline.gateway import Gateway
@@ -22,8 +21,6 @@ from app.rest.responses import JSON
 
 PATH = "/api/v2/usage"
 CSV = "text/csv"
-# What a spreadsheet reads as a formula begins so, as OWASP's page on CSV injection lists it.
-FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 
 
 def handler(gateway: Gateway) -> Callable[[RequestContext, Request], Awaitable[Response]]:
@@ -40,28 +37,10 @@ def handler(gateway: Gateway) -> Callable[[RequestContext, Request], Awaitable[R
             said = f"more than {MAX_LINES:,} rows: ask for less, or for pages with `first`"
             raise InvalidRequest.at(("until",), said)
         headers = {**_link(given, found), "Vary": "Accept", "Content-Disposition": _name(found)}
-        text = csv_of(found["by"], found["rows"])
+        text = csv_table([*found["by"], *FIGURES], found["rows"])
         return Response(text, media_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
 
     return usage
-
-
-def csv_of(by: list[str], rows: list[dict[str, Any]]) -> str:
-    """The rows as RFC 4180 has them, a header first. What is null is empty; a text that a
-    spreadsheet would take for a formula begins with an apostrophe."""
-    columns = [*by, *FIGURES]
-    text = io.StringIO()
-    write = csv.writer(text).writerow
-    write(columns)
-    for row in rows:
-        write([_cell(row[name]) for name in columns])
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
 
 
 def _asked(given: QueryParams) -> UsageRequest:

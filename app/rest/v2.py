@@ -20,7 +20,7 @@ from app.errors import (
     NotFound,
 )
 from app.events.asyncapi import asyncapi_document
-from app.http import address, authorization, disconnected, limit_headers, read_json
+from app.http import address, authorization, budget_headers, disconnected, limit_headers, read_json
 from app.operations import OPERATIONS, Operation
 from app.pipeline.charges import kind_of
 from app.pipeline.context import RequestContext
@@ -56,6 +56,7 @@ def authenticated(gateway: Gateway, handler: Handler) -> Endpoint:
             standing = context.standing if context else None
             return error_response(InternalError(), request, standing)
         response.headers.update(limit_headers(context.standing))
+        response.headers.update(budget_headers(context.warning))
         return response
 
     return endpoint

@@ -193,3 +193,52 @@ async def test_graphql_tells_the_variant(trying: Trying) -> None:
         data = await found.data(query, {"input": service.CHARACTER_INPUT})
     told = data["generateCharacterContent"]["content"]["metadata"]
     assert told == {"promptVersion": "2", "variant": "grounded"}
+
+
+async def usage_rows(found: Service) -> list[tuple[Any, ...]]:
+    said = "SELECT model, prompt_version, answers, calls, nano_usd FROM usage ORDER BY id"
+    rows = await found.parts.store.database.read(lambda c: c.exec_driver_sql(said).all())
+    return [tuple(row) for row in rows]
+
+
+async def test_the_ledger_has_the_model_that_was_called_and_the_prompt_that_was_used(
+    trying: Trying, provider: Upstream
+) -> None:
+    both = {**LUNA, "operation": "character", "prompt_version": 2, "share": 1}
+    async with trying(both) as found:
+        cost = (await metadata(found, "alice"))["cost"]
+        provider.on("gpt-6-luna").then(refusal(400, "unsupported"))
+        await metadata(found, "alice")
+        rows = await usage_rows(found)
+    assert rows[0] == ("gpt-6-luna", "2", 1, 1, round(cost * 1e9))
+    assert [row[:4] for row in sorted(rows[1:])] == [
+        ("gpt-4-turbo", "2", 1, 1),
+        ("gpt-6-luna", "2", 0, 1),
+    ]
+
+
+async def test_the_report_tells_a_canarys_ratings_from_the_others(trying: Trying) -> None:
+    """Ten of each, whose own sums are the report's."""
+    given: dict[str | None, list[int]] = {"luna": [], None: []}
+    async with trying(LUNA) as found:
+        for n, user in enumerate((*IN, *OUT)):
+            made = (await found.post(TEXT, GOOD[TEXT], sub=user)).json()
+            variant = "luna" if user in IN else None
+            assert made["metadata"]["variant"] == variant
+            given[variant].append(1 + n % 5)
+            url = f"/api/v2/content/{made['content_id']}/rating"
+            said = {"score": 1 + n % 5}
+            await found.http.put(url, json=said, headers=found.headers(sub=user))
+        report = (await found.get("/api/v2/ratings")).json()
+    told = {
+        g["variant"]: (g["model"], g["count"], g["mean"], g["scores"]) for g in report["groups"]
+    }
+    assert told == {
+        variant: (
+            "gpt-4-turbo",
+            len(scores),
+            sum(scores) / len(scores),
+            [scores.count(n) for n in range(1, 6)],
+        )
+        for variant, scores in given.items()
+    }

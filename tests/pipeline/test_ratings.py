@@ -164,6 +164,9 @@ async def test_a_rating_counts_one_request(loregate: Service) -> None:
         before = await loregate.counted()
         await ask()
         assert await loregate.counted() == before + 1
+    one = f'rateContent(input: {{id: "{content_id}", score: 2}}) {{ requestId }}'
+    await loregate.data(f"mutation {{ a: {one} b: {one} }}")
+    assert await loregate.counted() == before + 3, "each field of a document counts"
 
 
 async def test_the_report_tells_models_prompts_and_operations_apart(

@@ -1,9 +1,9 @@
 """The house rules that a machine can read.
 
 Who may import whom. `errors` imports nothing of ours, and `settings` is read by `main`,
-`model_wiring`, `policy_wiring`, `document_wiring`, `observe_wiring`, `server`, `doctor`, `cli` and
-the `cli_…` alone; these wire everything, and are the only ones in `app` that know `resolvers`.
-A room may always import its own modules.
+`model_wiring`, `policy_wiring`, `document_wiring`, `observe_wiring`, `account_wiring`, `server`,
+`doctor`, `cli` and the `cli_…` alone; these wire everything, and are the only ones in `app` that
+know `resolvers`. A room may always import its own modules.
 
 | room       | may import (ours)                                                     |
 |------------|-----------------------------------------------------------------------|
@@ -14,6 +14,7 @@ A room may always import its own modules.
 | caller     | errors operations                                                     |
 | redis      | errors                                                                |
 | accept     |                                                                       |
+| csv_table  |                                                                       |
 | connections | errors                                                               |
 | http_heads | errors                                                                |
 | http_turn  |                                                                       |
@@ -40,7 +41,7 @@ A room may always import its own modules.
 | pipeline   | open_streams limit_standing caller errors erasure stages spans              |
 | shutdown   | open_streams                                                          |
 | sse        | open_streams caller errors http                                       |
-| rest       | accept pipeline operations http sse limit_standing caller errors                   |
+| rest       | accept csv_table pipeline operations http sse limit_standing caller errors         |
 | rest       | hosts origins events.asyncapi events.reader stages                                  |
 | rest       | generations.generation generations.reader generations.transcript      |
 | resolvers  | accept pipeline operations http sse limit_standing caller errors                   |
@@ -81,7 +82,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | websockets        | websocket_protocol                      |
 | httptools         | http_protocol                           |
 | typer             | cli cli_documents cli_models cli_write cli_events cli_limits          |
-| typer             | cli_doctor cli_user terminal            |
+| typer             | cli_doctor cli_user cli_ratings cli_usage terminal                    |
 | rich              | cli_limits terminal                     |
 """
 
@@ -99,9 +100,11 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted(p for room in ("app", "resolvers") for p in (ROOT / room).rglob("*.py"))
 EVERYBODYS = {"orjson", "uuid_utils", *sys.stdlib_module_names}
 WIRING = (
-    *("main", "model_wiring", "policy_wiring", "document_wiring", "observe_wiring", "server"),
+    *("main", "model_wiring", "policy_wiring", "document_wiring", "observe_wiring"),
+    *("account_wiring", "server"),
     *("cli", "cli_documents", "cli_models", "cli_token", "cli_gateway"),
-    *("cli_user", "cli_write", "cli_events", "cli_limits", "cli_doctor", "doctor"),
+    *("cli_write", "cli_events", "cli_limits", "cli_ratings", "cli_usage", "cli_user"),
+    *("cli_doctor", "doctor"),
 )
 LONGEST = 400  # lines
 DEFERRED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")

@@ -835,10 +835,73 @@ export interface Generation {
 export type GenerationState = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED';
 
 /** What happened. */
-export type EventType = 'CONTENT_GENERATED' | 'STORY_GENERATED' | 'THEME_ANALYZED' | 'VALIDATION_COMPLETED' | 'CONTENT_RATED';
+export type EventType = 'CONTENT_GENERATED' | 'STORY_GENERATED' | 'THEME_ANALYZED' | 'VALIDATION_COMPLETED' | 'CONTENT_RATED' | 'BUDGET_WARNED';
 
 /** Something that happened. */
-export type Event = ContentGeneratedEvent | ContentRatedEvent | StoryGeneratedEvent | ThemeAnalyzedEvent | ValidationCompletedEvent;
+export type Event = BudgetWarnedEvent | ContentGeneratedEvent | ContentRatedEvent | StoryGeneratedEvent | ThemeAnalyzedEvent | ValidationCompletedEvent;
+
+/** A budget is spent up to where it warns; once in its period. The content is the one that it was noticed with, and may not have come to be. */
+export interface BudgetWarnedEvent {
+  __typename: 'BudgetWarnedEvent';
+  type: 'BUDGET_WARNED';
+  /** The same on a repeat: dedupe by it. */
+  id: string;
+  /** Its place in the log; go on behind it with `after`. */
+  cursor: string;
+  /** The content that it is about. */
+  contentId: string;
+  /** What kind of content that is. */
+  contentType: ContentType;
+  /** Whose it is. */
+  userId: string;
+  /** The request that made it. */
+  requestId: string;
+  /** The service that it came from. */
+  source: string;
+  /** When it happened. */
+  occurredAt: string;
+  /** What made it. */
+  metadata: EventMetadata;
+  /** The content itself; null when it is not yours or is gone. */
+  content: Content | null;
+  /** The budget's name. */
+  budget: string;
+  /** How often it renews. */
+  period: BudgetPeriod;
+  /** What it counts. */
+  unit: BudgetUnit;
+  /** How much there is in a period. */
+  limit: number;
+  /** How much of it is spent. */
+  spent: number;
+  /** The same as a share of the limit. */
+  share: number;
+  /** When the next period begins. */
+  renewsAt: string;
+}
+
+/** What an event tells about the answer that made it. */
+export interface EventMetadata {
+  /** The model that wrote it. */
+  modelUsed: string;
+  /** The tokens that it took. */
+  tokenUsage: TokenUsage;
+  /** Which wording of the prompt was used. */
+  promptVersion: string;
+  /** The canary that made it; null without one. */
+  variant: string | null;
+  /** The span that made it, by W3C trace context; null where the gateway has no traces. */
+  traceparent: string | null;
+}
+
+/** Anything that the gateway made and keeps for its owner. */
+export type Content = ContentValidation | GeneratedContent | Item | Location | Npc | Story | ThemeAnalysis;
+
+/** How often a budget renews, by UTC's calendar. */
+export type BudgetPeriod = 'DAY' | 'MONTH';
+
+/** What a budget counts. */
+export type BudgetUnit = 'USD' | 'TOKENS';
 
 /** Character, campaign or story text was generated. */
 export interface ContentGeneratedEvent {
@@ -865,23 +928,6 @@ export interface ContentGeneratedEvent {
   /** The content itself; null when it is not yours or is gone. */
   content: Content | null;
 }
-
-/** What an event tells about the answer that made it. */
-export interface EventMetadata {
-  /** The model that wrote it. */
-  modelUsed: string;
-  /** The tokens that it took. */
-  tokenUsage: TokenUsage;
-  /** Which wording of the prompt was used. */
-  promptVersion: string;
-  /** The canary that made it; null without one. */
-  variant: string | null;
-  /** The span that made it, by W3C trace context; null where the gateway has no traces. */
-  traceparent: string | null;
-}
-
-/** Anything that the gateway made and keeps for its owner. */
-export type Content = ContentValidation | GeneratedContent | Item | Location | Npc | Story | ThemeAnalysis;
 
 /** A user rated a content of theirs; the last one of it counts. */
 export interface ContentRatedEvent {

@@ -6,6 +6,7 @@ The types of what is sent and what comes stand in `loregate_client.schema`.
 from loregate_client.aio import Answer, AsyncGenerationStream, AsyncLoregate, AsyncStream
 from loregate_client.client import GenerationStream, Loregate, Stream
 from loregate_client.errors import (
+    BudgetExceeded,
     ConnectionLost,
     ContentRejected,
     CursorExpired,
@@ -28,6 +29,7 @@ __all__ = [
     "AsyncGenerationStream",
     "AsyncLoregate",
     "AsyncStream",
+    "BudgetExceeded",
     "ConnectionLost",
     "Content",
     "ContentRejected",

@@ -6,6 +6,7 @@ LoregateError             any other code, such as INTERNAL_ERROR or GRAPHQL_VALI
 ├── InvalidRequest        400  BAD_USER_INPUT
 ├── ContentRejected       400  CONTENT_REJECTED
 ├── Unauthenticated       401  UNAUTHENTICATED, TOKEN_EXPIRED
+├── BudgetExceeded        402  BUDGET_EXCEEDED
 ├── Forbidden             403  FORBIDDEN
 ├── QuotaExceeded         403  QUOTA_EXCEEDED
 ├── NotFound              404  NOT_FOUND
@@ -75,6 +76,10 @@ class Unauthenticated(LoregateError):
     """The token is wrong, or at its end, and no other could be had."""
 
 
+class BudgetExceeded(LoregateError):
+    """A budget has no room: `details` has `budget`, `spent`, `limit`, `unit` and `renewsAt`."""
+
+
 class Forbidden(LoregateError):
     """`details["requiredPermission"]` says what the token lacks."""
 
@@ -120,6 +125,7 @@ KINDS: dict[str, tuple[type[LoregateError], int]] = {
     "CONTENT_REJECTED": (ContentRejected, 400),
     "UNAUTHENTICATED": (Unauthenticated, 401),
     "TOKEN_EXPIRED": (Unauthenticated, 401),
+    "BUDGET_EXCEEDED": (BudgetExceeded, 402),
     "FORBIDDEN": (Forbidden, 403),
     "QUOTA_EXCEEDED": (QuotaExceeded, 403),
     "NOT_FOUND": (NotFound, 404),

@@ -44,6 +44,18 @@ BreakerState = Literal[
 ]
 """A model's circuit breaker."""
 
+BudgetPeriod = Literal[
+    "DAY",
+    "MONTH",
+]
+"""How often a budget renews, by UTC's calendar."""
+
+BudgetUnit = Literal[
+    "USD",
+    "TOKENS",
+]
+"""What a budget counts."""
+
 CacheStatus = Literal[
     "HIT",
     "MISS",
@@ -91,6 +103,7 @@ EventType = Literal[
     "THEME_ANALYZED",
     "VALIDATION_COMPLETED",
     "CONTENT_RATED",
+    "BUDGET_WARNED",
 ]
 """What happened."""
 
@@ -377,6 +390,71 @@ class BatchResult(TypedDict):
 
     similarity: float | None
     """How alike the request was that this answer was made for, where it was another."""
+
+
+class BudgetWarnedEvent(TypedDict):
+    """A budget is spent up to where it warns; once in its period. The content is the one that it
+    was noticed with, and may not have come to be.
+    """
+
+    typename: Literal["BudgetWarnedEvent"]
+
+    id: str
+    """The same on a repeat: dedupe by it."""
+
+    type: EventType
+    """What happened."""
+
+    cursor: str
+    """Its place in the log; go on behind it with `after`."""
+
+    contentId: str
+    """The content that it is about."""
+
+    contentType: ContentType
+    """What kind of content that is."""
+
+    userId: str
+    """Whose it is."""
+
+    requestId: str
+    """The request that made it."""
+
+    source: str
+    """The service that it came from."""
+
+    occurredAt: str
+    """When it happened."""
+
+    metadata: EventMetadata
+    """What made it."""
+
+    content: Content | None
+    """The content itself; null when it is not yours or is gone."""
+
+    budget: str
+    """The budget's name."""
+
+    period: BudgetPeriod
+    """How often it renews."""
+
+    unit: BudgetUnit
+    """What it counts."""
+
+    limit: float
+    """How much there is in a period."""
+
+    spent: float
+    """How much of it is spent."""
+
+    share: float
+    """The same as a share of the limit."""
+
+    renewsAt: str
+    """When the next period begins."""
+
+    errors: NotRequired[list[dict[str, Any]]]
+    """Why its content could not be loaded, where it is null for that."""
 
 
 class CampaignContextInput(TypedDict):
@@ -2161,7 +2239,8 @@ Content = (
 """Anything that the gateway made and keeps for its owner."""
 
 Event = (
-    ContentGeneratedEvent
+    BudgetWarnedEvent
+    | ContentGeneratedEvent
     | ContentRatedEvent
     | StoryGeneratedEvent
     | ThemeAnalyzedEvent
@@ -2269,9 +2348,10 @@ pointsOfInterest occupants secrets hooks } ... on Npc { name role description pe
 motivations secrets relationships { to nature } } ... on Story { elementType text summary
 parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
 categoryConfidence elements { element score description suggestions } compatibility { score
-conflicts enhancements transitionSteps } overallScore summary } } ... on ContentRatedEvent {
-score } ... on StoryGeneratedEvent { elementType summary } ... on ThemeAnalyzedEvent {
-themeCategory confidence } ... on ValidationCompletedEvent { passed overallScore } } }
+conflicts enhancements transitionSteps } overallScore summary } } ... on BudgetWarnedEvent {
+budget period unit limit spent share renewsAt } ... on ContentRatedEvent { score } ... on
+StoryGeneratedEvent { elementType summary } ... on ThemeAnalyzedEvent { themeCategory confidence
+} ... on ValidationCompletedEvent { passed overallScore } } }
 """
 
 GENERATION: Final = """\
