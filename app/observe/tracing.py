@@ -132,7 +132,7 @@ class Tracing:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def flush() -> None:
-            pass
+            self._provider.shutdown()
             with contextlib.suppress(RuntimeError):  # nobody waits for it any more
                 loop.call_soon_threadsafe(done.set)
 
