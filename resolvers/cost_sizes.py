@@ -53,6 +53,7 @@ SIZES: dict[str, int | Argument] = {
     # What the settings say, where nothing says it.
     "Query.models": 50,
     "Query.rateLimits": 50,
+    "Query.budgets": 50,
     "RatingReport.groups": 50,  # of 200 at most: operations, models, versions, canaries
 }
 # What a field does, in objects.

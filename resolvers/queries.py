@@ -12,6 +12,7 @@ import strawberry
 
 from app.errors import InvalidRequest, NotFound
 from app.operations.fields import ContentType
+from resolvers.budgets import Budget, budgets
 from resolvers.complexity import DEFAULT_PAGE, DEFAULT_USAGE, MAX_NODES, MAX_PAGE
 from resolvers.context import ID, Info
 from resolvers.enums import BreakerState, HealthState
@@ -221,6 +222,10 @@ class Query:
     async def rate_limits(self, info: Info) -> list[RateLimit]:
         caller = info.context.authenticated.caller
         return [rate_limit(s) for s in await info.context.gateway.rate_limits(caller)]
+
+    @strawberry.field(description="How the budgets stand that your calls count for.")
+    async def budgets(self, info: Info) -> list[Budget]:
+        return await budgets(info)
 
     @strawberry.field(description="One of your generations, as it is now.")
     async def generation(self, info: Info, id: GenerationID) -> Generation | None:

@@ -35,6 +35,7 @@ ACCESS: dict[type, dict[str, Rule]] = {
         "nodes": "content:read",
         "viewer": Access.AUTHENTICATED,
         "rate_limits": Access.AUTHENTICATED,
+        "budgets": Access.AUTHENTICATED,
         "generation": Access.AUTHENTICATED,
         "models": Access.AUTHENTICATED,
         "health": Access.PUBLIC,

@@ -10,9 +10,9 @@ ledger, by which the account is then read anew.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from time import monotonic
 from typing import Any, Protocol, TypeVar
@@ -33,7 +33,7 @@ from app.policies.budget_accounts import (
     renewing,
     settling,
 )
-from app.policies.budgets import NOTHING, Account, Budgets, Cost
+from app.policies.budgets import NOTHING, Account, Balance, Budgets, Cost
 from app.redis.client import Call, Redis
 
 RENEWED_AT_ONCE = 100  # reservations of an account in one call
@@ -210,6 +210,15 @@ class Reservations:
                 self._crossed(reply, spender)
             if reply.age is not None and reply.age > REREAD:
                 self.accounts.reread(account)
+
+    async def balances(self, caller: Caller, models: Iterable[str]) -> list[Balance]:
+        """How the budgets stand that a call of the caller's could count for.
+
+        Raises:
+            DependencyUnavailable
+        """
+        accounts = self.budgets.of_caller(caller, models, datetime.now(UTC))
+        return await self.accounts.look(accounts)
 
     def refused(self, budget: str) -> None:
         if self._metrics is not None:

@@ -57,6 +57,7 @@ ROOT: dict[str, tuple[str, str | None]] = {
         "content:read",
     ),
     "Query.viewer": ("viewer { id }", None),
+    "Query.budgets": ("budgets { name }", None),
     "Query.rateLimits": ("rateLimits { scope }", None),
     "Query.ratings": ("ratings { truncated }", "gateway:admin"),
     "Query.generation": ('generation(id: "01a203fd-5084-71ff-812d-9c162c596a5c") { id }', None),

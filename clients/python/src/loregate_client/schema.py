@@ -392,6 +392,34 @@ class BatchResult(TypedDict):
     """How alike the request was that this answer was made for, where it was another."""
 
 
+class Budget(TypedDict):
+    """A budget of the caller's, or one that others share with them."""
+
+    name: str
+    """Its name."""
+
+    period: BudgetPeriod
+    """How often it renews."""
+
+    unit: BudgetUnit
+    """What it counts."""
+
+    limit: float
+    """How much there is in a period."""
+
+    spent: float
+    """How much of it is spent."""
+
+    reserved: float
+    """How much calls that are under way may take."""
+
+    remaining: float
+    """What is left."""
+
+    renewsAt: str
+    """When the next period begins."""
+
+
 class BudgetWarnedEvent(TypedDict):
     """A budget is spent up to where it warns; once in its period. The content is the one that it
     was noticed with, and may not have come to be.
