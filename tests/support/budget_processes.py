@@ -50,9 +50,12 @@ class FaultyAtRandom(Upstream):
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._random = random.Random(seed)
+        self.faulty = True
 
     def behaviour(self, asked: dict[str, Any], headers: dict[str, str]) -> Behaviour:
         paced = {"text": prose(40), "pace": 0.01}
+        if not self.faulty:
+            return Behaviour(**paced)
         return self._random.choice(
             [
                 Behaviour(**paced),
