@@ -26,7 +26,7 @@ class Ending:
 
     def __init__(self, metrics: Metrics, context: RequestContext, name: str, timing: Timing):
         self._metrics, self._edge, self._name, self._timing = metrics, context.edge, name, timing
-        self.outcome = "ok"
+        self.outcome = "cancelled"  # of work that never came to run
         self.elsewhere = False  # somebody else calls `count`
 
     def answered(self, result: Result) -> None:
