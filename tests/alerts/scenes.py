@@ -18,6 +18,7 @@ from tests.alerts.stage import (
     SHAKY,
     STEADY,
     THRIFTY,
+    WINDOW,
     Stage,
     frozen,
 )
@@ -167,15 +168,13 @@ async def many_tokens(stage: Stage, crowd: Crowd) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def everybody_asks(stage: Stage, crowd: Crowd) -> AsyncIterator[None]:
-    """Nine tenths of the limit of all users, by many of them."""
     names = iter(range(1_000_000))
 
     async def one() -> None:
         await crowd.looks(f"many-{next(names)}")
 
-    for _ in range(GLOBAL_LIMIT * 9 // 10 // 8):
-        await asyncio.gather(*(one() for _ in range(8)))
-    yield
+    async with goes_on(one, 6):
+        yield
 
 
 @asynccontextmanager
@@ -242,7 +241,7 @@ SCENES = (
     ),
     Scene("answers of 9,900 tokens", _named("TokenSpike"), many_tokens),
     Scene(
-        "many users take nine tenths of the limit of all together",
+        f"many users ask, to the end of the limit of all together ({GLOBAL_LIMIT} in {WINDOW} s)",
         _named("GlobalLimitNearEnd"),
         everybody_asks,
     ),

@@ -25,7 +25,7 @@ from tests.support.upstream import ANYTHING, Behaviour, Upstream
 STEADY, SHAKY, NARROW, RETIRING, LOST = "steady", "shaky", "narrow", "retiring", "lost"
 MODELS = (STEADY, SHAKY, NARROW, RETIRING, LOST)
 TIER, THRIFTY = "crowd", "thrifty"  # one that no limit is in the way of, and one with a budget
-USER_LIMIT, GLOBAL_LIMIT, WINDOW = 60, 1_200, 20  # requests, requests, s
+USER_LIMIT, GLOBAL_LIMIT, WINDOW = 60, 600, 20  # requests, requests, s
 BUDGET = 60_000  # tokens of a day
 START = 120.0  # s; two, on a machine that has much else to do a minute
 LOOK = 0.1  # s
