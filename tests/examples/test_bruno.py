@@ -52,7 +52,7 @@ def test_every_route_of_rest_is_in_it(loregate: Service) -> None:
         (route.path, method)
         for method, path in there
         for route in routes
-        if route.path_regex.match(path)
+        if method in (route.methods or ()) and route.path_regex.match(path)
     }
 
 

@@ -133,10 +133,10 @@ async def test_a_bug_in_one_operation_tells_nothing_and_leaves_the_others(
 ) -> None:
     stored = loregate.parts.store.add
 
-    async def add(record: Any, events: Any) -> None:
+    async def add(record: Any, *more: Any) -> None:
         if record.operation == "story":
             raise ZeroDivisionError("xyzzy")
-        await stored(record, events)
+        await stored(record, *more)
 
     with replaced(loregate.parts.store, add=add):
         answer = await batch(loregate, [THEME, STORY, CHARACTER])

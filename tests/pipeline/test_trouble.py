@@ -306,7 +306,11 @@ async def test_with_redis_away_too_the_same_process_still_has_the_text(
 
 
 # -- unstored answers by themselves
-BODY: dict[str, Any] = {"content": "The tide took the lamp.", "metadata": {}}
+BODY: dict[str, Any] = {
+    "content_id": "01930000-0000-7000-8000-000000000000",
+    "content": "The tide took the lamp.",
+    "metadata": {},
+}
 
 
 def under(key: str | None, fingerprint: str = "f" * 32) -> Lookup:

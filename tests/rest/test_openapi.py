@@ -84,7 +84,7 @@ def test_each_operation_says_what_it_takes_and_answers() -> None:
     for operation in OPERATIONS.values():
         described = paths[operation.path]["post"]
         assert operation.permission in described["description"]
-        statuses = "200 400 401 403 409 413 415 429 500 502 503 504"
+        statuses = "200 400 401 402 403 409 413 415 429 500 502 503 504"
         assert described["responses"].keys() == set(statuses.split())
         assert {resolved(p)["name"] for p in described["parameters"]} == {
             *("Idempotency-Key", "Cache-Control", "X-Allow-Degraded", "X-On-Disconnect"),

@@ -36,7 +36,7 @@ def test_each_answer_tells_the_headers_that_it_has() -> None:
             assert "X-Request-ID" in named
             free = operation.get("security") == [] or status == "401"
             assert limits <= named or free, (path, status)
-            assert ("Retry-After" in named) == (status in ("429", "503") and not free)
+            assert ("Retry-After" in named) == (status in ("402", "429", "503") and not free)
             assert ("WWW-Authenticate" in named) == (status == "401")
 
 
