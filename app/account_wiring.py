@@ -27,5 +27,5 @@ def reservations(
     accounts = BudgetAccounts(redis, BudgetTotals(store.database))
     warnings = BudgetWarnings(redis, log, metrics)
     return Reservations(
-        redis, budgets(settings, limiter), accounts, metrics=metrics, crossed=warnings.crossed
+        redis, budgets(settings, limiter), accounts, metrics=metrics, warnings=warnings
     )

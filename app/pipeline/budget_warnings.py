@@ -41,6 +41,10 @@ class BudgetWarnings:
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
+    async def close(self) -> None:
+        """When what is being told has been; each is one round trip or two."""
+        await asyncio.gather(*self._telling, return_exceptions=True)
+
     async def _tell(self, balance: Balance, spender: Spender) -> None:
         with contextlib.suppress(DependencyUnavailable):  # then somebody else tells it
             await self._log.publish([Event(_payload(balance, spender))])

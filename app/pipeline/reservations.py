@@ -170,9 +170,17 @@ class BudgetMetrics(Protocol):
     def budget_refused(self, name: str) -> None: ...
 
 
+class Warnings(Protocol):
+    """Who tells that a budget is nearly spent."""
+
+    def crossed(self, reply: Reply, spender: Spender) -> None:
+        """It warns from now on; `spender` is with whom it was noticed."""
+
+    async def close(self) -> None: ...
+
+
 class Reservations:
-    """One for the process. `crossed` is told of a budget that warns from now on, and with whom it
-    was noticed."""
+    """One for the process."""
 
     def __init__(
         self,
@@ -181,13 +189,13 @@ class Reservations:
         accounts: BudgetAccounts,
         *,
         metrics: BudgetMetrics | None = None,
-        crossed: Callable[[Reply, Spender], None] = lambda _, __: None,
+        warnings: Warnings | None = None,
         lease: float = LEASE,
         every: float = RENEW_INTERVAL,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self.budgets, self.accounts, self.lease, self.now = budgets, accounts, lease, now
-        self._redis, self._metrics, self._crossed, self._every = redis, metrics, crossed, every
+        self._redis, self._metrics, self._warnings, self._every = redis, metrics, warnings, every
         self.live: dict[str, Reservation] = {}
         self._unconfirmed: dict[str, Reservation] = {}
         self._doubted: dict[Account, str] = {}
@@ -206,8 +214,8 @@ class Reservations:
             account = reply.balance.account
             if self._metrics is not None:
                 self._metrics.budget_used(account.budget.name, reply.balance.share)
-            if reply.crossed:
-                self._crossed(reply, spender)
+            if reply.crossed and self._warnings is not None:
+                self._warnings.crossed(reply, spender)
             if reply.age is not None and reply.age > REREAD:
                 self.accounts.reread(account)
 
@@ -256,6 +264,8 @@ class Reservations:
             await asyncio.gather(self._task, return_exceptions=True)
             await self._settle_again(waited=0.0)
             await self.accounts.close()
+        if self._warnings is not None:
+            await self._warnings.close()
 
     async def _run(self) -> None:
         while True:

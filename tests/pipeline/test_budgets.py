@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import jsonschema_rs
 import pytest
 
 from app.caller import Caller
 from app.config_file import BudgetTable, ConfigFile, ModelTable, models
 from app.embedded.valkey import EmbeddedValkey
 from app.errors import SettingsError
+from app.events.cursor import EntryId
+from app.events.event_schemas import event_schema
 from app.main import create_app
 from app.pipeline.reservations import Reservations
 from tests.support import service
@@ -204,6 +207,11 @@ async def test_a_budget_that_is_nearly_spent_is_told_in_a_header_and_once_as_an_
         event = await socket.next("events")
         assert event["budget"] == "mine"
         assert event["spent"] >= 0.02
+        page = await loregate.parts.event_log.read(0, EntryId(0, 0))
+    [told] = [e.event.payload for e in page.entries if e.event.type == "budget.warned"]
+    jsonschema_rs.Draft202012Validator(
+        event_schema("budget.warned"), validate_formats=True
+    ).validate(told)
 
 
 async def test_a_model_without_a_price_under_a_budget_of_money_stops_the_start(
