@@ -199,6 +199,7 @@ def _post(operation: Operation[Any, Any], request: Any, answer: Any) -> dict[str
                 answer,
                 *CALLER_HEADERS,
                 *CACHE_HEADERS,
+                "X-Budget-Warning",
                 example=answer_example(operation),
             ),
             **errors(*RUNS),
