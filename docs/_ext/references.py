@@ -113,7 +113,8 @@ def _one(schema: dict[str, Any]) -> str:
         "boolean": "`true` or `false`",
     }
     told = [words.format(schema[key]) for key, words in WORDS.items() if key in schema]
-    return " ".join((names.get(kind, kind), *told))
+    kinds = [k for k in ([kind] if isinstance(kind, str) else kind) if k != "null"]
+    return " ".join((" or ".join(names.get(k, k) for k in kinds), *told))
 
 
 # -- the command line
