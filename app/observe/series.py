@@ -1,7 +1,7 @@
 """Series: where each number that is counted stands, and how Prometheus is told of all.
 
 The labels' sets are closed, so that every series has its place from the start: a cell in one array
-of doubles, found by the metric and its labels' values. To count is to add to a cell, 0.2 µs. One
+of doubles, found by the metric and its labels' values. To count is to add to a cell. One
 process has an array of its own; of several, each has one in a file (`multiprocess.py`).
 """
 
