@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.llm.model import STORYTELLER
+from app.llm.model_spans import provider
 from app.model_wiring import ModelRow
-from app.observe.metric_names import provider
 from app.observe.metrics import Metrics
 from app.operations import OPERATIONS
 from app.operations.metadata import AttemptOutcome

@@ -35,6 +35,11 @@ PROVIDERS = {
 NO_FAULT = NOT_CALLED | {AttemptOutcome.CANCELLED}
 
 
+def provider(name: str) -> str:
+    """A provider's name in the conventions."""
+    return PROVIDERS.get(name, name)
+
+
 def attempt(model: Model, work: CompletionRequest) -> AbstractContextManager[Span]:
     """A span around one attempt; none for a model that is not configured here."""
     if model.writer is None or spans.installed() is None:
@@ -44,7 +49,7 @@ def attempt(model: Model, work: CompletionRequest) -> AbstractContextManager[Spa
         kind = Kind.INTERNAL
     facts: Facts = {
         "gen_ai.operation.name": CHAT,
-        "gen_ai.provider.name": PROVIDERS.get(model.provider, model.provider),
+        "gen_ai.provider.name": provider(model.provider),
         "gen_ai.request.model": name,
         "gen_ai.request.max_tokens": work.prompt.choice.max_tokens,
         "gen_ai.request.stream": True,

@@ -103,20 +103,6 @@ SCOPE = {"scope": Configured.SCOPES}
 BUDGET = {"budget": Configured.BUDGETS}
 EDGE = {"edge": EDGES}
 
-# gen_ai.provider.name, where the conventions have another word for it than profiles.toml.
-PROVIDERS = {
-    "azure": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "gemini": "gcp.gemini",
-    "mistral": "mistral_ai",
-    "xai": "x_ai",
-}
-
-
-def provider(name: str) -> str:
-    """A provider's name in the conventions."""
-    return PROVIDERS.get(name, name)
-
 
 ALL: list[MetricName] = []
 
