@@ -117,6 +117,8 @@ async def test_each_examples_body_works_and_the_examples_fit_their_schemas(
     for path, operation in operations():
         for media in operation.get("requestBody", {}).get("content", {}).values():
             held(document, media["schema"]).validate(media["example"])
+            if "{" in path:  # of a content that is there: test_openapi_examples sends those
+                continue
             answer = await loregate.post(path, media["example"], tier="service")
             assert answer.status_code == 200, answer.text
             if "application/json" in operation["responses"]["200"]["content"]:
