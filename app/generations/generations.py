@@ -191,8 +191,9 @@ class Generations:
         for generation in list(self.running_here.values()):
             if generation.transcript.ended:  # by another process, which took this one for dead
                 generation.cancel()
-        if self.running_here:
-            for key in await self.log.renew_leases(list(self.running_here)):
+        # Not of what has ended and is only let go: a renewal could overtake that.
+        if running := [k for k, g in self.running_here.items() if not g.transcript.ended]:
+            for key in await self.log.renew_leases(running):
                 if key in self.running_here:
                     self.running_here[key].cancel()
         here = (g.transcript for g in self.running_here.values())
