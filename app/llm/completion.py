@@ -59,6 +59,7 @@ class CompletionRequest:
 
     user: a pseudonym of who asks, for a provider to know abuse by; empty: nothing is said.
     owner: who asks, among whom a model's places are shared; it never leaves the process.
+    continues: the text that it goes on from, as it stands in the prompt.
     progress: of the call that is made with it.
     """
 
@@ -67,6 +68,7 @@ class CompletionRequest:
     prompt: Prompt
     user: str = ""
     owner: str = ""
+    continues: str | None = None
     progress: Progress = field(default_factory=lambda: Progress(), compare=False, repr=False)
 
     @property

@@ -131,8 +131,9 @@ class Reading:
         prompt = operation.prompt(request, choice, continues, version)
         user_id = context.caller.id
         work = CompletionRequest(
-            operation, request, prompt, user=self._pseudonyms.of(user_id), owner=user_id
-        )
+            operation, request, prompt,
+            user=self._pseudonyms.of(user_id), owner=user_id, continues=continues,
+        )  # fmt: skip
         found = PreparedRequest(
             context, directives, work, links, self._models.first(links),
             continues=continues, canary=canary,

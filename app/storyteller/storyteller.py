@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from math import inf
 from random import Random
 from typing import Any
@@ -20,9 +21,10 @@ from typing import Any
 from app.llm.completion import Completion, CompletionRequest, Listener, Usage
 from app.llm.failure import AttemptFailed
 from app.operations import OPERATIONS
-from app.operations.metadata import AttemptOutcome
+from app.operations.metadata import AttemptOutcome, FinishReason
 from app.storyteller.english import tokens
 from app.storyteller.packs import Packs, seeded
+from app.storyteller.prose import Composed
 
 PACE = 0.02  # s between pieces: 150 words in half a second, as a fast model writes them
 PIECES = re.compile(r"(?:\s*\S+){1,6}\s*")
@@ -41,11 +43,14 @@ def _composers() -> dict[str, Composer]:
 
 
 COMPOSERS = _composers()
+# Those that read the text which theirs goes on from.
+CONTINUING = frozenset(n for n, f in COMPOSERS.items() if "continues" in signature(f).parameters)
 
 
 def _rng(work: CompletionRequest, request: Any) -> Random:
-    asked = request.model_dump(mode="json", exclude={"model": set(UNUSED)})
-    return seeded(work.operation.name, asked)
+    """What decides a text: the request and its seed. An allowance only ends it sooner."""
+    asked = request.model_dump(mode="json", exclude={"model"})
+    return seeded(work.operation.name, asked, request.model.seed)
 
 
 def _with_seed(request: Any) -> Any:
@@ -98,13 +103,18 @@ class Storyteller:
             text = _written(compose(self.packs, work.request))
             return Completion(text, Usage(asked, tokens(text), counted=True))
         request = _with_seed(work.request)
-        text = _written(compose(self.packs, request, _rng(work, request)))
+        more = (work.continues,) if work.operation.name in CONTINUING else ()
+        made = compose(self.packs, request, _rng(work, request), *more)
+        if not isinstance(made, Composed):
+            made = Composed(made)
+        text = _written(made.draft)
         given = request.model.model_fields_set
         return Completion(
             text,
             Usage(asked, tokens(text), counted=True),
+            finish=FinishReason.LENGTH if made.cut else FinishReason.STOP,
             seed=request.model.seed,
-            ignored=tuple(name for name in UNUSED if name in given),
+            ignored=(*(name for name in UNUSED if name in given), *made.unused),
         )
 
 

@@ -1,0 +1,135 @@
+"""Prose: a plan's lines as paragraphs, within a length and an allowance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from app.storyteller import lengths
+from app.storyteller.english import tokens
+from app.storyteller.facts import Facts
+from app.storyteller.grammar import SENTENCE, Unit
+from app.storyteller.lengths import Length, Step
+from app.storyteller.lines import Line, lines
+from app.storyteller.planner import Planner
+from app.storyteller.telling import Telling
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What a composer made. cut: `max_tokens` ended it before its end. unused: the paths of what
+    the caller gave and no text could take.
+    """
+
+    draft: Any
+    cut: bool = False
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Told:
+    """Units of one telling, and how many words they have. fields: which unit belongs to which."""
+
+    units: list[Unit]
+    fields: list[str] = field(default_factory=list)
+
+    @property
+    def words(self) -> int:
+        return sum(lengths.words(unit.text) for unit in self.units)
+
+    @property
+    def text(self) -> str:
+        return "".join((u.joiner if at else "") + u.text for at, u in enumerate(self.units))
+
+
+class Prose:
+    """Tells plans of one piece. `tables`: where a step's lines are looked up, all of them."""
+
+    def __init__(self, facts: Facts, tables: Sequence[Mapping[str, Any]], seed: Random) -> None:
+        self._facts, self._tables = facts, tables
+        self._seed = seed.getrandbits(64)
+        self._pools: dict[str, Sequence[Line]] = {}
+
+    def pool(self, name: str) -> Sequence[Line]:
+        """The lines of a step that the piece has words for, from every table that has some."""
+        if name not in self._pools:
+            found = lines(said for table in self._tables for said in table.get(name, ()))
+            tells = self._facts.tells
+            self._pools[name] = [f for f in found if all(tells(*slot) for slot in f.slots)]
+        return self._pools[name]
+
+    def fitted(self, plan: Sequence[Sequence[str]], length: Length) -> Told:
+        """The plan told in as many of its steps as the length holds."""
+        told: Told = lengths.fitted(lengths.steps(plan), length, self.told)
+        return told
+
+    def told(self, steps: Sequence[Step]) -> Told:
+        """The steps told; the same words for the same steps."""
+        rng, words = Random(self._seed), dict(self._facts.words)
+        chosen = Planner(self._facts, self.pool, rng).plan([step.pool for step in steps])
+        telling = Telling(self._facts, rng)
+        made = Told([])
+        start = False
+        for step, line in zip(steps, chosen, strict=True):
+            start = start or step.start
+            if line is None:
+                continue
+            text = ("- " if step.mark == "-" else "") + telling.tell(line)
+            made.units.append(Unit("\n\n" if start else "\n" if step.mark else " ", text))
+            made.fields.append(step.pool)
+            start = False
+        self._facts.words = words
+        return made
+
+
+def kept(units: Sequence[Unit], limit: int) -> tuple[str, bool]:
+    """As many whole sentences as have at most `limit` tokens, else words; and whether it was cut.
+
+    No sentence is said twice, and no quotation is left open but where a single sentence is cut.
+    """
+    text, room, said = "", limit, set[str]()
+    for unit in units:
+        sentences = {s.strip(" -\n") for s in SENTENCE.split(unit.text)}
+        if said & sentences:
+            continue
+        said |= sentences
+        size = tokens(unit.text)
+        if size > room:
+            more = _whole(unit.text, room)
+            text += (unit.joiner if text else "") * bool(more) + more
+            return text or _words(unit.text, limit), True
+        text += (unit.joiner if text else "") + unit.text
+        room -= size
+    return text, False
+
+
+def _whole(text: str, room: int) -> str:
+    """The whole sentences at a text's head that fit, with every quotation closed."""
+    kept, best = "", ""
+    for sentence in SENTENCE.split(text):
+        kept += sentence
+        if tokens(kept) > room:
+            break
+        if kept.count("“") == kept.count("”"):
+            best = kept
+    return best.rstrip()
+
+
+def _words(text: str, limit: int) -> str:
+    """The first words of a sentence that is longer than `limit` tokens."""
+    pieces: list[str] = []
+    for word in text.split(" "):
+        if pieces and tokens(" ".join([*pieces, word])) > limit:
+            break
+        pieces.append(word)
+    text = " ".join(pieces)
+    while tokens(text) > limit:
+        text = text[:-1]
+    return text or "…"
+
+
+def kept_text(text: str, limit: int) -> tuple[str, bool]:
+    """A single text within an allowance, and whether it was cut."""
+    return kept([Unit("", text)], limit)

@@ -1,0 +1,121 @@
+"""Telling: planned lines as prose, with who was named before, verbs that agree and no loose end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from random import Random
+
+from app.storyteller.english import polished
+from app.storyteller.facts import Entity, Facts
+from app.storyteller.lines import SLOT, Line
+
+MAX_DEPTH = 8  # clauses within clauses; deeper is a circle in a grammar
+PLURAL = "\x01"  # stands behind a subject whose verb must be plural
+ADVERBS = "(?:never|always|still|only|also|already|once|often|then|now|no longer|just|at once|both)"
+VERB = re.compile(rf"(\b\w+ )?([^ ]+){PLURAL}( {ADVERBS})?( (?:[a-z]+))?")
+OBJECT = frozenset((
+    "to", "of", "for", "by", "with", "from", "in", "on", "at", "against", "behind", "under",
+    "before", "near", "about", "than", "and", "or", "past", "upon", "between", "beside",
+    "without", "through", "towards", "over", "after", "among", "like", "into",
+))  # fmt: skip
+IRREGULAR = {
+    "is": "are",
+    "has": "have",
+    "was": "were",
+    "does": "do",
+    "goes": "go",
+    "isn't": "aren't",
+}
+# Words in s after a subject that are no verbs in the third person.
+NO_VERBS = frozenset((
+    "as", "across", "perhaps", "always", "besides", "its", "his", "this", "thus", "less",
+    "towards", "themselves", "us", "unless", "sometimes", "afterwards", "pass", "press", "miss",
+    "cross", "kiss", "guess", "confess",
+))  # fmt: skip
+
+
+class Telling:
+    """One piece being told. It remembers who came in, and which wordings were used."""
+
+    def __init__(self, facts: Facts, rng: Random) -> None:
+        self._facts, self._rng = facts, rng
+        self._met: set[str] = set()
+        self._used: set[str] = set()
+
+    def tell(self, line: Line | str) -> str:
+        """A line as finished sentences."""
+        text = self._filled(line if isinstance(line, str) else line.text, "", 0)
+        return polished(_agreed(text))
+
+    def known(self, name: str) -> bool:
+        """Whether somebody of the cast was named."""
+        return name in self._met
+
+    def _filled(self, text: str, about: str, depth: int) -> str:
+        if depth > MAX_DEPTH:
+            raise RecursionError(text)
+        return SLOT.sub(lambda m: self._slot(m[1], m[2] or "", about, depth), text)
+
+    def _slot(self, name: str, field: str, about: str, depth: int) -> str:
+        name = about if name == "self" else name
+        entity = self._facts.cast.get(name)
+        if entity is not None and not field:
+            return self._mention(name, entity)
+        if entity is not None and (said := entity.field(field)) is not None:
+            plural = field == "they" and entity.plural_pronoun
+            return said + PLURAL * plural
+        options = self._facts.options(name, field)
+        if not options:
+            raise KeyError(f"{name}.{field}" if field else name)
+        fresh = [option for option in options if option not in self._used] or options
+        chosen = self._rng.choice(fresh)
+        self._used.add(chosen)
+        told = self._filled(chosen, name if entity else about, depth + 1)
+        if not field and name in self._facts.once:
+            self._facts.words[name] = told
+        return told
+
+    def _mention(self, name: str, entity: Entity) -> str:
+        if name in self._met:
+            return entity.again + PLURAL * entity.many
+        self._met.add(name)
+        return entity.first + PLURAL * (entity.many or entity.many_at_first)
+
+
+def _agreed(text: str) -> str:
+    """The text with a plural verb behind each subject that asks for one."""
+    if PLURAL not in text:
+        return text
+
+    def settle(found: re.Match[str]) -> str:
+        before, subject, adverb, after = (part or "" for part in found.groups())
+        whole = f"{before}{subject}{adverb}"
+        if before.strip().lower() in OBJECT and subject.lower() not in ("they",):
+            return whole + after
+        return whole + (f" {plural(after.strip())}" if after else "")
+
+    text = VERB.sub(settle, text)
+    return re.sub(r"s's\b", "s'", text.replace(PLURAL, ""))
+
+
+def plural(verb: str) -> str:
+    """A verb of the third person singular in the plural; any other word as it is."""
+    if verb in IRREGULAR:
+        return IRREGULAR[verb]
+    if verb in NO_VERBS or not verb.endswith("s") or verb.endswith("ss"):
+        return verb
+    if verb.endswith("ies"):
+        return f"{verb[:-3]}y"
+    if re.search(r"(?:ch|sh|ss|x|zz|o)es\Z", verb):
+        return verb[:-2]
+    return verb[:-1]
+
+
+def opened(text: str) -> str:
+    """A text with a capital at its head."""
+    return text[:1].upper() + text[1:]
+
+
+def joined(parts: Sequence[str]) -> str:
+    return " ".join(part for part in parts if part)
