@@ -14,20 +14,23 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
 from redis import exceptions
-from redis.asyncio import Redis as Client
+from redis.asyncio.connection import AbstractConnection
 
 from app.errors import DependencyUnavailable
 from app.redis.address import address as address  # part of this door
 from app.redis.address import connect as connect
+from app.redis.away import AWAY, is_away, refuses_writes
+from app.redis.blocking_reader import MAX_READERS, BlockingReader
 from app.redis.cluster import Cluster, Keys
+from app.redis.shared_connection import Command, SharedConnection
 from app.redis.silence import Silence
-from app.redis.streams import Rows, by_stream
 
 BUDGET = 0.05  # s of silence in a request's path; past it the local limiter answers sooner
 MAX_FAILURES = 5  # in a row, until the breaker opens
@@ -39,26 +42,9 @@ ROOM_BUDGET = 2.0  # s; to cut a million entries off a stream takes some 100 ms
 MAX_CONNECTIONS = 64  # at once for requests; more only queue in the server, which runs one by one
 SPARE_CONNECTIONS = 8  # for the probe and the health check, which must not wait for requests
 
+MOVED = (exceptions.MovedError, exceptions.AskError)
 KEYS = Keys()
 log = logging.getLogger(__name__)
-
-# What says that Redis cannot serve us now, as opposed to a command that it rejects.
-AWAY = (
-    exceptions.ConnectionError,  # also AUTH, LOADING and a pool that is used up
-    exceptions.TimeoutError,
-    exceptions.ClusterDownError,
-    exceptions.ClusterError,
-    exceptions.RedisClusterException,  # no RedisError: no node of the cluster can be reached
-    exceptions.NoPermissionError,
-    exceptions.TryAgainError,
-    exceptions.MasterDownError,
-    OSError,
-    TimeoutError,
-)
-# Said by a server that may still be read: it is full under `noeviction`, or a replica.
-WRITES_REFUSED = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError)
-# The same, of which redis-py has no class: it cannot save its data, or has no replicas left.
-WRITES_REFUSED_CODES = ("MISCONF", "NOREPLICAS")
 
 
 @lru_cache(10_000)
@@ -73,6 +59,13 @@ class Script:
     def __init__(self, source: str) -> None:
         self.source = source
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    def called(self, keys: Sequence[str], args: Iterable[Any]) -> Command:
+        return ("EVALSHA", self.digest, len(keys), *keys, *args)
+
+    def whole(self, command: Command) -> Command:
+        """The same call for a server that does not know the digest."""
+        return ("EVAL", self.source, *command[2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +91,12 @@ class Redis:
         self._client = connect(
             url, max_connections=MAX_CONNECTIONS + SPARE_CONNECTIONS, socket_timeout=None
         )
+        self._shared: dict[str, SharedConnection] = {}  # by master; outside a cluster under no name
         # Who waits here waits for this process, and starts to hear Redis's silence after it.
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
         self._failed: dict[str, int] = {}  # in a row, by master; outside a cluster under no name
         self.open_breakers: dict[str, asyncio.Task[None]] = {}  # by master, each with its probe
-        self._streams: Client | Cluster | None = None  # of a cluster, for all readers
+        self._streams: Any = None  # of a cluster, for all readers
         self._listeners: list[Callable[[bool], None]] = []
         self.timed: Callable[[float], None] = lambda _: None  # hears how many s each call took
 
@@ -125,7 +119,8 @@ class Redis:
             DependencyUnavailable: Redis is away, was silent for the budget, or refused.
         """
         keys = await KEYS.get_keys(*command) if self.clustered else ()
-        return await self._within(keys, self._client.execute_command, *command, budget=budget)
+        (reply,) = await self._heard(keys, [command], budget=budget)
+        return reply
 
     async def run(
         self, script: Script, keys: Sequence[str], args: Iterable[Any], budget: float | None = None
@@ -135,7 +130,9 @@ class Redis:
         Raises:
             DependencyUnavailable: as `call` does.
         """
-        return await self._within(keys, self._eval, script, keys, args, budget=budget)
+        command = script.called(keys, args)
+        (reply,) = await self._heard(keys, [command], (script,), budget=budget)
+        return reply
 
     async def make_room(self, script: Script, keys: Sequence[str], args: Iterable[Any]) -> Any:
         """The same for a script that gives memory back: also asked of a server that is full, and
@@ -144,23 +141,18 @@ class Redis:
         Raises:
             DependencyUnavailable: as `call` does.
         """
-        work = self._eval, script, keys, args
-        return await self._within(keys, *work, budget=ROOM_BUDGET, breaker=False)
-
-    async def _eval(self, script: Script, keys: Sequence[str], args: Iterable[Any]) -> Any:
-        args = list(args)
-        execute = self._client.execute_command
-        try:
-            return await execute("EVALSHA", script.digest, len(keys), *keys, *args)
-        except exceptions.NoScriptError:
-            return await execute("EVAL", script.source, len(keys), *keys, *args)
+        command = script.called(keys, args)
+        (reply,) = await self._heard(keys, [command], (script,), budget=ROOM_BUDGET, breaker=False)
+        return reply
 
     async def run_all(self, calls: Sequence[Call]) -> list[Any]:
-        """The replies of several scripts, in one round trip (in a cluster beside each other).
+        """The replies of several scripts, in one round trip (in a cluster one to each master).
 
         Raises:
             DependencyUnavailable: as `call` does; some of the scripts may have run.
         """
+        if not self.clustered:
+            return await self._run_together(calls)
         found = await self.run_each(calls)
         for reply in found:
             if isinstance(reply, DependencyUnavailable):
@@ -169,63 +161,115 @@ class Redis:
 
     async def run_each(self, calls: Sequence[Call]) -> list[Any]:
         """The same, with the error in the place of a reply: in a cluster a part may be away."""
-        if len(calls) == 1 or self.clustered:
-            each = (self.run(c.script, c.keys, c.args) for c in calls)
-            found = await asyncio.gather(*each, return_exceptions=True)
-        else:
-            try:
-                found = await self._within((), self._eval_all, calls, budget=None)
-            except DependencyUnavailable as error:
-                found = [error] * len(calls)
-        for reply in found:
-            if isinstance(reply, BaseException) and not isinstance(reply, DependencyUnavailable):
-                raise reply
+        parts = self._by_master(calls)
+        if len(parts) == 1:
+            return await self._told([calls[at] for at in parts[0]])
+        found: list[Any] = [None] * len(calls)
+        told = (self._told([calls[at] for at in part]) for part in parts)
+        for part, replies in zip(parts, await asyncio.gather(*told), strict=True):
+            for at, reply in zip(part, replies, strict=True):
+                found[at] = reply
         return found
 
-    async def _eval_all(self, calls: Sequence[Call]) -> list[Any]:
-        pipeline: Any = self._client.pipeline(transaction=False)
-        for c in calls:
-            pipeline.execute_command("EVALSHA", c.script.digest, len(c.keys), *c.keys, *c.args)
-        replies: list[Any] = await pipeline.execute(raise_on_error=False)
-        for at, reply in enumerate(replies):
-            if isinstance(reply, exceptions.NoScriptError):
-                replies[at] = await self._eval(calls[at].script, calls[at].keys, calls[at].args)
-            elif isinstance(reply, Exception):
-                raise reply
-        return replies
-
-    async def _within(
-        self,
-        keys: Sequence[Any],
-        work: Callable[..., Any],
-        *args: Any,
-        budget: float | None,
-        breaker: bool = True,
-    ) -> Any:
-        began = time.perf_counter()
+    async def _told(self, calls: Sequence[Call]) -> list[Any]:
         try:
-            return await self._heard(keys, work, args, budget or self._budget, breaker)
-        finally:
-            self.timed(time.perf_counter() - began)
+            return await self._run_together(calls)
+        except DependencyUnavailable as error:
+            return [error] * len(calls)
+
+    def _by_master(self, calls: Sequence[Call]) -> list[list[int]]:
+        """The places of those that one server has the keys of."""
+        if not isinstance(self._client, Cluster):
+            return [list(range(len(calls)))]
+        parts: dict[str, list[int]] = {}
+        for at, one in enumerate(calls):
+            owner = self._client.owner(_text(one.keys[0])) if one.keys else ""
+            parts.setdefault(owner or f"unknown {at}", []).append(at)
+        return list(parts.values())
+
+    async def _run_together(self, calls: Sequence[Call]) -> list[Any]:
+        commands = [c.script.called(c.keys, c.args) for c in calls]
+        keys = calls[0].keys if calls else ()
+        return await self._heard(keys, commands, [c.script for c in calls])
 
     async def _heard(
-        self, keys: Sequence[Any], work: Callable[..., Any], args: Any, budget: float, breaker: bool
-    ) -> Any:
+        self,
+        keys: Sequence[Any],
+        commands: Sequence[Command],
+        scripts: Sequence[Script] = (),
+        *,
+        budget: float | None = None,
+        breaker: bool = True,
+    ) -> list[Any]:
+        """The replies to what one server is asked, which has these keys."""
         node: str | None = ""
-        async with self._free:
-            try:
-                if isinstance(self._client, Cluster) and "" not in self.open_breakers:
-                    node = await self._master(self._client, keys, budget)
-                if breaker and node in self.open_breakers:
-                    raise DependencyUnavailable("redis")
-                async with Silence(budget):
-                    reply = await work(*args)
-            except (*AWAY, exceptions.RedisError) as error:
-                self._failure(error, node, keys)
-                raise DependencyUnavailable("redis") from None
+        budget, began = budget or self._budget, time.perf_counter()
+        try:
+            if isinstance(self._client, Cluster) and "" not in self.open_breakers:
+                node = await self._master(self._client, keys, budget)
+            if breaker and node in self.open_breakers:
+                raise DependencyUnavailable("redis")
+            replies = await self._asked(node, commands, scripts, budget)
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+        except (*AWAY, exceptions.RedisError) as error:
+            self._failure(error, node, keys)
+            raise DependencyUnavailable("redis") from None
+        finally:
+            self.timed(time.perf_counter() - began)
         if self._failed:
             self._failed.pop(node or "", None)
-        return reply
+        return replies
+
+    async def _asked(
+        self,
+        node: str | None,
+        commands: Sequence[Command],
+        scripts: Sequence[Script],
+        budget: float,
+    ) -> list[Any]:
+        shared = self._shared_with(node)
+        if shared is None:
+            each = zip_longest(commands, scripts)
+            return [await self._elsewhere(command, script, budget) for command, script in each]
+        replies = await shared.ask(commands, budget)
+        for at, reply in enumerate(replies):
+            script = scripts[at] if scripts else None
+            if isinstance(reply, exceptions.NoScriptError) and script is not None:
+                (replies[at],) = await shared.ask([script.whole(commands[at])], budget)
+            elif isinstance(reply, MOVED):
+                replies[at] = await self._elsewhere(commands[at], script, budget)
+            elif script is None and not isinstance(reply, Exception):
+                parse = self._client.response_callbacks.get(commands[at][0])
+                replies[at] = reply if parse is None else parse(reply)
+        return replies
+
+    async def _elsewhere(self, command: Command, script: Script | None, budget: float) -> Any:
+        """Asked by redis-py, which follows what moved, and finds a node for what has no key."""
+        execute = self._client.execute_command
+        async with self._free, Silence(budget):
+            try:
+                return await execute(*command)
+            except exceptions.NoScriptError:
+                if script is None:
+                    raise
+                return await execute(*script.whole(command))
+
+    def _shared_with(self, node: str | None) -> SharedConnection | None:
+        """The connection to a master, outside a cluster to the server; None: nobody's in it."""
+        if not node and isinstance(self._client, Cluster):
+            return None
+        found = self._shared.get(node or "")
+        if found is None:
+            found = SharedConnection(self._dialling(node or ""), budget=self._budget)
+            self._shared[node or ""] = found
+        return found
+
+    def _dialling(self, node: str) -> Callable[[], AbstractConnection]:
+        if isinstance(self._client, Cluster):
+            return self._client.connection_to(node)
+        return self._client.connection_pool.make_connection
 
     async def _master(self, client: Cluster, keys: Sequence[Any], budget: float) -> str | None:
         """Whose breaker it is; that of the topology has no name. None for what has no key.
@@ -238,13 +282,13 @@ class Redis:
         return client.owner(_text(keys[0])) if keys else None
 
     def _failure(self, error: Exception, node: str | None, keys: Sequence[Any]) -> None:
-        if not _away(error):
+        if not is_away(error):
             # It answers, but not to this: ours to mend, and no reason to refuse the caller.
             log.error("redis refused a command", exc_info=error)
             return
         if node is None:
             return  # any master was asked: its silence says nothing of the others, nor of the whole
-        refused = _refuses_writes(error)
+        refused = refuses_writes(error)
         more = MAX_FAILURES if refused else 1
         failed = self._failed[node] = self._failed.get(node, 0) + more
         if failed >= MAX_FAILURES and node not in self.open_breakers:
@@ -302,7 +346,7 @@ class Redis:
         try:
             await self._write()
         except (*AWAY, exceptions.RedisError) as error:
-            if _refuses_writes(error):
+            if refuses_writes(error):
                 return False
             raise DependencyUnavailable("redis") from None
         return True
@@ -330,21 +374,11 @@ class Redis:
         for probe in probes:
             probe.cancel()
         await asyncio.gather(*probes, return_exceptions=True)
+        for shared in self._shared.values():
+            await shared.close()
         await self._client.aclose()
         if self._streams is not None:
             await self._streams.aclose()
-
-
-def _away(error: Exception) -> bool:
-    return isinstance(error, AWAY) or _refuses_writes(error) or _code(error) == "BUSY"
-
-
-def _refuses_writes(error: Exception) -> bool:
-    return isinstance(error, WRITES_REFUSED) or _code(error) in WRITES_REFUSED_CODES
-
-
-def _code(error: Exception) -> str:
-    return str(error).partition(" ")[0]
 
 
 def _text(key: Any) -> str:
@@ -356,40 +390,3 @@ def _tag(keys: Sequence[Any]) -> str:
     key = _text(keys[0])
     tag = key.partition("{")[2].partition("}")
     return tag[0] if tag[0] and tag[1] else key
-
-
-MAX_READERS = 64  # as many as the log may have partitions, and all may be on one master
-READ_TIMEOUT = 5.0  # s; blocking reads ask for less, so that a dead connection is noticed
-BLOCK_MS = 2_000  # ms
-
-
-class BlockingReader:
-    """Reads streams as they grow, apart from the requests' connections and their budget."""
-
-    def __init__(self, client: Client | Cluster, *, shared: bool = False) -> None:
-        """`client` has no socket time-out; one that is shared is closed by whoever shares it."""
-        # redis-py's time-out is a `wait_for`, which on Python 3.11 can lose a cancellation, and a
-        # reader that cannot be cancelled cannot be stopped.
-        self._client, self._shared = client, shared
-
-    async def read(self, streams: Mapping[str, str], count: int) -> list[tuple[str, Rows]]:
-        """Entries behind the given ids, by stream; empty when none came within two seconds.
-
-        Raises:
-            DependencyUnavailable: Redis is away.
-        """
-        ids = streams.values()
-        command: list[Any] = ["XREAD", "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", *streams, *ids]
-        try:
-            async with asyncio.timeout(READ_TIMEOUT):
-                reply = await self._client.execute_command(*command)
-        except (*AWAY, exceptions.RedisError) as error:
-            log.debug("stream reader lost redis", extra={"kind": type(error).__name__})
-            if isinstance(self._client, Cluster):
-                self._client.look_again()
-            raise DependencyUnavailable("redis") from None
-        return by_stream(reply)
-
-    async def close(self) -> None:
-        if not self._shared:
-            await self._client.aclose()

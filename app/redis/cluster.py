@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.connection import AbstractConnection
 from redis.crc import key_slot
 from redis.exceptions import MovedError, RedisClusterException
 
@@ -127,6 +129,16 @@ class Cluster(RedisCluster):
         """The name of the node that has the key; empty while no topology is known."""
         nodes = self.nodes_manager.slots_cache.get(key_slot(key.encode()))
         return nodes[0].name if nodes else ""
+
+    def connection_to(self, name: str) -> Callable[[], AbstractConnection]:
+        """What makes a connection to the node, not open yet."""
+
+        def make() -> AbstractConnection:
+            if (node := self.nodes_manager.nodes_cache.get(name)) is None:
+                raise RedisClusterException("the node has left the cluster")
+            return node.connection_class(**node.connection_kwargs)
+
+        return make
 
     @property
     def masters(self) -> set[str]:

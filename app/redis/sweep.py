@@ -10,7 +10,8 @@ from redis import exceptions
 
 from app.errors import DependencyUnavailable
 from app.redis.address import connect
-from app.redis.client import AWAY, Redis
+from app.redis.away import AWAY
+from app.redis.client import Redis
 from app.redis.cluster import Cluster
 
 SCANNED = 500  # keys that a server looks at for one reply: about 0.2 ms

@@ -61,6 +61,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | typing_extensions | operations terminal                     |
 | pydantic          | operations settings config_file cli cli_token terminal |
 | redis             | redis                                   |
+| hiredis           | redis                                   |
 | jwt               | policies                                |
 | cryptography      | policies                                |
 | httpx2            | policies llm terminal doctor            |
