@@ -18,7 +18,7 @@ DOCS_READY := $(VENV)/.ready-docs
 # More than cores: half of the tests wait for time-outs and processes.
 JOBS ?= 4
 
-.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers floods chaos soak wall agreement rules alerts try-model conformance conformance-peers fuzz docs test-docs constraints clean
+.PHONY: help dev test test-long test-servers test-clients test-generators test-browser client-types lint audit sbom types schema check bench bench-streams bench-subscribers bench-peers bench-gate floods chaos soak wall agreement rules alerts try-model conformance conformance-peers fuzz docs test-docs constraints clean
 
 help:
 	@echo "make dev     set up and serve with everything embedded, on http://127.0.0.1:8100"
@@ -34,6 +34,8 @@ help:
 	@echo "make bench   measure against a fast fake OpenAI server (tests/benchmarks/README.md)"
 	@echo "make bench-streams   the same for answers that are streamed"
 	@echo "make bench-subscribers   one event to thousands of WebSockets"
+	@echo "make bench-peers   beside LiteLLM, Portkey, Yoga, Mercurius, Hive and bare apps (needs npm; 15 minutes)"
+	@echo "make bench-gate    CPU beside bare apps of the same run; fails over the bounds of tests/benchmarks/gate.py"
 	@echo "make floods  what each flood costs the gateway's memory, its loop and another user"
 	@echo "make chaos   kill processes and connections under load for ten minutes, then check the promises"
 	@echo "make wall    every fault of a provider, outages and overload, as a table of outcomes"
@@ -182,6 +184,16 @@ bench-streams: $(READY)
 bench-subscribers: $(READY)
 	@echo "== measuring"
 	@$(BIN)/python tests/benchmarks/subscribers.py $(ARGS)
+
+# What is compared is installed beside the repository, and only where it is missing.
+bench-peers: $(READY)
+	@echo "== measuring beside others"
+	@command -v npm >/dev/null || echo "NO NPM: what runs on Node is left out; on Debian: apt-get install npm"
+	@$(BIN)/python -m tests.benchmarks.peers.peers $(ARGS)
+
+bench-gate: $(READY)
+	@echo "== measuring beside bare apps"
+	@$(BIN)/python -m tests.benchmarks.gate $(ARGS)
 
 floods: $(READY)
 	@echo "== flooding; ten minutes"

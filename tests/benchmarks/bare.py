@@ -2,10 +2,11 @@
 
     OPENAI_BASE_URL=… REDIS_URL=… uvicorn --factory tests.benchmarks.bare:NAME
 
-NAME is `rest`, `stream`, `graphql` or `cached`.
+NAME is `rest`, `stock`, `stream`, `graphql` or `cached`.
 No authentication, limits, storage, events, logs or checks: what the libraries cost by themselves
 in their usual form (`chat.completions.create` with the aiohttp transport; for GraphQL Strawberry's
-own ASGI view with its parser and validation caches).
+own ASGI view with its parser and validation caches). `stock` is `rest` with the SDK's client as it
+comes, without the aiohttp transport.
 """
 
 from __future__ import annotations
@@ -42,6 +43,13 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
     await clients[0].close()
 
 
+@contextlib.asynccontextmanager
+async def stock_lifespan(_: Starlette) -> AsyncIterator[None]:
+    clients[:] = [openai.AsyncOpenAI(api_key="none", max_retries=0)]
+    yield
+    await clients[0].close()
+
+
 async def complete() -> dict[str, Any]:
     answer = await clients[0].chat.completions.create(
         model="bench", messages=MESSAGES, temperature=0.7, max_tokens=1000
@@ -49,36 +57,48 @@ async def complete() -> dict[str, Any]:
     return answer.to_dict(mode="json")
 
 
-def rest() -> Starlette:
-    async def route(request: Request) -> Response:
-        orjson.loads(await request.body())
-        return Response(orjson.dumps(await complete()), media_type="application/json")
+async def answer(request: Request) -> Response:
+    orjson.loads(await request.body())
+    return Response(orjson.dumps(await complete()), media_type="application/json")
 
-    return Starlette(routes=[Route("/chat", route, methods=["POST"])], lifespan=lifespan)
+
+async def answer_streamed(request: Request) -> Response:
+    """Sends on each chunk of the model's answer as the SDK gives it; `model` is the caller's."""
+    asked = orjson.loads(await request.body())
+    chunks: Any = await clients[0].chat.completions.create(
+        model=asked["model"],
+        messages=MESSAGES,
+        temperature=0.7,
+        max_tokens=1000,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+
+    async def frames() -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            yield b"data: %b\n\n" % orjson.dumps(chunk.to_dict(mode="json"))
+        yield b"data: [DONE]\n\n"
+
+    return StreamingResponse(frames(), media_type="text/event-stream")
+
+
+ROUTES = [
+    Route("/chat", answer, methods=["POST"]),
+    Route("/stream", answer_streamed, methods=["POST"]),
+]
+
+
+def rest() -> Starlette:
+    return Starlette(routes=ROUTES, lifespan=lifespan)
+
+
+def stock() -> Starlette:
+    return Starlette(routes=ROUTES, lifespan=stock_lifespan)
 
 
 def stream() -> Starlette:
-    """Sends on each chunk of the model's answer as the SDK gives it; `model` is the caller's."""
-
-    async def route(request: Request) -> Response:
-        asked = orjson.loads(await request.body())
-        chunks: Any = await clients[0].chat.completions.create(
-            model=asked["model"],
-            messages=MESSAGES,
-            temperature=0.7,
-            max_tokens=1000,
-            stream=True,
-            stream_options={"include_usage": True},
-        )
-
-        async def frames() -> AsyncIterator[bytes]:
-            async for chunk in chunks:
-                yield b"data: %b\n\n" % orjson.dumps(chunk.to_dict(mode="json"))
-            yield b"data: [DONE]\n\n"
-
-        return StreamingResponse(frames(), media_type="text/event-stream")
-
-    return Starlette(routes=[Route("/chat", route, methods=["POST"])], lifespan=lifespan)
+    routes = [Route("/chat", answer_streamed, methods=["POST"])]
+    return Starlette(routes=routes, lifespan=lifespan)
 
 
 @strawberry.input

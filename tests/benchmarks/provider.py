@@ -3,7 +3,9 @@
 python tests/benchmarks/provider.py PORT [DELAY_MS]
 
 Whole answers come after the delay. A stream comes as one burst, unless the model's name says how
-it is paced: `mock-d250-i20` is 250 ms before the first token and 20 ms between two.
+it is paced: `mock-d250-i20` is 250 ms before the first token and 20 ms between two. GET
+`/pace/250/20` says the same of every answer from then on, for servers that name the model
+themselves.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ STREAM = (
 )
 TOKENS = [word + " " for word in (TEXT * 2).split()[:200]]
 PACED = re.compile(rb'"mock-d(\d+)(?:-i(\d+))?"')
+SAID = re.compile(rb"get /pace/(\d+)/(\d+) ")
 STREAMED = re.compile(rb'"stream":\s*true')
 COUNTED = re.compile(rb'"include_usage":\s*true')
 
@@ -70,7 +73,7 @@ BURST = STREAM + ROLE + b"".join(PIECES) + FINISH
 
 class Connection(asyncio.Protocol):
     answered = 0
-    delay = 0.0
+    delay = pace = 0.0  # s
 
     def connection_made(self, transport: Any) -> None:
         self.transport, self.got = transport, b""
@@ -92,6 +95,9 @@ class Connection(asyncio.Protocol):
             self.got = self.got[end + 4 + length :]
             if b"/models " in head.split(b"\r\n", 1)[0]:
                 self.transport.write(NO_LIST)
+            elif said := SAID.match(head):
+                Connection.delay, Connection.pace = (int(ms) / 1000 for ms in said.groups())
+                self.answer(body, count=True)
             else:
                 self.answer(body, count=head.startswith(b"get "))
 
@@ -107,7 +113,7 @@ class Connection(asyncio.Protocol):
         delay = int(paced[1]) / 1000 if paced else self.delay
         if STREAMED.search(body):
             end = (COUNT if COUNTED.search(body) else b"") + DONE
-            self.stream(delay, int(paced[2] or 0) / 1000 if paced else 0.0, end)
+            self.stream(delay, int(paced[2] or 0) / 1000 if paced else self.pace, end)
         else:
             self.write(delay, ANSWER)
 
