@@ -66,8 +66,9 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "forwarded_allow_ips": list(proxies),
         "ws_max_size": 256 * 1024,
         "ws_per_message_deflate": False,  # 300 KB a socket, for events of 500 bytes
-        "ws_ping_interval": 20.0,
-        "ws_ping_timeout": 20.0,
+        # A timer a socket. All sockets here are pinged by one task (`app/open_streams.py`), every
+        # 12 s; before that one may take 10 s to open.
+        "ws_ping_interval": None,
         "timeout_keep_alive": 65,  # longer than the usual proxy's 60, or it writes into a close
         "timeout_graceful_shutdown": GRACEFUL_TIMEOUT,
         "log_config": None,

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import contextlib
 from asyncio import BaseTransport
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
+from websockets.protocol import State
 
 from app.connections import Connections, plain
+from app.direct_socket import EXTENSION, text_frame
 from app.errors import InvalidRequest
 from app.http_heads import answer
+from app.mailbox import Gate, Mailbox
 
 PIECE = 4 * 1024  # bytes that are parsed at once: at most 680 frames, 7 ms
 MAX_FRAGMENTS = 256  # of one message; browsers and proxies send 256 KB in 4 to 64
@@ -34,6 +40,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, connections: Connections, **given: Any) -> None:
         super().__init__(*args, **given)
+        self.queue = Mailbox()  # type: ignore[assignment]  # all of a queue that is used
+        self.writable = Gate()  # type: ignore[assignment]  # all of an event that is used
+        self._application, self.app = self.app, self._serve
+        self._after: Callable[[], Awaitable[None]] | None = None
         self._connections = connections
         self._held = bytearray()  # not parsed yet
         self._fragments = 0
@@ -50,6 +60,39 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         self._held.clear()
         self._connections.leave(self.client)
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            offered: dict[str, Any] = self.scope["extensions"] or {}
+            offered[EXTENSION] = self
+
+    # -- past ASGI: `app/direct_socket.py`
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._application(scope, receive, send)
+        if self._after is not None:
+            # The scope is the application's no more, and of what was sent nothing is needed.
+            self.request.headers.clear()
+            self.response.headers.clear()
+            scope.clear()
+            await self._after()
+
+    def serve_after(self, serve: Callable[[], Awaitable[None]]) -> None:
+        self._after = serve
+
+    def write_text(self, *parts: bytes) -> bool:
+        if (
+            self.disconnected
+            or self.close_sent
+            or self._drained is not None
+            or not self.handshake_complete
+            or not self.writable.is_set()
+            or self.conn.state is not State.OPEN
+            or self.transport.is_closing()
+        ):
+            return False
+        self.transport.write(text_frame(*parts))
+        return True
 
     # -- flow
     def data_received(self, data: bytes) -> None:

@@ -8,6 +8,7 @@ nothing kept for it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -21,9 +22,12 @@ from resolvers.pacing import PacedExecutor
 from resolvers.result_template import ResultTemplate, template_of
 
 MAX_RESULTS = 2_048  # results
-MAX_RESULT_CHARACTERS = 4_000_000  # of all of them
+MAX_RESULT_BYTES = 4_000_000  # of all of them
 
 Key = tuple[Any, ...]
+Push = Callable[[str, Any], bool]
+
+log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -37,6 +41,9 @@ class Reader(Protocol):
     def cursor(self) -> str | None: ...
 
     async def join(self) -> None: ...
+
+    def push_to(self, push: Push) -> None:
+        """Give `push` what comes while the iteration waits, as long as it takes it."""
 
     def __anext__(self) -> Awaitable[tuple[str, Any]]: ...
 
@@ -76,7 +83,7 @@ class SubscriptionGroup:
     def execute(self, cursor: str, event: Any) -> Any:
         """The event's result as JSON with its cursor beside it, or an awaitable of that."""
         found = self._result(event)
-        return _with_cursor(found, cursor) if isinstance(found, str) else _told(found, cursor)
+        return _with_cursor(found, cursor) if isinstance(found, bytes) else _told(found, cursor)
 
     def _result(self, event: Any) -> Any:
         if varying := getattr(event, "varying", None):
@@ -94,24 +101,27 @@ class SubscriptionGroup:
     def _at_once(self, event: Any) -> Any:
         return execute_subscription_event(self.executor.at_once(event))
 
-    async def _awaited(self, executor: PacedExecutor, result: Any) -> str:
+    async def _awaited(self, executor: PacedExecutor, result: Any) -> bytes:
         return self._encoded(executor, await result)
 
-    def _encoded(self, executor: PacedExecutor, result: ExecutionResult) -> str:
+    def _encoded(self, executor: PacedExecutor, result: ExecutionResult) -> bytes:
         body: dict[str, Any] = {"data": result.data}
         if refused := executor.refusal():
             body = {"data": None, "errors": refused.formatted(self.request_id)}
         elif result.errors:
             body["errors"] = [formatted(e, self.request_id) for e in result.errors]
-        return orjson.dumps(body).decode()
+        return orjson.dumps(body)
 
 
-def _with_cursor(result: str, cursor: str) -> str:
+Shared = tuple[SubscriptionGroup, str]  # a group, and the cursor of an event
+
+
+def _with_cursor(result: bytes, cursor: str) -> bytes:
     """For clients whose document does not select it."""
-    return f'{result[:-1]},"extensions":{{"cursor":{orjson.dumps(cursor).decode()}}}}}'
+    return b'%b,"extensions":{"cursor":%b}}' % (result[:-1], orjson.dumps(cursor))
 
 
-async def _told(result: Awaitable[str], cursor: str) -> str:
+async def _told(result: Awaitable[bytes], cursor: str) -> bytes:
     return _with_cursor(await result, cursor)
 
 
@@ -120,8 +130,8 @@ class SubscriptionGroups:
 
     def __init__(self) -> None:
         self.groups: dict[Key, SubscriptionGroup] = {}
-        self.results: OrderedDict[tuple[Key, str], str | asyncio.Task[str]] = OrderedDict()
-        self.characters = 0
+        self.results: OrderedDict[Shared, bytes | asyncio.Task[bytes]] = OrderedDict()
+        self.bytes = 0
 
     def join(
         self, user_id: str, key: Key, executor: PacedExecutor, request_id: str
@@ -136,50 +146,60 @@ class SubscriptionGroups:
     def leave(self, group: SubscriptionGroup) -> None:
         group.members -= 1
         if group.members == 1:
-            self._forget(group.key)
+            self._forget(group)
         elif not group.members:
             del self.groups[group.key]
 
     async def result(
         self, group: SubscriptionGroup, stream: SourceStream, cursor: str, event: Any
-    ) -> str:
+    ) -> bytes:
         """The event's result as JSON."""
-        if group.members == 1:
+        if group.members == 1 and (group, cursor) not in self.results:
             made = group.execute(cursor, stream.read(cursor, event))
-            return made if isinstance(made, str) else await made
-        key = (group.key, cursor)
+            return made if isinstance(made, bytes) else await made
+        found = self.begin(group, stream, cursor, event)
+        return found if isinstance(found, bytes) else await asyncio.shield(found)
+
+    def begin(
+        self, group: SubscriptionGroup, stream: SourceStream, cursor: str, event: Any
+    ) -> bytes | asyncio.Task[bytes]:
+        """The same, or the task that makes it."""
+        key = (group, cursor)
         found = self.results.get(key)
         if found is None:
             found = group.execute(cursor, stream.read(cursor, event))
-            if not isinstance(found, str):
+            if not isinstance(found, bytes):
                 found = asyncio.ensure_future(found)
                 found.add_done_callback(lambda task: self._finished(key, task))
+            elif group.members == 1:
+                return found
             self._store(key, found)
-        return found if isinstance(found, str) else await asyncio.shield(found)
+        return found
 
-    def _store(self, key: tuple[Key, str], result: str | asyncio.Task[str]) -> None:
+    def _store(self, key: Shared, result: bytes | asyncio.Task[bytes]) -> None:
         self.results[key] = result
-        if isinstance(result, str):
-            self.characters += len(result)
-        while len(self.results) > MAX_RESULTS or self.characters > MAX_RESULT_CHARACTERS:
+        if isinstance(result, bytes):
+            self.bytes += len(result)
+        while len(self.results) > MAX_RESULTS or self.bytes > MAX_RESULT_BYTES:
             _, gone = self.results.popitem(last=False)
-            if isinstance(gone, str):
-                self.characters -= len(gone)
+            if isinstance(gone, bytes):
+                self.bytes -= len(gone)
 
-    def _forget(self, group: Key) -> None:
+    def _forget(self, group: SubscriptionGroup) -> None:
         """Nobody is left to share with; what was deleted since must not come back out of here."""
-        for key in [k for k in self.results if k[0] == group]:
+        for key in [k for k in self.results if k[0] is group]:
             gone = self.results.pop(key)
-            if isinstance(gone, str):
-                self.characters -= len(gone)
+            if isinstance(gone, bytes):
+                self.bytes -= len(gone)
 
-    def _finished(self, key: tuple[Key, str], task: asyncio.Task[str]) -> None:
-        if self.results.pop(key, None) is task and not task.cancelled() and not task.exception():
+    def _finished(self, key: Shared, task: asyncio.Task[bytes]) -> None:
+        made = not task.cancelled() and not task.exception()
+        if self.results.pop(key, None) is task and made and key[0].members > 1:
             self._store(key, task.result())
 
 
 class ResponseStream:
-    """One running subscription: each event's cursor and its result as JSON.
+    """One running subscription: each event's cursor and its result as JSON, in UTF-8.
 
     `aclose()` is its end, and must be called, also before the first result. Its iteration raises
     the `GatewayError` that its reader ends in.
@@ -213,10 +233,28 @@ class ResponseStream:
         await self._stream.reader.join()
         self._sent = self._stream.reader.cursor
 
+    def push_to(self, send: Callable[[str, bytes], bool]) -> None:
+        """Give `send` what needs not be waited for, as long as it can send it at once."""
+        groups, group, stream = self._groups, self._group, self._stream
+
+        def push(cursor: str, event: Any) -> bool:
+            try:
+                if stream.wanted(event):
+                    made = groups.begin(group, stream, cursor, event)
+                    if not (isinstance(made, bytes) and send(cursor, made)):
+                        return False
+            except Exception:  # the iteration comes to it next, and ends in the same
+                log.debug("a result could not be made at once", exc_info=True)
+                return False
+            self._sent = cursor
+            return True
+
+        stream.reader.push_to(push)
+
     def __aiter__(self) -> ResponseStream:
         return self
 
-    async def __anext__(self) -> tuple[str, str]:
+    async def __anext__(self) -> tuple[str, bytes]:
         stream = self._stream
         if self._in_flight:
             self._sent, self._in_flight = self._given, False

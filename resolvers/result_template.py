@@ -28,15 +28,16 @@ class ResultTemplate:
     __slots__ = ("_names", "_pieces")
 
     def __init__(self, marked: str) -> None:
-        self._pieces, self._names = (parts := PLACEHOLDERS.split(marked))[0::2], parts[1::2]
+        parts = PLACEHOLDERS.split(marked)
+        self._pieces, self._names = [piece.encode() for piece in parts[0::2]], parts[1::2]
 
-    def fill(self, event: Any) -> str:
+    def fill(self, event: Any) -> bytes:
         """The event's result as JSON."""
         found = [self._pieces[0]]
         for name, piece in zip(self._names, self._pieces[1:], strict=True):
-            found.append(orjson.dumps(getattr(event, name)).decode())
+            found.append(orjson.dumps(getattr(event, name)))
             found.append(piece)
-        return "".join(found)
+        return b"".join(found)
 
 
 def template_of(

@@ -89,7 +89,7 @@ class _Frames:
             if position := _position(self._live.cursor):
                 return position
         cursor, body = await anext(self._live)
-        return Frame(body.encode(), "next", cursor)
+        return Frame(body, "next", cursor)
 
     async def aclose(self) -> None:
         await self._live.aclose()

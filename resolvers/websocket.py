@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket
 
+from app.direct_socket import direct_socket
 from app.hosts import Hosts
 from app.origins import Origins, refused
 from app.pipeline.gateway import Gateway
@@ -48,7 +49,11 @@ class WebSocketEndpoint:
         elif spoken != PROTOCOL:
             await ws.close(4406, SPEAK_LEGACY if spoken == LEGACY else SPEAK)
         else:
-            await Connection(ws, self.executor, self._gateway, self.timeouts).serve()
+            connection = Connection(ws, self.executor, self._gateway, self.timeouts)
+            if direct := direct_socket(ws.scope):
+                direct.serve_after(connection.serve)
+            else:
+                await connection.serve()
 
     def _refusal(self, ws: WebSocket, origin: str | None) -> str | None:
         """Why the page that opens the socket may not: it is neither ours nor allowed."""

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app import spans
 from app.caller import Caller
+from app.direct_socket import Socket, direct_socket
 from app.errors import GatewayError, InternalError, Unauthenticated
 from app.http import address, authorization
 from app.open_streams import TokenExpired
@@ -30,10 +31,15 @@ from resolvers.errors import InvalidDocument, from_gateway
 from resolvers.execution import Executor, Reply
 from resolvers.questions import Question, question
 from resolvers.response_streams import ResponseStream
+from resolvers.websocket_messages import (
+    MAX_OPERATIONS,
+    Closing,
+    TooManyOperations,
+    decoded,
+    operation_id,
+    ping,
+)
 
-MAX_OPERATIONS = 100  # on one socket at once
-MAX_ID_CHARACTERS = 128  # characters of an operation's id
-MAX_REASON_BYTES = 123  # bytes that a close frame has for it (RFC 6455, section 5.5)
 CLOSE_TIMEOUT = 2.0  # s for the last words
 CONTROL_RATE = 100.0  # pings, pongs and completes a second, which count for no limit
 CONTROL_BURST = 300  # of them at once: each operation completed, and some pings
@@ -52,41 +58,6 @@ class SocketTimeouts:
     write: float = 20.0  # for the client to take what was sent
 
 
-class Closing(Exception):
-    """The protocol was broken, or the lease has ended: close with this code.
-
-    farewell: whether the client is told first how far each of its subscriptions was read.
-    """
-
-    def __init__(self, code: int, reason: str, *, farewell: bool = False) -> None:
-        super().__init__(reason)
-        self.code, self.farewell = code, farewell
-        self.reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-
-
-class TooManyOperations(GatewayError):
-    """One operation too many at once on a socket; the others go on."""
-
-    status, code = 429, "TOO_MANY_OPERATIONS"
-
-    def __init__(self) -> None:
-        super().__init__(f"A socket may run at most {MAX_OPERATIONS} operations at once")
-
-
-def _name(message: dict[str, Any]) -> str:
-    """The id of the message's operation."""
-    name = message.get("id")
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_ID_CHARACTERS:
-        raise Closing(4400, f"An operation's id has 1 to {MAX_ID_CHARACTERS} characters")
-    return name
-
-
-def _ping(cursors: dict[str, str | None]) -> dict[str, Any]:
-    """A ping with the known cursors, behind which a client would go on with each subscription."""
-    known = {name: cursor for name, cursor in cursors.items() if cursor is not None}
-    return {"type": "ping", "payload": {"cursors": known}} if known else {"type": "ping"}
-
-
 class Connection:
     """One socket: its caller, and its operations by their ids."""
 
@@ -97,7 +68,12 @@ class Connection:
         gateway: Gateway,
         timeouts: SocketTimeouts,
     ) -> None:
-        self._ws, self._timeouts = ws, timeouts
+        direct = direct_socket(ws.scope)
+        self._socket: Socket = ws if direct is None else direct
+        self._write = _never if direct is None else direct.write_text
+        # Not the WebSocket: it has all headers, and the wrappings of each middleware.
+        self._opened_by = authorization(ws.headers), address(ws)
+        self._timeouts = timeouts
         self._executor, self._gateway, self._open_streams = executor, gateway, gateway.open_streams
         self._caller: Caller | None = None
         self._loop = asyncio.get_running_loop()  # looking it up is a system call in Python 3.11
@@ -136,7 +112,8 @@ class Connection:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 if closing.farewell:
                     await self._send(self._positions())
-                await self._ws.close(closing.code, closing.reason)
+                end = {"type": "websocket.close", "code": closing.code}
+                await self._socket.send({**end, "reason": closing.reason})
 
     async def _served(self) -> Closing:
         """Answer messages until there is a reason to close."""
@@ -193,7 +170,7 @@ class Connection:
             self._lease.reschedule(self._loop.time())
 
     def _positions(self) -> dict[str, Any]:
-        return _ping({name: live.cursor for name, live in self._lives.items()})
+        return ping({name: live.cursor for name, live in self._lives.items()})
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -203,28 +180,27 @@ class Connection:
 
     # -- messages
     async def _receive(self) -> dict[str, Any]:
-        message = await self._ws.receive()
+        message = await self._socket.receive()
         self._heard = self._loop.time()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
-        try:
-            found = orjson.loads(message.get("text") or "")
-        except orjson.JSONDecodeError:
-            raise Closing(4400, "A message must be JSON in a text frame") from None
-        if not isinstance(found, dict) or not isinstance(found.get("type"), str):
-            raise Closing(4400, "A message must be an object with a type")
-        if not isinstance(found.get("payload"), dict | None):
-            raise Closing(4400, "A message's payload must be an object")
-        return found
+        return decoded(message.get("text"))
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._send_text(orjson.dumps(message).decode())
+        await self._send_text(orjson.dumps(message))
 
-    async def _send_text(self, text: str) -> None:
+    def _write_now(self, *parts: bytes) -> bool:
+        """Whether the message was written: the client takes what it gets, and none waits."""
+        return self._sending is None and self._write(*parts)
+
+    async def _send_text(self, *parts: bytes) -> None:
+        if self._write_now(*parts):
+            return
         if first := self._sending is None:  # others may be waiting behind it
             self._sending = self._loop.time()
         try:
-            await self._ws.send({"type": "websocket.send", "text": text})
+            text = b"".join(parts).decode()
+            await self._socket.send({"type": "websocket.send", "text": text})
         except (RuntimeError, OSError) as error:  # it was closed in the meantime
             raise WebSocketDisconnect(1006) from error
         finally:
@@ -253,12 +229,13 @@ class Connection:
 
     async def _authenticated(self, payload: dict[str, Any]) -> Caller:
         header = payload.get("Authorization") or payload.get("authorization")
-        header = header or authorization(self._ws.headers)
+        in_headers, client = self._opened_by
+        header = header or in_headers
         try:
             if isinstance(header, str) and " " not in header.strip(" "):
                 header = f"Bearer {header}"  # the payload may name the token alone
             given = header if isinstance(header, str) else None
-            return await self._gateway.connect(given, address(self._ws))
+            return await self._gateway.connect(given, client)
         except Unauthenticated as error:
             raise Closing(4403, error.message) from None
         except GatewayError as error:
@@ -274,8 +251,8 @@ class Connection:
         elif kind == "subscribe":
             await self._subscribe(message)
         elif kind == "complete":
-            if task := self._operations.pop(_name(message), None):
-                self._lives.pop(_name(message), None)
+            if task := self._operations.pop(operation_id(message), None):
+                self._lives.pop(operation_id(message), None)
                 task.cancel()
         elif kind == "connection_init":
             raise Closing(4429, "Too many initialisation requests")
@@ -292,7 +269,7 @@ class Connection:
 
     # -- operations
     async def _subscribe(self, message: dict[str, Any]) -> None:
-        name = _name(message)
+        name = operation_id(message)
         if self._caller is None:
             raise Closing(4401, "Unauthorized")
         if name in self._operations:
@@ -376,14 +353,15 @@ class Connection:
         if isinstance(outcome, Reply):
             return await self._one(name, outcome)
         self._lives[name] = outcome
-        head = f'{{"id":{orjson.dumps(name).decode()},"type":"next","payload":'
+        head = b'{"id":%b,"type":"next","payload":' % orjson.dumps(name)
         async with contextlib.aclosing(outcome):
             await outcome.join()
             if (cursor := outcome.cursor) is not None:
                 self._pinged = self._loop.time()
-                await self._send(_ping({name: cursor}))
+                await self._send(ping({name: cursor}))
+            outcome.push_to(lambda _, body: self._write_now(head, body, b"}"))
             async for _, body in outcome:
-                await self._send_text(f"{head}{body}}}")
+                await self._send_text(head, body, b"}")
         return []
 
     async def _one(self, name: str, reply: Reply) -> list[dict[str, Any]]:
@@ -392,3 +370,7 @@ class Connection:
             return errors
         await self._send({"id": name, "type": "next", "payload": reply.body})
         return []
+
+
+def _never(*_: bytes) -> bool:
+    return False

@@ -3,6 +3,7 @@
 It takes the next entries from the ring of the newest ones while it is near the end, and from the
 log itself when it has fallen behind. A slow one therefore neither grows the process nor holds up
 the others. While it waits, its position is the log's end: what belongs to others passes it by.
+What comes while it waits need not wake it: `push_to` names who takes it at once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 # second, about 25 MB, which take an eighth of Redis's time.
 SCAN_INTERVAL = 0.005
 RETRY_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0)  # s between tries while Redis is away
+MAX_PUSHED = 64  # events handed on to one subscriber before others have their turn
+
+# Whether it took the event, whose cursor stands before it. Must not block nor raise.
+Push = Callable[[str, Event], bool]
 
 
 class EventReader:
@@ -40,6 +45,7 @@ class EventReader:
         "_joined",
         "_near",
         "_positions",
+        "_push",
         "_resume",
         "_taken",
         "_waiter",
@@ -63,6 +69,7 @@ class EventReader:
         self._woken = self._joined = False
         self._near = False  # whether it read what the process remembers
         self._waiter: asyncio.Future[None] | None = None
+        self._push: Push | None = None
         self.waiting = False
         self._positions: dict[int, Position] = {}
         self._resume: dict[int, Position] = {}
@@ -129,16 +136,64 @@ class EventReader:
         self._woken = True
         return self.waiting
 
-    def wake(self) -> None:
+    def wake(self) -> bool:
+        """Hand on what came, or have the subscriber read it; whether more is to be handed on."""
+        if not self.waiting or self._waiter is None or self._waiter.done():
+            return False
+        if self._push is not None:
+            for partition in list(self._resume):
+                if (more := self._push_on(self._push, partition)) is None:
+                    break  # it is slow: it reads by itself from here on
+                if more:
+                    return True
+            else:
+                return False
+        self._go_on()
+        return False
+
+    def _go_on(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _push_on(self, push: Push, partition: int) -> bool | None:
+        """Hand on what stands behind where reading was to go on; whether there is more of it.
+
+        None: it was not taken, or is remembered no more. Reading then goes on before it.
+        """
+        log, tail = self._fanout.log, self._fanout.tails[partition]
+        positions, user_id, wanted, taken = self._positions, self.user_id, self._wanted, self._taken
+        position = positions[partition] = self._ahead(partition)
+        if not tail.covers(position):
+            return None
+        batch = tail.behind(position.entry_id, MAX_PUSHED)
+        for entry in batch:
+            event, before = entry.event, positions[partition]
+            positions[partition] = entry.position
+            if (user_id is None or event.user_id == user_id) and wanted(event):
+                if not push(log.cursor(positions), event):
+                    positions[partition] = self._resume[partition] = before
+                    return None
+                taken(event)
+        if len(batch) == MAX_PUSHED:
+            self._resume[partition] = positions[partition]
+            return True
+        del self._resume[partition]
+        return False
 
     def restart(self) -> None:
         """The log began a new epoch: the position that was kept is no longer its end."""
         self.waiting, self._woken = False, True
-        self.wake()
+        self._go_on()
 
     # -- for the subscriber
+    def push_to(self, push: Push) -> None:
+        """Have what comes while this one waits given to `push`, and not to the iteration.
+
+        What `push` does not take, and all behind it, is the iteration's: so long until it waits
+        again, nothing is pushed. Each event goes one way, once, in the log's order.
+        """
+        self._push = push
+
     async def _read(self) -> AsyncGenerator[tuple[str, Event], None]:
         user_id, wanted, taken = self.user_id, self._wanted, self._taken
         log, partitions = self._fanout.log, self._partitions()
@@ -155,6 +210,8 @@ class EventReader:
                             if (user_id is None or event.user_id == user_id) and wanted(event):
                                 yield log.cursor(positions), event
                                 taken(event)
+                        if len(batch) == PAGE_SIZE:
+                            await asyncio.sleep(0)  # who takes it all at once holds up nobody
                 await self._wait(positions)
         finally:
             self._leave()
@@ -217,11 +274,11 @@ class EventReader:
         self.waiting = True
         await self._waiter
         self.waiting = False
-        for partition, position in self._resume.items():
-            # Whoever read the log itself may be ahead of this process's reader: never go back.
-            if (
-                position.epoch != positions[partition].epoch
-                or position.entry_id > positions[partition].entry_id
-            ):
-                positions[partition] = position
+        for partition in self._resume:
+            positions[partition] = self._ahead(partition)
         self._resume.clear()
+
+    def _ahead(self, partition: int) -> Position:
+        """From where to go on: whoever read the log itself may be ahead of the process's reader."""
+        there, told = self._positions[partition], self._resume[partition]
+        return max(there, told) if there.epoch == told.epoch else told

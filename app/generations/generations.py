@@ -251,7 +251,7 @@ class Generations:
         except asyncio.CancelledError:
             await leave()
             raise
-        return GenerationReader(self.cursors, generation_id, after, joined.read(after), leave)
+        return GenerationReader(self.cursors, generation_id, after, joined, leave)
 
     def cursor(self, generation_id: str, transcript: Transcript) -> str:
         """The last event's position, as clients hold it."""

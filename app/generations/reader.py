@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 from app.generations.cursor import Cursors
-from app.generations.transcript import Event
+from app.generations.transcript import Event, Transcript
+
+# Whether it took the event, whose cursor stands before it. Must not block.
+Push = Callable[[str, Event], bool]
 
 
 class GenerationReader:
@@ -16,17 +19,23 @@ class GenerationReader:
     called, also before the first event.
     """
 
+    __slots__ = (
+        *("_closed", "_cursors", "_id", "_leave", "_push", "_transcript", "cursor", "position"),
+    )
+
     def __init__(
         self,
         cursors: Cursors,
         generation_id: str,
         after: int,
-        events: AsyncGenerator[tuple[int, Event], None],
+        transcript: Transcript,
         leave: Callable[[], Awaitable[None]],
     ) -> None:
         self._cursors, self._id = cursors, generation_id
-        self._events, self._leave = events, leave
+        self._transcript, self._leave = transcript, leave
+        self.position = after
         self.cursor = cursors.encode(generation_id, after) if after else None
+        self._push: Push | None = None
         self._closed = False
 
     def __aiter__(self) -> GenerationReader:
@@ -35,13 +44,36 @@ class GenerationReader:
     async def join(self) -> None:
         """Nothing is to be waited for: reading begins where it was told, or at the first event."""
 
+    def push_to(self, push: Push) -> None:
+        """Have what is told while the iteration waits given to `push`, in the moment it is told.
+
+        What `push` does not take, and all behind it until it waits again, is the iteration's.
+        """
+        self._push = push
+
     async def __anext__(self) -> tuple[str, Event]:
-        position, event = await anext(self._events)
-        self.cursor = self._cursors.encode(self._id, position)
+        transcript = self._transcript
+        # Looked up anew for each: events come, the last one too, while one is taken.
+        while (found := transcript.behind(self.position)) is None:
+            if transcript.ended:
+                raise StopAsyncIteration
+            await transcript.wait_changed(self._push_on if self._push is not None else None)
+        self.position, event = found
+        self.cursor = self._cursors.encode(self._id, self.position)
         return self.cursor, event
+
+    def _push_on(self) -> bool:
+        """Hand on what was told; whether there is more to come, and nothing for the iteration."""
+        push = self._push
+        while push is not None and (found := self._transcript.behind(self.position)) is not None:
+            position, event = found
+            cursor = self._cursors.encode(self._id, position)
+            if not push(cursor, event):
+                return False
+            self.position, self.cursor = position, cursor
+        return not self._transcript.ended
 
     async def aclose(self) -> None:
         if not self._closed:
             self._closed = True
-            await self._events.aclose()
             await self._leave()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from bisect import bisect_right
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ FINAL_TYPES = ("completed", "failed", "cancelled")  # types of events behind whi
 # How far behind the last known position an event stands that the generation did not say itself: a
 # reader may have heard more than was written down when its process died.
 RECOVERY_GAP = 1_000_000
+MAX_PUSHES = 64  # readers that are handed an event while it is told; others have a turn of the loop
 
 Event = dict[str, Any]
 
@@ -33,7 +34,7 @@ class Transcript:
         self.readers = 0  # who follows it, or waits for its end
         self._positions: list[int] = []
         self._encoded: list[bytes] = []
-        self.waiting: set[asyncio.Future[None]] = set()
+        self.waiting: dict[asyncio.Future[None], Callable[[], bool] | None] = {}
 
     @property
     def ended(self) -> bool:
@@ -69,37 +70,29 @@ class Transcript:
         self.wake()
 
     def wake(self) -> None:
-        for waiting in self.waiting:
-            if not waiting.done():
-                waiting.set_result(None)
-        self.waiting.clear()
+        for count, (waiting, push) in enumerate(list(self.waiting.items())):
+            if waiting.done() or (push is not None and count < MAX_PUSHES and push()):
+                continue
+            waiting.set_result(None)
 
     def encoded(self, after: int) -> list[tuple[int, bytes]]:
         """The events behind a position, as they are written down."""
         at = bisect_right(self._positions, after)
         return list(zip(self._positions[at:], self._encoded[at:], strict=True))
 
-    async def read(self, after: int = 0) -> AsyncGenerator[tuple[int, Event], None]:
-        """The events behind a position, those that are there and those to come, to the last one."""
-        while True:
-            # Looked up anew for each: events come, the last one too, while a reader takes one.
-            at = bisect_right(self._positions, after)
-            if at < len(self.events):
-                after = self._positions[at]
-                yield after, self.events[at]
-            elif self.ended:
-                return
-            else:
-                await self.wait_changed()
+    def behind(self, after: int) -> tuple[int, Event] | None:
+        """The next event behind a position, with its own; None where none is told yet."""
+        at = bisect_right(self._positions, after)
+        return (self._positions[at], self.events[at]) if at < len(self.events) else None
 
-    async def wait_changed(self) -> None:
-        """Returns when another event stands there."""
+    async def wait_changed(self, push: Callable[[], bool] | None = None) -> None:
+        """Returns when another event stands there which `push`, called when one does, leaves."""
         waiting = asyncio.get_running_loop().create_future()
-        self.waiting.add(waiting)
+        self.waiting[waiting] = push
         try:
             await waiting
         finally:
-            self.waiting.discard(waiting)
+            del self.waiting[waiting]
 
     async def wait_ended(self, seconds: float) -> None:
         """Returns when it has ended, or when the time is up."""

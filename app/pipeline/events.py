@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import lru_cache
+from time import time
 from typing import TypeVar
 
 from app.caller import Caller
@@ -12,7 +14,7 @@ from app.errors import CursorExpired, GatewayError, InvalidRequest, quoted
 from app.events.cursor import Cursor
 from app.events.fanout import Fanout
 from app.events.log import EventLog
-from app.events.reader import EventReader
+from app.events.reader import EventReader, Push
 from app.events.types import EVENT_TYPES, Event
 from app.observe.metrics import Metrics
 from app.pipeline.charges import Kind
@@ -71,7 +73,7 @@ class Events:
 
     def _counting(self, edge: str) -> Callable[[Event], None]:
         """Counts what a subscriber takes. What occurred before it came has no lag of ours."""
-        metrics, came = self._metrics, datetime.now(UTC)
+        metrics, came = self._metrics, time()
 
         def taken(event: Event) -> None:
             metrics.delivered(edge, _lag(event, came))
@@ -79,13 +81,21 @@ class Events:
         return taken
 
 
-def _lag(event: Event, came: datetime) -> float | None:
+def _lag(event: Event, came: float) -> float | None:
     """Seconds since it occurred; None where that was before the subscriber came, or is not told."""
+    said = event.payload.get("occurred_at")
+    occurred = _occurred(said) if isinstance(said, str) else None
+    return None if occurred is None or occurred < came else time() - occurred
+
+
+@lru_cache(256)  # an event is told to many
+def _occurred(said: str) -> float | None:
+    """Seconds since 1970; None where it is no time with its zone."""
     try:
-        occurred = datetime.fromisoformat(event.payload["occurred_at"])
-        return (datetime.now(UTC) - occurred).total_seconds() if occurred >= came else None
-    except (KeyError, TypeError, ValueError):
+        found = datetime.fromisoformat(said)
+    except ValueError:
         return None
+    return found.timestamp() if found.tzinfo else None
 
 
 def _wanted(
@@ -119,6 +129,14 @@ class ResumedReader:
     async def join(self) -> None:
         await self._counted(self._reader.join())
 
+    def push_to(self, push: Push) -> None:
+        def pushed(cursor: str, event: Event) -> bool:
+            taken = push(cursor, event)
+            self._given = self._given or taken
+            return taken
+
+        self._reader.push_to(pushed)
+
     async def _first(self) -> tuple[str, Event]:
         found = await self._counted(anext(self._reader))
         self._given = True
@@ -128,8 +146,9 @@ class ResumedReader:
         try:
             return await read
         except CursorExpired:
-            with contextlib.suppress(GatewayError):  # it must hear where it can go on
-                await self._context.charge(Kind.EXPIRED)
+            if not self._given:
+                with contextlib.suppress(GatewayError):  # it must hear where it can go on
+                    await self._context.charge(Kind.EXPIRED)
             raise
 
     async def aclose(self) -> None:

@@ -38,9 +38,18 @@ def transcript_of(*events: Event) -> Transcript:
     return found
 
 
+async def nothing() -> None:
+    pass
+
+
+def reader_of(transcript: Transcript, after: int = 0) -> GenerationReader:
+    return GenerationReader(cursor, "7", after, transcript, nothing)
+
+
 async def read(transcript: Transcript, after: int = 0) -> list[tuple[int, Event]]:
+    reader = reader_of(transcript, after)
     async with asyncio.timeout(5):
-        return [found async for found in transcript.read(after)]
+        return [(reader.position, event) async for _, event in reader]
 
 
 # -- places and readers
@@ -60,7 +69,7 @@ async def test_a_reader_gets_what_is_there_and_what_comes_to_the_last_event() ->
 async def test_what_comes_while_a_reader_takes_an_event_reaches_it() -> None:
     transcript = transcript_of(STARTED, delta("a"))
     found = []
-    async for _, event in transcript.read():
+    async for _, event in reader_of(transcript):
         found.append(event["type"])
         if len(found) == 1:
             transcript.append(delta("b"))
@@ -312,7 +321,7 @@ async def test_a_reader_goes_on_behind_what_it_gave_or_where_it_began() -> None:
     async def leave() -> None:
         left.append("gone")
 
-    reader = GenerationReader(cursor, "7", 1, transcript.read(1), leave)
+    reader = GenerationReader(cursor, "7", 1, transcript, leave)
     assert reader.cursor == cursor.encode("7", 1)
     given, event = await anext(reader)
     assert (given, event["text"]) == (cursor.encode("7", 2), "b")

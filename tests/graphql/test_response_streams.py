@@ -139,7 +139,7 @@ async def test_who_reads_alone_has_nothing_kept(loregate: Service) -> None:
         await alone.send({"type": "complete", "id": "2"})
         await until_subscribed(loregate, 1)
         await until(lambda: not groups(loregate).results)
-        assert groups(loregate).characters == 0
+        assert groups(loregate).bytes == 0
     await until(lambda: not groups(loregate).groups)
     assert not loregate.gateway.subscriptions.users
 
@@ -170,7 +170,7 @@ async def test_a_stalled_reader_holds_up_nobody_and_gets_all_when_it_reads_again
 ) -> None:
     """What is kept for it is bounded: the newest entries, some results, one message."""
     monkeypatch.setattr(tail, "RING_SIZE", 32)
-    monkeypatch.setattr(response_streams, "MAX_RESULT_CHARACTERS", 500_000)
+    monkeypatch.setattr(response_streams, "MAX_RESULT_BYTES", 500_000)
     async with subscribed(loregate, *[(WORDY, None, {})] * 3) as [stalled, *brisk]:
         stalled.ws.transport.pause_reading()
         for first in range(0, MANY, 20):
@@ -179,7 +179,7 @@ async def test_a_stalled_reader_holds_up_nobody_and_gets_all_when_it_reads_again
             assert got == [[str(n) for n in range(first, first + 20)]] * 2
             ring = loregate.parts.fanout.tails[0]._entries  # private: a bound that no reader sees
             assert len(ring) <= 32 * 3 // 2 + 20
-            assert groups(loregate).characters <= 500_000
+            assert groups(loregate).bytes <= 500_000
         [stuck] = [h for h in loregate.gateway.open_streams if _sends(h)]
         assert len(stuck._tasks) == 1  # type: ignore[attr-defined]  # private: one subscription
         stalled.ws.transport.resume_reading()
@@ -201,6 +201,8 @@ class Reader:
     def __init__(self, *events: tuple[str, Any]) -> None:
         self.cursor: str | None = None
         self._events = self._read(events)
+
+    def push_to(self, push: Any) -> None: ...
 
     def __anext__(self) -> Awaitable[tuple[str, Any]]:
         return self._events.__anext__()
@@ -227,13 +229,13 @@ class Recorded(response_streams.SubscriptionGroup):
 
     def execute(self, cursor: str, event: Any) -> Any:
         self.executed.append(event)
-        return self._later(event) if self.waits else str(event)
+        return self._later(event) if self.waits else str(event).encode()
 
-    async def _later(self, event: Any) -> str:
+    async def _later(self, event: Any) -> bytes:
         await self.go.wait()
         if event == "bad":
             raise ZeroDivisionError
-        return str(event)
+        return str(event).encode()
 
 
 def shared(members: int, *, waits: bool = True) -> tuple[SubscriptionGroups, Recorded]:
@@ -252,7 +254,7 @@ def response_stream(
     return ResponseStream(found, group, source, Subscriptions(10).enter("alice"))
 
 
-async def all_of(one: ResponseStream) -> list[tuple[str, str]]:
+async def all_of(one: ResponseStream) -> list[tuple[str, bytes]]:
     async with aclosing(one):
         return [result async for result in one]
 
@@ -266,7 +268,7 @@ async def test_one_that_leaves_while_it_is_made_does_not_disturb_the_others() ->
     readers[0].cancel()  # the one for whom it was begun
     await asyncio.gather(readers[0], return_exceptions=True)
     group.go.set()
-    assert await asyncio.gather(*readers[1:]) == [[("1", "x")]] * 2
+    assert await asyncio.gather(*readers[1:]) == [[("1", b"x")]] * 2
     assert group.executed == ["x"]
     assert not found.groups
     assert not found.results
@@ -289,7 +291,7 @@ async def test_what_is_kept_is_bounded_and_what_fell_out_is_made_again(
     monkeypatch: pytest.MonkeyPatch, waits: bool
 ) -> None:
     monkeypatch.setattr(response_streams, "MAX_RESULTS", 4)
-    monkeypatch.setattr(response_streams, "MAX_RESULT_CHARACTERS", 30)
+    monkeypatch.setattr(response_streams, "MAX_RESULT_BYTES", 30)
     found, group = shared(2, waits=waits)
     group.go.set()
     events = [(str(n), f"{n:010d}") for n in range(10)]
@@ -297,24 +299,24 @@ async def test_what_is_kept_is_bounded_and_what_fell_out_is_made_again(
     got = []
     async for result in first:
         got.append(result)
-        held = [x for x in found.results.values() if isinstance(x, str)]
-        assert sum(map(len, held)) == found.characters <= 30
+        held = [x for x in found.results.values() if isinstance(x, bytes)]
+        assert sum(map(len, held)) == found.bytes <= 30
         assert len(found.results) <= 4
         if len(got) == len(events):
             break
     assert len(group.executed) == 10
-    assert got == [(c, e) for c, e in events] == await all_of(second)
+    assert got == [(c, e.encode()) for c, e in events] == await all_of(second)
     assert len(group.executed) > 10
     await first.aclose()
-    assert (found.characters, len(found.results)) == (0, 0)
+    assert (found.bytes, len(found.results)) == (0, 0)
 
 
 async def test_a_place_is_that_of_the_last_result_which_was_taken() -> None:
     found, group = shared(1, waits=False)
     one = response_stream(found, group, ("1", "x"), ("2", "y"))
-    assert await anext(one) == ("1", "x")
+    assert await anext(one) == ("1", b"x")
     assert one.cursor is None  # it may not have been sent yet
-    assert await anext(one) == ("2", "y")
+    assert await anext(one) == ("2", b"y")
     assert one.cursor == "1"
     with pytest.raises(StopAsyncIteration):
         await anext(one)

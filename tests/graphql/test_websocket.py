@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from resolvers import websocket_connection
+from resolvers import websocket_messages
 from tests.support import service
 from tests.support.event_streams import IDS, publish
 from tests.support.service import PROTOCOL, Service, Socket, token
@@ -216,7 +216,7 @@ async def test_a_ping_is_answered_with_its_payload(loregate: Service) -> None:
 
 
 async def test_an_id_in_use_is_4409_and_free_again_after_its_end(loregate: Service) -> None:
-    name = "é" * websocket_connection.MAX_ID_CHARACTERS  # 256 bytes, more than a close frame holds
+    name = "é" * websocket_messages.MAX_ID_CHARACTERS  # 256 bytes, more than a close frame holds
     async with loregate.socket() as socket:
         await socket.acknowledged()
         for _ in range(2):
@@ -235,13 +235,13 @@ async def test_an_id_in_use_is_4409_and_free_again_after_its_end(loregate: Servi
 async def test_one_operation_over_the_bound_is_refused_alone(loregate: Service) -> None:
     async with loregate.socket() as socket:
         await socket.acknowledged()
-        for i in range(websocket_connection.MAX_OPERATIONS):
+        for i in range(websocket_messages.MAX_OPERATIONS):
             await socket.send(subscribe(str(i), EVENTS))
         await socket.send(subscribe("over", EVENTS))
         refused = await socket.receive()
         assert (refused["id"], refused["type"]) == ("over", "error")
         assert refused["payload"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
-        await until_subscribed(loregate, websocket_connection.MAX_OPERATIONS)
+        await until_subscribed(loregate, websocket_messages.MAX_OPERATIONS)
         await socket.send({"type": "complete", "id": "7"})
         await socket.send(subscribe("over"))
         assert (await socket.receive())["type"] == "next"

@@ -19,7 +19,9 @@ know `resolvers`. A room may always import its own modules.
 | http_heads | errors                                                                |
 | http_turn  |                                                                       |
 | http_protocol | errors connections http_heads http_turn                            |
-| websocket_protocol | errors connections http_heads                                 |
+| websocket_protocol | errors connections direct_socket http_heads mailbox           |
+| direct_socket |                                                                    |
+| mailbox    |                                                                       |
 | http       | limit_standing errors                                                       |
 | origins    |                                                                       |
 | hosts      |                                                                       |
@@ -46,7 +48,7 @@ know `resolvers`. A room may always import its own modules.
 | rest       | generations.generation generations.reader generations.transcript      |
 | resolvers  | accept pipeline operations http sse limit_standing caller errors                   |
 | resolvers  | events.types generations.transcript open_streams origins hosts stages |
-| resolvers  | spans                                                                 |
+| resolvers  | spans direct_socket                                                   |
 | embedded   | errors                                                                |
 | fake_openai |                                                                      |
 | console    | accept                                                                |

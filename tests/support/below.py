@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from app.connections import Connections
+from app.direct_socket import direct_socket
 from app.http_protocol import HttpTimeouts
 from app.server import uvicorn_options
 from app.settings import Settings
@@ -34,11 +35,12 @@ class Application:
     let: asyncio.Event = field(default_factory=asyncio.Event)
     sockets: list[Any] = field(default_factory=list)
     closes: bool = False  # each socket at its first message
+    after: Any = None  # what serves each socket from its opening on, past ASGI
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scopes.append(scope)
         if scope["type"] == "websocket":
-            await self._socket(receive, send)
+            await self._socket(scope, receive, send)
             return
         if scope["path"] == "/held":
             await self.let.wait()
@@ -64,9 +66,14 @@ class Application:
             if not message["more_body"]:
                 return body
 
-    async def _socket(self, receive: Any, send: Any) -> None:
+    async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
+        if self.after is not None:
+            direct = direct_socket(scope)
+            assert direct is not None
+            direct.serve_after(partial(self.after, direct))
+            return
         while True:
             self.sockets.append(message := await receive())
             if message["type"] == "websocket.disconnect":
