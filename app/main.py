@@ -76,9 +76,9 @@ from resolvers.endpoint import METHODS, Endpoint
 from resolvers.execution import Executor
 from resolvers.websocket import WebSocketEndpoint
 
-# Objects allocated before a young collection: 700 by default, at which GraphQL's 68 cyclic
-# objects a request cost about 10 %; at 100,000 a collection pauses for 80 ms.
-GC_THRESHOLD = 5_000
+# Objects before a young collection, 700 by default: GraphQL's 68 cyclic ones a request cost 10 %.
+# Young ones before a middle one, 10 by default: that held the loop for 12 ms. Then a full one.
+GC_THRESHOLDS = (5_000, 3, 50)
 # The storyteller reads long texts in a thread, which may hold the loop for one such interval.
 SWITCH_INTERVAL = 0.001  # s
 PROBE_LEASE_MARGIN = 5.0  # s behind a probe's time after which its prober is given up for dead
@@ -336,7 +336,7 @@ def lifespan(parts: Parts, *, alone: bool) -> Callable[[Starlette], Any]:
                 sys.setswitchinterval(SWITCH_INTERVAL)
                 gc.collect()
                 gc.freeze()  # what lives until the end need not be looked at again
-                gc.set_threshold(GC_THRESHOLD)
+                gc.set_threshold(*GC_THRESHOLDS)
             yield {"refused_below": parts.gateway.metrics.refused_below}
 
     return run

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
-from aiodataloader import DataLoader, Loader, dispatch_queue
+from aiodataloader import DataLoader, Loader
 
 from app.caller import Caller
 from app.pipeline.gateway import Gateway
-from resolvers.pacing import Paused
+from resolvers.pacing import GROUP, Paused
 from resolvers.results import stored_content
 from resolvers.types import ChildrenOf, Content, ContentOf
 
@@ -39,7 +39,25 @@ class PatientLoader(DataLoader[K, V]):
     async def _ask(self) -> None:
         await asyncio.sleep(0)
         await self._paused.over()  # who waits for a turn may want something, too
-        dispatch_queue(self)
+        asked, self._queue = self._queue, []
+        found: Sequence[V | Exception]
+        try:
+            found = await self.batch_load_fn([one.key for one in asked])
+        except Exception as error:
+            found = [error] * len(asked)
+        await self._told(asked, found)
+
+    async def _told(self, asked: Sequence[Loader], found: Sequence[V | Exception]) -> None:
+        """Some in each round of the loop: who is told goes on in the same one."""
+        for number, (one, value) in enumerate(zip(asked, found, strict=True), 1):
+            if one.future.done():
+                continue  # its document was given up
+            if isinstance(value, Exception):
+                one.future.set_exception(value)
+            else:
+                one.future.set_result(value)
+            if number % GROUP == 0:
+                await asyncio.sleep(0)
 
 
 class ContentLoader(PatientLoader[ContentOf, Content | None]):

@@ -191,7 +191,7 @@ class Query:
             info.context.authenticated.caller,
             first=first + 1,
             after=_from_cursor(after),
-            content_types=sorted({t.value for t in content_types}) if content_types else None,
+            content_types=sorted(t.value for t in set(content_types)) if content_types else None,
             whole=asks_for_answers(info, "edges", "node"),
         )
         edges = [

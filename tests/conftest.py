@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.main import GC_THRESHOLD
+from app.main import GC_THRESHOLDS
 from tests.support import service, upstream
 from tests.support.service import Service
 from tests.support.upstream import Upstream
@@ -36,7 +36,7 @@ def collector() -> None:
     """As the service sets it: what was imported is not looked at again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 @pytest.fixture

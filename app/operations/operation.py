@@ -16,6 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from app.errors import FieldError, InvalidRequest
+from app.operations import bodies
 from app.operations.descriptions import Example, Mutation
 from app.operations.fields import Answer, ContentType, ModelChoice, Request, Written
 from app.operations.prompt import Prompt, messages
@@ -76,6 +77,7 @@ class Operation(ABC, Generic[R, D]):
         """
         try:
             if isinstance(raw, bytes):
+                bodies.check(raw)
                 return self.request_type.model_validate_json(raw)
             return self.request_type.model_validate(raw)
         except ValidationError as error:

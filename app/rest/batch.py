@@ -10,6 +10,7 @@ import orjson
 
 from app.errors import GatewayError, InvalidRequest, NotFound
 from app.operations import OPERATIONS
+from app.operations.bodies import check_values
 from app.pipeline.answer import Answer
 from app.pipeline.context import RequestContext
 from app.pipeline.directives import Directives
@@ -72,6 +73,7 @@ def _read(body: bytes) -> list[dict[str, Any]]:
         given, root = given.get("requests"), ("requests",)
     if not isinstance(given, list) or not 1 <= len(given) <= MAX_BATCH:
         raise InvalidRequest.at(root, f"a list of 1 to {MAX_BATCH} requests is wanted")
+    check_values(given)
     seen: set[str] = set()
     for n, item in enumerate(given):
         if not isinstance(item, dict):

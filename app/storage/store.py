@@ -166,13 +166,15 @@ class Store:
     async def _records(self, rows: Sequence[Row[Any]]) -> list[Record]:
         """The rows as records, some at once, for all who wait for theirs together."""
         found: list[Record] = []
+        # Asked once: a row that lacks a column takes 15 µs to say so.
+        whole = bool(rows) and "answer" in rows[0]._fields
         async with self._decoding:
             for row in rows:
                 if self._decoded > DECODED_AT_ONCE:
                     await asyncio.sleep(0)
                     self._decoded = 0
-                found.append(_record(row))
-                self._decoded += ROW_CHARACTERS + len(getattr(row, "answer", ""))
+                found.append(_record(row, whole=whole))
+                self._decoded += ROW_CHARACTERS + (len(row.answer) if whole else 0)
         return found
 
     async def page(
@@ -361,13 +363,13 @@ def _place(after: str) -> str:
     return found
 
 
-def _record(row: Row[Any]) -> Record:
+def _record(row: Row[Any], *, whole: bool = True) -> Record:
     return Record(
         content_id=row.content_id,
         user_id=row.user_id,
         operation=row.operation,
         content_type=row.content_type,
-        answer=orjson.loads(getattr(row, "answer", "{}")),
+        answer=orjson.loads(row.answer) if whole else {},
         created_at=row.created_at,
         parent_id=row.parent_id,
     )

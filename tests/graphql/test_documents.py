@@ -309,3 +309,12 @@ def test_an_operation_that_cannot_be_told_is_the_clients_mistake(
     with pytest.raises(InvalidDocument) as caught:
         document.operation(name)
     assert caught.value.code == "BAD_USER_INPUT"
+
+
+def test_long_documents_are_remembered_up_to_a_length_of_all(read: Documents) -> None:
+    long = "{ __typename }" + " " * (documents.MAX_CACHED_LENGTH - 20)
+    for i in range(100):
+        read.read(f"{long} #{i}")
+        assert sum(map(len, read.known)) <= documents.MAX_CACHED_CHARACTERS
+    read.read(f"{long} #99")
+    assert len(read.known) == documents.MAX_CACHED_CHARACTERS // len(f"{long} #99")

@@ -90,7 +90,7 @@ SERVERS: dict[str, Server] = {
     "portkey": Server(
         "Portkey gateway",
         "passes a request on to the provider that its headers name, and the answer back; installed "
-        "with an older @hono/node-server, see `installs.py`",
+        "with an older @hono/node-server, as its streams fail with the one that npm chooses",
         "no token of its own, limits, cache, storage or events; a broken stream cannot be resumed",
         f"node {PEERS}/node/node_modules/@portkey-ai/gateway/build/start-server.js "
         f"--port={SERVER} --headless",
