@@ -7,13 +7,13 @@ where the level is debug, and the values of local variables never are.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
-
-import structlog
 
 from app import spans
 
@@ -34,34 +34,21 @@ QUIET = (
 CLIENTS_FAULTS = ("Invalid UTF-8 sequence received from client.",)
 MAX_CHAIN = 10  # exceptions of a chain that are told
 
+# What every record has; what else it has was given with it. uvicorn says its messages twice, the
+# second time in colours.
+OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}
+
 Line = dict[str, Any]
+Render = Callable[[Line], str]
+AS_JSON = json.JSONEncoder(default=repr).encode  # ASCII alone: no line of it can be two
 
 
 def configure(level: str = "info", form: str | None = None) -> None:
     """Send everything that is logged to standard error; `form` is console or json."""
     if form is None:
         form = "console" if sys.stderr.isatty() else "json"
-    render: Any = (
-        structlog.dev.ConsoleRenderer()
-        if form == "console"
-        else structlog.processors.JSONRenderer()
-    )
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        _plain,
-        _traced,
-        _Exceptions(messages=level == "debug"),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
-        )
-    )
+    handler.setFormatter(Lines(_for_people() if form == "console" else AS_JSON, level == "debug"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -91,30 +78,37 @@ def _without_query(record: logging.LogRecord) -> bool:
     return True
 
 
-def _plain(_logger: Any, _name: str, line: Line) -> Line:
-    """uvicorn says its messages twice, the second time in colours."""
-    line.pop("color_message", None)
-    return line
+def _for_people() -> Render:
+    import structlog  # here: with what it colours lines by it is 5 MB, which no server needs
+
+    render = structlog.dev.ConsoleRenderer()
+    return lambda line: str(render(None, line["level"], line))
 
 
-def _traced(_logger: Any, _name: str, line: Line) -> Line:
-    """Where traces are on: of which span a line tells."""
-    line.update(spans.ids())
-    return line
+class Lines(logging.Formatter):
+    """A record as one line: what happened, and all facts that were given with it.
 
+    `messages`: whether an exception's message is told.
+    """
 
-class _Exceptions:
-    """Puts an exception into a line as text: where it came from, and what kind it is."""
+    def __init__(self, render: Render, messages: bool) -> None:
+        super().__init__()
+        self._render, self._messages = render, messages
 
-    def __init__(self, *, messages: bool) -> None:
-        self._messages = messages
-
-    def __call__(self, _logger: Any, _name: str, line: Line) -> Line:
-        given = line.pop("exc_info", None)
-        error = given[1] if isinstance(given, tuple) else given
-        if isinstance(error, BaseException):
-            line["exception"] = "\n".join(self._described(e) for e in _chain(error))
-        return line
+    def format(self, record: logging.LogRecord) -> str:
+        line: Line = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            **{name: value for name, value in vars(record).items() if name not in OWN},
+            **spans.ids(),  # where traces are on: of which span it tells
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            told = (self._described(error) for error in _chain(record.exc_info[1]))
+            line["exception"] = "\n".join(told)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
+        line["timestamp"] = at.replace("+00:00", "Z")
+        return self._render(line)
 
     def _described(self, error: BaseException) -> str:
         frames = traceback.format_list(traceback.extract_tb(error.__traceback__))

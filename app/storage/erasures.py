@@ -11,18 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, text
 
 from app.erasure import MARK_TTL, covers, owner
 from app.storage.content_queries import padded
+from app.storage.prepared import Prepared
 from app.storage.tables import erasures
 
 LOCK_TIMEOUT = 2_000  # ms; a transaction may take 5 s, and those behind the lock wait as long
-MARKS = select(erasures.c.owner, erasures.c.before).where(
-    erasures.c.owner.in_(bindparam("owners", expanding=True))
-)
-
 Marks = dict[str, str]
 
 
@@ -31,8 +29,17 @@ def marks(connection: Connection, users: Iterable[str]) -> Marks:
     owners = {owner(user): user for user in users}
     if not owners:
         return {}
-    found = connection.execute(MARKS, {"owners": padded(list(owners))})
-    return {owners[row.owner]: row.before for row in found}
+    asked = {f"owner{n}": name for n, name in enumerate(padded(list(owners)))}
+    found = _marks(len(asked)).fetch(connection, [asked])
+    return {owners[name]: before for name, before in found}
+
+
+@cache
+def _marks(count: int) -> Prepared:
+    names = [f"owner{n}" for n in range(count)]
+    wanted = erasures.c.owner.in_([bindparam(name) for name in names])
+    query = select(erasures.c.owner, erasures.c.before).where(wanted)
+    return Prepared(lambda _: query, names)
 
 
 def erased(connection: Connection, user_id: str, name: str) -> bool:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Executable, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from app.storage.database import Database
+from app.storage.prepared import Prepared
 from app.storage.tables import holdings
 from app.storage.upsert import insert_into
 
@@ -86,8 +86,7 @@ def change(connection: Connection, by_user: Mapping[str, Holding]) -> Totals:
     rows = [{"user_id": user, **by_user[user]._asdict()} for user in sorted(by_user)]
     if not rows:
         return {}
-    found = connection.execute(_upsert(connection.dialect.name), rows)
-    return {row.user_id: Holding(row.contents, row.bytes) for row in found}
+    return {user: Holding(*held) for user, *held in ADD.fetch(connection, rows)}
 
 
 def _read(connection: Connection, user_id: str) -> Holding:
@@ -95,11 +94,11 @@ def _read(connection: Connection, user_id: str) -> Holding:
     return Holding(*row) if row is not None else Holding()
 
 
-@lru_cache
-def _upsert(dialect: str) -> Executable:
+def _adding(dialect: str) -> Any:
     new = insert_into(holdings, dialect)
     added = {name: holdings.c[name] + new.excluded[name] for name in ("contents", "bytes")}
-    statement: Executable = new.on_conflict_do_update(
-        index_elements=[holdings.c.user_id], set_=added
-    ).returning(holdings)
-    return statement
+    statement = new.on_conflict_do_update(index_elements=[holdings.c.user_id], set_=added)
+    return statement.returning(holdings.c.user_id, holdings.c.contents, holdings.c.bytes)
+
+
+ADD = Prepared(_adding, holdings.c.keys())

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection
 
 from app.erasure import covers
 from app.storage import erasures
 from app.storage.erasures import Marks
+from app.storage.prepared import Prepared
 from app.storage.tables import usage
 from app.storage.upsert import insert_into
 
@@ -83,7 +83,7 @@ def record(
         if marks is None:
             marks = erasures.marks(connection, {row["user_id"] for row in rows})
         rows = [_unnamed(row) if _erased(row, marks) else row for row in rows]
-        connection.execute(_recording(connection.dialect.name), rows)
+        RECORD.execute(connection, rows)
 
 
 def _erased(row: dict[str, Any], marks: Marks) -> bool:
@@ -99,12 +99,13 @@ def unanswered(rows: Iterable[UsageRow]) -> list[UsageRow]:
     return [replace(row, answers=0) for row in rows if row.calls]
 
 
-@lru_cache
-def _recording(dialect: str) -> Executable:
+def _recording(dialect: str) -> Any:
     new = insert_into(usage, dialect)
-    found: Executable = new.on_conflict_do_update(
+    return new.on_conflict_do_update(
         index_elements=[usage.c.id],
         set_={"answers": new.excluded.answers},
         where=usage.c.answers < new.excluded.answers,
     )
-    return found
+
+
+RECORD = Prepared(_recording, COLUMNS)

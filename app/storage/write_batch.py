@@ -16,16 +16,20 @@ from app.events.types import Event
 from app.storage import erasures
 from app.storage.database import UNBOUND, Refused, refused
 from app.storage.holdings import Holding, Totals, change
+from app.storage.prepared import Prepared
 from app.storage.tables import contents, events, idempotency
 from app.storage.usage import UsageEntry, record
 
-INSERT_CONTENT = insert(contents)
-INSERT_EVENT = insert(events)
-INSERT_KEY = insert(idempotency)
-MARK = (
-    update(events)
-    .where(events.c.id == bindparam("event_id"), events.c.published_at.is_(None))
-    .values(published_at=bindparam("at"))
+INSERT_CONTENT = Prepared(lambda _: insert(contents), contents.c.keys())
+INSERT_EVENT = Prepared(lambda _: insert(events), ("id", "user_id", "payload", "stored_at"))
+INSERT_KEY = Prepared(lambda _: insert(idempotency), idempotency.c.keys())
+MARK = Prepared(
+    lambda _: (
+        update(events)
+        .where(events.c.id == bindparam("event_id"), events.c.published_at.is_(None))
+        .values(published_at=bindparam("at", type_=events.c.published_at.type))
+    ),
+    ("event_id", "at"),
 )
 
 
@@ -53,11 +57,11 @@ class Entry:
     def write(self, connection: Connection) -> None:
         if erasures.erased(connection, self.user_id, self.content["content_id"]):
             raise Refused(erased=True)
-        connection.execute(INSERT_CONTENT, self.content)
+        INSERT_CONTENT.execute(connection, [self.content])
         if self.events:
-            connection.execute(INSERT_EVENT, self.events)
+            INSERT_EVENT.execute(connection, self.events)
         if self.key:
-            connection.execute(INSERT_KEY, self.key)
+            INSERT_KEY.execute(connection, [self.key])
         record(connection, self.usage)
 
     @property
@@ -100,13 +104,13 @@ class WriteBatch:
         if any(covers(marks.get(e.user_id), e.content["content_id"]) for e in self.entries):
             raise Refused(erased=True)
         if self.entries:
-            connection.execute(INSERT_CONTENT, [entry.content for entry in self.entries])
+            INSERT_CONTENT.execute(connection, [entry.content for entry in self.entries])
         rows = [row for entry in self.entries for row in entry.events]
         if rows:
-            connection.execute(INSERT_EVENT, rows)
+            INSERT_EVENT.execute(connection, rows)
         keys = [entry.key for entry in self.entries if entry.key]
         if keys:
-            connection.execute(INSERT_KEY, keys)
+            INSERT_KEY.execute(connection, keys)
         # Those of entries first: where one is there twice, this one knows of its answer.
         record(connection, [row for entry in self.entries for row in entry.usage], marks)
         record(connection, spent, marks)
@@ -134,7 +138,7 @@ class WriteBatch:
         # Sorted: two processes that lock the same rows in another order would wait for each other.
         rows = [{"event_id": mark, "at": now} for mark in sorted(self.marks)]
         if rows:
-            connection.execute(MARK, rows)
+            MARK.execute(connection, rows)
 
     def stored(self, connection: Connection) -> set[str]:
         ids = [entry.content["content_id"] for entry in self.entries]
@@ -145,14 +149,14 @@ class WriteBatch:
 def remember_key(connection: Connection, key: dict[str, Any]) -> None:
     """An idempotency key's row, unless its content is from before an erasure of its user."""
     if not erasures.erased(connection, key["user_id"], key["content_id"]):
-        connection.execute(INSERT_KEY, key)
+        INSERT_KEY.execute(connection, [key])
 
 
 def trial_write(connection: Connection) -> None:
     """A write that leaves nothing but says whether one can be made."""
     name = {"user_id": "", "key": str(uuid7())}  # nobody's
     more = {"fingerprint": "", "content_id": name["key"], "created_at": datetime.now(UTC)}
-    connection.execute(INSERT_KEY, name | more)
+    INSERT_KEY.execute(connection, [name | more])
     connection.execute(delete(idempotency).filter_by(**name))
 
 

@@ -145,27 +145,35 @@ UNBOUNDED = {
 }
 
 
+def prepared(stack: ExitStack, redis_url: str, **settings: str) -> dict[str, str]:
+    """The environment of a gateway with a fresh database, which is migrated."""
+    directory = stack.enter_context(tempfile.TemporaryDirectory())
+    (Path(directory) / "config.toml").write_text(CONFIG)
+    environment = {
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{PROVIDER}/v1",
+        "REDIS_URL": redis_url,
+        "LOREGATE_PORT": str(SERVER),
+        "LOREGATE_DATA_DIR": directory,
+        "LOREGATE_CONFIG": f"{directory}/config.toml",
+        "LOREGATE_JWT_SECRET": SECRET,
+        **UNBOUNDED,
+        **settings,
+    }
+    migrate = [sys.executable, "-m", "app.cli", "migrate"]
+    everything = {**os.environ, **environment}
+    subprocess.run(migrate, cwd=ROOT, env=everything, check=True, stdout=subprocess.DEVNULL)
+    return environment
+
+
 @contextmanager
 def server(app: str, stack: ExitStack, redis_url: str, **settings: str) -> Iterator[int]:
     """The gateway on a fresh database, or a bare app; answers when this returns."""
-    directory = stack.enter_context(tempfile.TemporaryDirectory())
-    environment = {"OPENAI_BASE_URL": f"http://127.0.0.1:{PROVIDER}/v1", "REDIS_URL": redis_url}
     python = [sys.executable, "-m"]
     if app == "loregate":
-        (Path(directory) / "config.toml").write_text(CONFIG)
-        environment |= {
-            "LOREGATE_PORT": str(SERVER),
-            "LOREGATE_DATA_DIR": directory,
-            "LOREGATE_CONFIG": f"{directory}/config.toml",
-            "LOREGATE_JWT_SECRET": SECRET,
-            **UNBOUNDED,
-            **settings,
-        }
-        everything = {**os.environ, **environment}
-        migrate = [*python, "app.cli", "migrate"]
-        subprocess.run(migrate, cwd=ROOT, env=everything, check=True, stdout=subprocess.DEVNULL)
+        environment = prepared(stack, redis_url, **settings)
         command, health = [*python, "app.cli", "serve"], "/health/live"
     else:
+        environment = {"OPENAI_BASE_URL": f"http://127.0.0.1:{PROVIDER}/v1", "REDIS_URL": redis_url}
         factory = f"tests.benchmarks.bare:{app}"
         options = ["--port", str(SERVER), "--loop", "uvloop", "--http", "httptools"]
         quiet = ["--log-level", "warning", "--no-access-log"]
