@@ -21,18 +21,16 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
+from app.llm.exchange import MAX_INFORMATIONAL, Exchange
+from app.llm.malformed import MalformedAnswer
+
 # s that an idle connection is kept. Load balancers and nginx close at 60 s or later, and a half of
 # that leaves no race with them. Servers that close sooner (uvicorn and vLLM at 5 s, Node at 5)
 # are seen to have closed when the connection is taken out; what crosses on the way is repeated.
 KEEP_ALIVE_TIMEOUT = 30.0
 MAX_CONNECTIONS = 1000  # at once, by one account of one process; further calls wait
-MAX_INFORMATIONAL = 8  # answers of status 1xx before the real one
 
 log = logging.getLogger(__name__)
-
-
-class MalformedAnswer(Exception):
-    """What came is no HTTP answer, or not in a form that was asked for."""
 
 
 class PooledConnection(ResponseHandler):
@@ -44,41 +42,51 @@ class PooledConnection(ResponseHandler):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
-        self.reused = self.heard = False
+        self.reused = self.heard = self._taken = False
+        self._exchange: Exchange | None = None  # who reads instead of aiohttp
         self._answer: StreamReader | None = None  # the body of the last one; None until it begins
         self._informed = 0
         self._poll: select.poll | None = None
 
     def take(self) -> bool:
         """Make it ready for a request; False when it must be closed instead."""
-        self.reused = self._answer is not None
+        self.reused, self._taken = self._taken, True
         if self.reused and not self._is_silent():
             return False
         self.heard, self._answer, self._informed = False, None, 0
+        self._exchange = None
         return True
 
+    def serve(self, exchange: Exchange) -> None:
+        """What comes is this one's, until the connection is taken again."""
+        self._exchange = exchange
+
     def data_received(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self.heard = True
+            self._exchange.feed(data)
+            return
         answer = self._answer
         if answer is not None and answer.is_eof() and data:
-            self._spoil()  # nobody had asked
+            self.spoil()  # nobody had asked
             return
         if data:  # empty when what was held back is parsed
             self.heard = True
         super().data_received(data)
         answer = self._answer
         if answer is not None and answer.is_eof() and self._parses_another():
-            self._spoil()
+            self.spoil()
 
     def feed_data(self, data: tuple[Any, StreamReader], size: int = 0) -> None:
         """Each answer's head, and the reader of its body, as the parser finds them."""
         message, body = data
         if self._answer is not None:
-            self._spoil()  # behind the answer's end, in the same segment
+            self.spoil()  # behind the answer's end, in the same segment
         elif message.code >= 200:
             self._answer = body
             super().feed_data(data, size)
         elif message.code == 101 or self._informed >= MAX_INFORMATIONAL:
-            self._spoil()
+            self.spoil()
             self.set_exception(HttpProcessingError(message="no answer, but status 1xx"))
         else:
             self._informed += 1
@@ -93,7 +101,13 @@ class PooledConnection(ResponseHandler):
         if isinstance(exc, HttpProcessingError) and answer is not None and not answer.is_eof():
             answer.set_exception(MalformedAnswer("its framing is broken"))
 
-    def _spoil(self) -> None:
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._exchange is not None:
+            self._exchange.lost(exc)
+        super().connection_lost(exc)
+
+    def spoil(self) -> None:
+        """It cannot be asked again."""
         self.force_close()  # also when it has not been given back yet
         self.close()
 

@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 import httpx2
 
-from app.llm.connections import MalformedAnswer
+from app.llm.exchange import Exchange
+from app.llm.malformed import MalformedAnswer
 from app.llm.response_body import READ_BYTES
 
 MAX_ERROR_BYTES = 64 * 1024  # bytes, decoded, of an error's body that are read
@@ -39,7 +40,21 @@ class Plain(httpx2.AsyncByteStream):
         self._answer.close()
 
 
-class Decompressed(Plain):
+class Pieces(httpx2.AsyncByteStream):
+    """The same of an exchange."""
+
+    def __init__(self, answer: Exchange) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._answer.read():
+            yield piece
+
+    async def aclose(self) -> None:
+        self._answer.close()
+
+
+class Decompressed(httpx2.AsyncByteStream):
     """A body that was compressed, though `identity` was asked for: at most `READ_BYTES` at a time.
 
     Raises:
@@ -47,15 +62,14 @@ class Decompressed(Plain):
             bit by bit, it is no archive, or it is more than `MAX_DECODED_BYTES`.
     """
 
-    def __init__(self, answer: aiohttp.ClientResponse, coding: str) -> None:
-        super().__init__(answer)
-        self._coding = coding
+    def __init__(self, stream: httpx2.AsyncByteStream, coding: str) -> None:
+        self._stream, self._coding = stream, coding
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         window, size, inflater = ENCODINGS.get(self._coding), 0, None
         if window is None:
             raise MalformedAnswer("it is encoded in a way that was not asked for")
-        chunks: Any = super().__aiter__()
+        chunks: Any = aiter(self._stream)  # a generator, which httpx2 types as an iterator
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
                 inflater = inflater or zlib.decompressobj(_window(window, chunk))
@@ -66,6 +80,9 @@ class Decompressed(Plain):
                     yield piece
         if inflater is not None and not inflater.eof:
             raise httpx2.ReadError("the archive ended early")
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def _window(window: int, begun: bytes) -> int:

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -22,13 +19,21 @@ import openai
 import orjson
 
 from app.llm.completion import Completion, CompletionRequest, Listener
-from app.llm.connections import MalformedAnswer
 from app.llm.deadline import CallDeadline
+from app.llm.endpoint import HEADERS, TIMEOUT, ChatEndpoint
 from app.llm.failure import AttemptFailed
+from app.llm.malformed import MalformedAnswer
 from app.llm.profiles import Profile
 from app.llm.providers import Account
+from app.llm.refusal import refused
 from app.llm.request_body import ignored, request_body, unsupported_parameter
-from app.llm.response_body import GATHER_INTERVAL, READ_BYTES, ArrivalRate, ResponseBody
+from app.llm.response_body import (
+    GATHER_INTERVAL,
+    READ_BYTES,
+    AnswerBody,
+    ArrivalRate,
+    ResponseBody,
+)
 from app.llm.sse import (
     BROKE_OFF,
     NO_COMPLETION,
@@ -37,18 +42,11 @@ from app.llm.sse import (
     EventParser,
     EventTooLong,
     StreamedCompletion,
-    exhausted,
-    loggable_code,
-    rejected,
 )
-from app.llm.transport import http_client
+from app.llm.transport import Transport, http_client
 from app.llm.unsupported import UnsupportedParameters
 from app.operations import ModelChoice, Prompt
 from app.operations.metadata import AttemptOutcome
-
-TIMEOUT = httpx2.Timeout(None)  # connecting is the transport's to time, the rest the deadline's
-# Uncompressed: a proxy that compresses an event stream holds its pieces back.
-HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 
 USAGE_TIMEOUT = 2.0  # s in which the usage may follow the finish reason
 UNREAD_TIMEOUT = 0.05  # s to read what was gathered, however busy the loop was
@@ -56,33 +54,17 @@ DRAIN_TIMEOUT = (
     0.1  # s in which a stream may end after its last event, and its connection be used again
 )
 MAX_BODY_BYTES = 8_000_000  # bytes of an answer that is not streamed
-# What no waiting helps.
-NO_CREDIT = ("insufficient_quota", "credit_balance_exhausted")
-OVERSPENT = "_spend_limit_exceeded"  # an organization's, a project's
-UNKNOWN_MODEL = "model_not_found"
-ADD_CREDIT = "add credit to the provider's account, or raise its spending limit"
-CHANGE_MODEL = "set another `upstream` in the model's row of [[models]], or mend the row's `url`"
-CHANGE_KEY = "set a key with access in the variable that the model's `key_variable` names"
-# vLLM's, OpenAI's of 2025, llama.cpp's words for it
-TOO_LONG_WORDS = re.compile(
-    "maximum context length|Input tokens exceed|exceeds the available context size"
-)
-UNFINISHED = "Could not finish the message"  # 400: thinking took all tokens
 LIST_TIMEOUT = 10.0  # s for the list of models
-MAX_RETRY_AFTER = 3600.0  # s that a provider may ask for
 PROBE = Prompt(({"role": "user", "content": "Say OK."},), ModelChoice(max_tokens=16))
-NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
-def connect(account: Account) -> openai.AsyncOpenAI:
+def connect(account: Account, transport: Transport) -> openai.AsyncOpenAI:
     """A client for one account."""
     return openai.AsyncOpenAI(
         api_key=account.key or "none",
         base_url=account.url,
         max_retries=0,
-        http_client=http_client(
-            connect_timeout=account.connect_timeout, reuse_connections=account.reuse_connections
-        ),
+        http_client=http_client(transport=transport),
     )
 
 
@@ -90,12 +72,16 @@ class OpenAIProvider:
     """One account; its models share its connections."""
 
     def __init__(self, account: Account) -> None:
-        self._client = connect(account)
+        transport = Transport(
+            connect_timeout=account.connect_timeout, reuse_connections=account.reuse_connections
+        )
+        self._client = connect(account, transport)
+        self._endpoint = ChatEndpoint(self._client, transport)
 
     def writer(
         self, upstream: str, profile: Profile, unsupported: UnsupportedParameters
     ) -> OpenAIWriter:
-        return OpenAIWriter(self._client, upstream, profile, unsupported)
+        return OpenAIWriter(self._client, self._endpoint, upstream, profile, unsupported)
 
     async def listed(self, *, seconds: float = LIST_TIMEOUT) -> dict[str, str | None]:
         """The models that `/models` names, each with the date of its shutdown or None.
@@ -113,7 +99,7 @@ class OpenAIProvider:
                     stream=True,
                     stream_cls=openai.AsyncStream[Any],
                 )
-                return _listing(await _read_whole(response))
+                return _listing(await _read_whole(ResponseBody(response)))
         except AttemptFailed:
             raise
         except Exception:  # the SDK's errors, the transport's, or too much of it
@@ -129,11 +115,12 @@ class OpenAIWriter:
     def __init__(
         self,
         client: openai.AsyncOpenAI,
+        endpoint: ChatEndpoint,
         upstream: str,
         profile: Profile,
         unsupported: UnsupportedParameters,
     ) -> None:
-        self._client = client
+        self._client, self._endpoint = client, endpoint
         self._upstream, self._profile, self._unsupported = upstream, profile, unsupported
 
     async def write(
@@ -177,7 +164,7 @@ class OpenAIWriter:
 
     async def _ask(
         self, prompt: Prompt, profile: Profile, user: str = ""
-    ) -> tuple[dict[str, Any], httpx2.Response]:
+    ) -> tuple[dict[str, Any], AnswerBody]:
         """What was sent, and the answer to it."""
         while True:  # each time with one parameter less
             known = self._unsupported.names
@@ -186,7 +173,7 @@ class OpenAIWriter:
                 return sent, await self._post(sent)
             except openai.APIStatusError as error:
                 if not await self._learned(error, sent, known):
-                    raise _refused(error) from None
+                    raise refused(error) from None
             except openai.OpenAIError as error:
                 # Who waited for a connection in vain does not wait a second time.
                 again = False if isinstance(error, openai.APITimeoutError) else None
@@ -211,23 +198,14 @@ class OpenAIWriter:
             await self._unsupported.add(name)
         return True
 
-    async def _post(self, body: dict[str, Any]) -> httpx2.Response:
-        response: Any = await self._client.post(
-            "/chat/completions",
-            content=orjson.dumps(body),
-            cast_to=httpx2.Response,
-            options={"timeout": TIMEOUT, "headers": HEADERS},
-            stream=True,
-            stream_cls=openai.AsyncStream[Any],
-        )
-        found: httpx2.Response = response
-        return found
+    async def _post(self, body: dict[str, Any]) -> AnswerBody:
+        return await self._endpoint.post(orjson.dumps(body))
 
     async def _read_response(
-        self, response: httpx2.Response, answer: StreamedCompletion, watch: CallDeadline
+        self, response: AnswerBody, answer: StreamedCompletion, watch: CallDeadline
     ) -> None:
         """Reads to the answer's end; a stream that is read whole frees its connection."""
-        kind = response.headers.get("content-type", "")
+        kind = response.content_type
         try:
             if "json" in kind:
                 watch.expect(math.inf)  # one piece, which has the whole call's time
@@ -252,13 +230,13 @@ class OpenAIWriter:
 
     async def _read_stream(
         self,
-        response: httpx2.Response,
+        response: AnswerBody,
         answer: StreamedCompletion,
         watch: CallDeadline,
         streamed: bool,
     ) -> None:
         events, rate = EventParser(), ArrivalRate(asyncio.get_running_loop().time)
-        async with ResponseBody(response) as body:
+        async with response as body:
             while chunk := await body.read():
                 if answer.finish is None:
                     watch.grant(self._profile.stall)  # whatever it is, somebody is there
@@ -269,7 +247,7 @@ class OpenAIWriter:
                         return
                     quick = rate.is_quick(len(found), had_text)
                     if quick and answer.finish is None and watch.leaves(GATHER_INTERVAL):
-                        await body.gather()
+                        await body.gather(GATHER_INTERVAL)
                         watch.grant(UNREAD_TIMEOUT)
                 if len(chunk) >= READ_BYTES:
                     await asyncio.sleep(0)  # what waits comes without a turn of the loop
@@ -311,9 +289,9 @@ class OpenAIWriter:
         await self._client.close()
 
 
-async def _read_whole(response: httpx2.Response) -> bytes:
+async def _read_whole(response: AnswerBody) -> bytes:
     found = bytearray()
-    async with ResponseBody(response) as body:
+    async with response as body:
         while chunk := await body.read():
             found += chunk
             if len(found) > MAX_BODY_BYTES:
@@ -327,74 +305,3 @@ def _listing(content: bytes) -> dict[str, str | None]:
         return {row["id"]: row.get("shutdown_date") for row in rows}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise AttemptFailed(AttemptOutcome.MALFORMED, "tells no list of its models") from None
-
-
-def _refused(error: openai.APIStatusError) -> AttemptFailed:
-    """An error's status as an outcome. What the provider says of its own inside is left out."""
-    failed = _classified(error.status_code, error.code, error.message)
-    failed.status, failed.code = error.status_code, loggable_code(error.code)
-    failed.retry_after = _retry_after(error.response.headers)
-    return failed
-
-
-def _classified(status: int, code: str | None, message: str) -> AttemptFailed:
-    if status == 400 and UNFINISHED in message:
-        return exhausted()
-    if status == 400 and code in REJECTED:
-        return rejected(str(code))
-    if status == 400 and (code == TOO_LONG or TOO_LONG_WORDS.search(message)):
-        return AttemptFailed(AttemptOutcome.TOO_LONG, "cannot take so long a request")
-    if remedy := _remedy(status, str(code)):
-        return AttemptFailed(
-            AttemptOutcome.FORBIDDEN, "is not available to this gateway", remedy=remedy
-        )
-    if status == 429:
-        return AttemptFailed(AttemptOutcome.OVERLOADED, "is overloaded")
-    if status in (408, 409) or status >= 500:
-        return AttemptFailed(AttemptOutcome.FAILED, "failed")
-    if status < 400:  # a redirection to nowhere
-        return AttemptFailed(AttemptOutcome.MALFORMED, NO_COMPLETION)
-    return AttemptFailed(AttemptOutcome.REFUSED, "did not accept the request")
-
-
-def _remedy(status: int, code: str) -> str:
-    """What a person must do, where nothing else helps."""
-    if status == 402 or code in NO_CREDIT or code.endswith(OVERSPENT):
-        return ADD_CREDIT
-    if status == 404 or (status == 403 and code == UNKNOWN_MODEL):
-        return CHANGE_MODEL
-    return CHANGE_KEY if status in (401, 403) else ""
-
-
-def _retry_after(headers: httpx2.Headers) -> float | None:
-    """Seconds that the provider asks for (RFC 9110, section 10.2.3), up to `MAX_RETRY_AFTER`.
-
-    None where it asks for nothing, or for a time that is over.
-    """
-    named = headers.get("retry-after", "")
-    then = _date(named, headers.get("date", ""))
-    for found in (_number(headers.get("retry-after-ms", ""), 1000), _number(named), then):
-        if found is not None and found > 0:
-            return min(MAX_RETRY_AFTER, found)
-    return None
-
-
-def _number(text: str, parts: int = 1) -> float | None:
-    # Not `float`: it also takes nan, inf and 1_0.
-    return float(text) / parts if NUMBER.fullmatch(text) else None
-
-
-def _date(text: str, sent: str) -> float | None:
-    """Seconds from the answer's own date, or from now where it has none: clocks differ."""
-    if (when := _seconds(text)) is None:
-        return None
-    now = _seconds(sent)
-    return when - (time.time() if now is None else now)
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return when.replace(tzinfo=when.tzinfo or UTC).timestamp()

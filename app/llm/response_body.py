@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, Self
 
 import httpx2
 
@@ -14,12 +14,39 @@ READ_BYTES = 64 * 1024  # bytes that are read at once; a full one means that mor
 GATHER_INTERVAL = 0.02  # s; as long as the deltas of a generation are joined (`generations.deltas`)
 
 
-class ResponseBody:
-    """`async with ResponseBody(response) as body:`, and `await body.read()` until it gives none.
+class AnswerBody(Protocol):
+    """`async with body:`, and `await body.read()` until it gives none.
 
-    Leaving the block closes the response, and its connection if it is not read whole. Reading
+    Leaving the block closes the answer, and its connection if it was not read whole. Reading
     raises what the transport raises.
     """
+
+    @property
+    def content_type(self) -> str:
+        """In small letters; empty where it has none."""
+
+    async def read(self) -> bytes:
+        """The next bytes; none at the end."""
+
+    async def gather(self, seconds: float) -> None:
+        """Leave what comes within this time to the kernel, so that it is read in one turn.
+
+        At 5 ms a token and 20 ms that is a quarter of the turns. An end of the stream waits as
+        long.
+        """
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class ResponseBody:
+    """That of a response which the SDK gave."""
 
     __slots__ = ("_answer", "_chunks", "_loop", "_response")
 
@@ -34,6 +61,10 @@ class ResponseBody:
     async def __aenter__(self) -> ResponseBody:
         return self
 
+    @property
+    def content_type(self) -> str:
+        return str(self._response.headers.get("content-type", "")).lower()
+
     async def read(self) -> bytes:
         """Up to `READ_BYTES` bytes, or more where they are decoded; none at the end."""
         if self._answer is not None:
@@ -41,16 +72,12 @@ class ResponseBody:
             return found
         return await anext(self._chunks, b"")
 
-    async def gather(self) -> None:
-        """Leave what comes within `GATHER_INTERVAL` to the kernel, so that it is read in one turn.
-
-        At 5 ms a token that is a quarter of the turns. An end of the stream waits as long.
-        """
+    async def gather(self, seconds: float) -> None:
         transport = _transport(self._answer)
         if transport is None:
             return
         waiter = self._loop.create_future()
-        timer = self._loop.call_later(GATHER_INTERVAL, _wake, waiter)
+        timer = self._loop.call_later(seconds, _wake, waiter)
         try:
             with contextlib.suppress(RuntimeError):  # the connection was lost: reading will say so
                 transport.pause_reading()

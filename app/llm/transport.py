@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import logging
 import urllib.request
+from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
 import httpx2
 
 from app import spans
-from app.llm.connections import CHANGED, USED, MalformedAnswer, Pool, guarded
-from app.llm.decoding import Decompressed, ErrorBody, Plain
+from app.llm.connections import CHANGED, USED, Pool, PooledConnection, guarded
+from app.llm.decoding import Decompressed, ErrorBody, Pieces, Plain
+from app.llm.exchange import MAX_HEADERS, MAX_LINE_BYTES, Exchange
+from app.llm.malformed import MalformedAnswer
+from app.llm.request_head import RequestHead
 
 CONNECT_TIMEOUT = 3.0  # s; a SYN that was lost once is sent again after 1 s
-MAX_LINE_BYTES = 8190  # bytes of a status line, or of one header
-MAX_HEADERS = 100  # OpenAI sends about 30
 # The authorities that this machine trusts. To read them takes 50 ms, and is done where this module
 # is imported: in a thread beside the loop.
 TRUSTED = httpx2.create_ssl_context()
@@ -33,19 +36,30 @@ DROPPED = frozenset({b"set-cookie", b"set-cookie2"})
 
 log = logging.getLogger(__name__)
 
+NO_TIMEOUT = aiohttp.ClientTimeout()  # connecting is the pool's to time, the rest the caller's
+# What the SDK's next request of this task gets, where it was sent already: an exchange whose answer
+# is for the SDK to read, an error, or None for a connection that had ended and a fresh one.
+Outcome = Exchange | Exception | None
+SENT: ContextVar[tuple[Outcome] | None] = ContextVar("sent", default=None)
+
 # aiohttp's options for one, and what a request that it passes on in plain text says to it.
 Proxy = tuple[dict[str, Any], list[tuple[str, str]]]
 
 
 def http_client(
-    *, connect_timeout: float = CONNECT_TIMEOUT, reuse_connections: bool = True
+    *,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    reuse_connections: bool = True,
+    transport: Transport | None = None,
 ) -> httpx2.AsyncClient:
     """For the SDK's `http_client`. To be used by one event loop, and closed.
 
     reuse_connections: False for a provider that might answer what nobody asked: each request has
     its own connection then.
     """
-    transport = Transport(connect_timeout=connect_timeout, reuse_connections=reuse_connections)
+    transport = transport or Transport(
+        connect_timeout=connect_timeout, reuse_connections=reuse_connections
+    )
     # `trust_env` would put httpx2's own transport in place of this one where a proxy is set.
     return httpx2.AsyncClient(transport=transport, follow_redirects=False, trust_env=False)
 
@@ -64,11 +78,17 @@ class Transport(httpx2.AsyncBaseTransport):
         A connection that was kept, and fails before a byte of the answer, had most likely ended
         before: that is no failure of the provider, and costs one more request, never two.
         """
+        if (sent := SENT.get()) is not None and sent[0] is not None:
+            if isinstance(sent[0], Exception):
+                raise sent[0]
+            return _of_exchange(sent[0])
         USED.set(None)
         spans.current().tell(
             {"server.address": request.url.host, "server.port": _port(request.url)}
         )
         request.headers.update(spans.headers())
+        if sent is not None:
+            return _of_aiohttp(await self._send_fresh(request))
         try:
             answer = await self._send(request, self._session(reuse=self._reuses))
         except aiohttp.ClientConnectionError as error:
@@ -78,7 +98,46 @@ class Transport(httpx2.AsyncBaseTransport):
         if self._reuses and USED.get() is None:  # the connection was none of ours
             self._reuses = False
             log.error(CHANGED, extra={"version": aiohttp.__version__})
-        return _response(answer)
+        return _of_aiohttp(answer)
+
+    def exchanges(self, head: RequestHead) -> bool:
+        """Whether `exchange` is a way to there: by no proxy, over connections that are kept."""
+        if not self._reuses or self._proxy(head.url)[0]:
+            return False
+        self._session(reuse=True)  # which finds out whether they can be
+        return self._reuses
+
+    async def exchange(self, head: RequestHead, body: bytes) -> Exchange | Exception | None:
+        """The answer's head has come; or the error with which `handle_async_request` would fail;
+        or None where a kept connection had ended unseen, and a fresh one must be asked.
+        """
+        spans.current().tell(head.place)
+        connector: Any = self._session(reuse=True).connector
+        try:
+            connection = await connector.connect(head.key, [], NO_TIMEOUT)
+        except TimeoutError as error:
+            return _caused(httpx2.ConnectTimeout("no connection in time"), error)
+        except aiohttp.ClientConnectionError as error:
+            return _caused(_as_httpx2(error), error)
+        used = connection.protocol
+        if not isinstance(used, PooledConnection) or used.transport is None:
+            connection.close()
+            return None
+        found = Exchange(connection, used)
+        try:
+            used.serve(found)
+            used.transport.write(head.with_body(body, spans.headers()))
+            await found.head()
+        except aiohttp.ClientConnectionError as error:
+            found.close()
+            return None if used.reused and not used.heard else _caused(_as_httpx2(error), error)
+        except MalformedAnswer as error:
+            found.close()
+            return error
+        except BaseException:
+            found.close()
+            raise
+        return found
 
     async def _send_fresh(self, request: httpx2.Request) -> aiohttp.ClientResponse:
         try:
@@ -173,19 +232,40 @@ def _as_httpx2(error: aiohttp.ClientConnectionError) -> httpx2.TransportError:
     return httpx2.ConnectError(str(error))
 
 
-def _response(answer: aiohttp.ClientResponse) -> httpx2.Response:
-    headers = [(k, v) for k, v in answer.raw_headers if k.lower() not in DROPPED]
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def _of_aiohttp(answer: aiohttp.ClientResponse) -> httpx2.Response:
     coding = answer.headers.get("content-encoding", "identity").strip().lower()
-    # The body's reader itself, for who can do without the generators around it (`Body`).
-    extensions: dict[str, Any] = {"reason_phrase": (answer.reason or "").encode("utf-8", "replace")}
-    stream: httpx2.AsyncByteStream = Plain(answer)
+    reason = (answer.reason or "").encode("utf-8", "replace")
+    found = _response(answer.status, reason, answer.raw_headers, Plain(answer), coding)
+    if coding == "identity" and answer.status < 300:
+        # The body's reader itself, for who can do without the generators around it.
+        found.extensions["answer"] = answer
+    return found
+
+
+def _of_exchange(answer: Exchange) -> httpx2.Response:
+    coding = answer.coding
+    return _response(answer.status, answer.reason, answer.headers, Pieces(answer), coding)
+
+
+def _response(
+    status: int,
+    reason: bytes,
+    headers: Sequence[tuple[bytes, bytes]],
+    stream: httpx2.AsyncByteStream,
+    coding: str,
+) -> httpx2.Response:
+    headers = [(k, v) for k, v in headers if k.lower() not in DROPPED]
     if coding != "identity":
-        stream = Decompressed(answer, coding)
+        stream = Decompressed(stream, coding)
         headers = [(k, v) for k, v in headers if k.lower() != b"content-encoding"]
-    elif answer.status < 300:
-        extensions["answer"] = answer
-    if answer.status >= 300:
+    if status >= 300:
         stream = ErrorBody(stream)
         # Not even a client that follows redirects finds where to.
         headers = [(k, v) for k, v in headers if k.lower() != b"location"]
-    return httpx2.Response(answer.status, headers=headers, stream=stream, extensions=extensions)
+    extensions: dict[str, Any] = {"reason_phrase": reason}
+    return httpx2.Response(status, headers=headers, stream=stream, extensions=extensions)

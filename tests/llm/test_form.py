@@ -12,14 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.llm.chunk_template import ChunkTemplate
 from app.llm.failure import AttemptFailed
-from app.llm.sse import (
-    MAX_EVENT_BYTES,
-    ChunkTemplate,
-    EventParser,
-    EventTooLong,
-    StreamedCompletion,
-)
+from app.llm.sse import MAX_EVENT_BYTES, EventParser, EventTooLong, StreamedCompletion
 from tests.support.openai_writers import RecordingListener
 from tests.support.raw_provider import STOP, USAGE_EVENT
 from tests.support.sse_by_line import read_by_line
@@ -112,6 +107,31 @@ def test_an_event_shorter_than_its_form_is_not_in_it() -> None:
     form = ChunkTemplate(b'{"content":"', b'"}')
     assert form.text(b'{"content":"a"}') == "a"
     assert form.text(b'{"content":"}') is None
+
+
+def test_many_events_of_a_form_are_read_together_with_their_escapes() -> None:
+    form = ChunkTemplate(b'{"content":"', b'"}')
+    words = ["lamp ", "a\n", '"', "\\", "龍", ""]
+    events = [orjson.dumps({"content": word}) for word in words]
+    assert form.texts([*events, b"[DONE]"]) == words
+    assert form.texts([b"[DONE]", *events]) == []
+    assert form.texts([*events[:2], b"[DONE]", *events[2:]]) == []
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [b"x\\", b',"y'],  # one string less, and one more
+        [b'a","b', b"y"],
+        [b'a",1,"b', b"y"],
+        [b"a\tb", b"y"],
+        [b"\xc3", b"\xbc"],  # a character's halves
+        [b"\\ud83d", b"\\ude00"],
+    ],
+)
+def test_events_that_are_no_json_are_not_read_together(texts: list[bytes]) -> None:
+    form = ChunkTemplate(b'{"content":"', b'"}')
+    assert form.texts([b'{"content":"%b"}' % text for text in texts]) == []
 
 
 def test_one_event_with_more_than_a_text_is_no_form() -> None:

@@ -16,8 +16,9 @@ from app.llm.breaker import BreakerPolicy, Breakers, BreakerState, Clock
 from app.llm.completion import Completion, CompletionRequest, Listener, Usage
 from app.llm.failure import AttemptFailed
 from app.llm.fallback import CheckedCompletion, Model, Models
-from app.llm.openai import CHANGE_MODEL, OpenAIWriter
+from app.llm.openai import OpenAIWriter
 from app.llm.probes import Probers
+from app.llm.refusal import CHANGE_MODEL
 from app.llm.retry import RetryPolicy
 from app.operations.metadata import AttemptOutcome
 from app.redis.client import Redis

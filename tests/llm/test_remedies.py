@@ -7,8 +7,8 @@ from email.utils import formatdate
 
 import pytest
 
-from app.llm import openai
 from app.llm.openai import OpenAIWriter
+from app.llm.refusal import ADD_CREDIT, CHANGE_KEY, CHANGE_MODEL
 from app.operations.metadata import AttemptOutcome
 from tests.support.openai_writers import failure_of
 from tests.support.raw_provider import RawProvider, refusal
@@ -71,14 +71,14 @@ async def test_a_wait_until_a_date_is_counted_from_the_answers_own(
 @pytest.mark.parametrize(
     ("status", "code", "remedy"),
     [
-        (401, "invalid_api_key", openai.CHANGE_KEY),
-        (403, None, openai.CHANGE_KEY),
-        (403, "model_not_found", openai.CHANGE_MODEL),
-        (404, "model_not_found", openai.CHANGE_MODEL),
-        (402, None, openai.ADD_CREDIT),
-        (429, "insufficient_quota", openai.ADD_CREDIT),
-        (429, "credit_balance_exhausted", openai.ADD_CREDIT),
-        (429, "project_spend_limit_exceeded", openai.ADD_CREDIT),
+        (401, "invalid_api_key", CHANGE_KEY),
+        (403, None, CHANGE_KEY),
+        (403, "model_not_found", CHANGE_MODEL),
+        (404, "model_not_found", CHANGE_MODEL),
+        (402, None, ADD_CREDIT),
+        (429, "insufficient_quota", ADD_CREDIT),
+        (429, "credit_balance_exhausted", ADD_CREDIT),
+        (429, "project_spend_limit_exceeded", ADD_CREDIT),
     ],
 )
 async def test_what_a_person_must_mend_says_what_to_do(

@@ -8,13 +8,15 @@ import gzip
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from app.llm import response_body as module
 from app.llm.deadline import CallDeadline
+from app.llm.exchange import Exchange
 from app.llm.openai import OpenAIWriter
-from app.llm.response_body import GATHER_INTERVAL, ArrivalRate, ResponseBody
-from tests.support.openai_writers import RecordingListener, write
+from app.llm.response_body import GATHER_INTERVAL, AnswerBody, ArrivalRate, ResponseBody
+from tests.support.openai_writers import RecordingListener, open_writer, write
 from tests.support.raw_provider import (
     BODY,
     CLOSE,
@@ -33,81 +35,116 @@ from tests.support.raw_provider import (
     streamed,
 )
 
+WAYS = {"our own": True, "the SDK's": False}
+
+
+@pytest.fixture(params=WAYS)
+async def sender(
+    request: pytest.FixtureRequest, raw_provider: RawProvider
+) -> AsyncIterator[OpenAIWriter]:
+    """A writer for each way of an answer: without connections that are kept it is the SDK's."""
+    async with open_writer(raw_provider.url, reuse_connections=WAYS[request.param]) as found:
+        yield found
+
 
 @contextlib.asynccontextmanager
 async def answered(
     writer: OpenAIWriter, raw_provider: RawProvider, *script: Step
-) -> AsyncIterator[ResponseBody]:
+) -> AsyncIterator[AnswerBody]:
     raw_provider.then(list(script))
-    # private: the answer as the SDK has it, which the writer itself gives to nobody
+    # private: the answer as it came, which the writer itself gives to nobody
     response = await writer._post({"model": "m", "messages": []})  # private
-    async with ResponseBody(response) as found:
+    async with response as found:
         yield found
 
 
-async def rest(body: ResponseBody) -> bytes:
+async def rest(body: AnswerBody) -> bytes:
     found = b""
     while chunk := await body.read():
         found += chunk
     return found
 
 
-def transport(body: ResponseBody) -> Any:
-    return body._answer.connection.transport  # private: whether it is paused
+def transport(body: Any) -> Any:
+    """Private: whether it is paused."""
+    if isinstance(body, Exchange):
+        return body._used.transport  # private
+    return body._answer.connection.transport  # private
 
 
-async def test_the_transports_own_reader_is_found_under_the_sdks(
+async def test_an_answer_over_a_kept_connection_is_an_exchange(
     writer: OpenAIWriter, raw_provider: RawProvider
 ) -> None:
     async with answered(writer, raw_provider, *streamed(BODY)) as body:
+        assert isinstance(body, Exchange), "else all is read, but slower"
+        assert await rest(body) == BODY
+
+
+async def test_the_transports_own_reader_is_found_under_the_sdks(raw_provider: RawProvider) -> None:
+    async with (
+        open_writer(raw_provider.url, reuse_connections=False) as writer,
+        answered(writer, raw_provider, *streamed(BODY)) as body,
+    ):
+        assert isinstance(body, ResponseBody)
         assert body._answer is not None  # private: without it all is read, but slower
         assert await rest(body) == BODY
 
 
 async def test_an_answer_without_that_reader_is_read_all_the_same(
-    writer: OpenAIWriter, raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
+    raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_aiohttp_response", lambda response: None)
-    async with answered(writer, raw_provider, *streamed(BODY)) as body:
-        await body.gather()  # nothing to gather with, and no error
+    async with (
+        open_writer(raw_provider.url, reuse_connections=False) as writer,
+        answered(writer, raw_provider, *streamed(BODY)) as body,
+    ):
+        await body.gather(0.01)  # nothing to gather with, and no error
         assert await rest(body) == BODY
 
 
 async def test_a_compressed_answer_is_decoded(
-    writer: OpenAIWriter, raw_provider: RawProvider
+    sender: OpenAIWriter, raw_provider: RawProvider
 ) -> None:
     script = [*ZIPPED, chunked(gzip.compress(BODY)), LAST]
-    async with answered(writer, raw_provider, *script) as body:
+    async with answered(sender, raw_provider, *script) as body:
         assert await rest(body) == BODY
 
 
 async def test_what_comes_while_it_gathers_is_read_at_once(
-    writer: OpenAIWriter, raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
+    sender: OpenAIWriter, raw_provider: RawProvider
 ) -> None:
-    monkeypatch.setattr(module, "GATHER_INTERVAL", 0.5)
     pieces = [s for n in range(5) for s in (0.01, chunked(b"%d" % n))]
-    async with answered(writer, raw_provider, HEAD, chunked(b"first"), *pieces, LAST) as body:
+    async with answered(sender, raw_provider, HEAD, chunked(b"first"), *pieces, LAST) as body:
         assert await body.read() == b"first"
-        gathering = asyncio.create_task(body.gather())
+        gathering = asyncio.create_task(body.gather(0.5))
         await asyncio.sleep(0)
         assert not transport(body).is_reading()
         await gathering
         assert await body.read() == b"01234"
         assert await rest(body) == b""
+
+
+async def test_a_connection_that_was_paused_is_used_again(
+    writer: OpenAIWriter, raw_provider: RawProvider
+) -> None:
+    async with answered(writer, raw_provider, *streamed(BODY)[:-1], 0.05, LAST) as body:
+        assert await body.read()
+        await body.gather(0.1)
+        await rest(body)
     await write(writer)
-    assert raw_provider.accepted == 1, "the connection is used again"
+    assert raw_provider.accepted == 1
 
 
 @pytest.mark.parametrize("ending", [CLOSE, RESET])
 async def test_an_end_that_comes_while_it_gathers_is_no_good_end(
-    ending: str, writer: OpenAIWriter, raw_provider: RawProvider
+    ending: str, sender: OpenAIWriter, raw_provider: RawProvider
 ) -> None:
-    async with answered(writer, raw_provider, HEAD, chunked(b"first"), ending) as body:
+    async with answered(sender, raw_provider, HEAD, chunked(b"first"), ending) as body:
         assert await body.read() == b"first"
-        await body.gather()
+        await body.gather(0.02)
         with pytest.raises(Exception, match=r"not completed|Connection|reset|closed"):
             await rest(body)
-        await body.gather()  # nor is it an error to gather then
+        await body.gather(0.02)  # nor is it an error to gather then
 
 
 class Closed:
@@ -119,23 +156,41 @@ class Closed:
     def resume_reading(self) -> None:
         raise RuntimeError("unable to perform operation; the handler is closed")
 
+    def close(self) -> None:
+        """It is."""
+
 
 async def test_a_socket_that_closes_while_it_gathers_is_told_by_the_reading(
-    writer: OpenAIWriter, raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
+    raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_transport", lambda answer: Closed())
-    async with answered(writer, raw_provider, *streamed(BODY)) as body:
-        await body.gather()
+    async with (
+        open_writer(raw_provider.url, reuse_connections=False) as writer,
+        answered(writer, raw_provider, *streamed(BODY)) as body,
+    ):
+        await body.gather(0.02)
         assert await rest(body) == BODY
 
 
-async def test_a_call_that_is_cancelled_while_it_gathers_leaves_no_connection(
-    writer: OpenAIWriter, raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "GATHER_INTERVAL", 60.0)
+async def test_so_is_one_of_an_exchange(writer: OpenAIWriter, raw_provider: RawProvider) -> None:
     async with answered(writer, raw_provider, HEAD, chunked(b"first"), HANG) as body:
+        assert isinstance(body, Exchange)
+        used, own = body._used, transport(body)  # private
+        used.transport = Closed()
+        assert await body.read() == b"first"
+        await body.gather(0.02)
+        used.transport = own
+        own.abort()
+        with pytest.raises(httpx2.ReadError):
+            await rest(body)
+
+
+async def test_a_call_that_is_cancelled_while_it_gathers_leaves_no_connection(
+    sender: OpenAIWriter, raw_provider: RawProvider
+) -> None:
+    async with answered(sender, raw_provider, HEAD, chunked(b"first"), HANG) as body:
         await body.read()
-        gathering = asyncio.create_task(body.gather())
+        gathering = asyncio.create_task(body.gather(60.0))
         await asyncio.sleep(0)
         gathering.cancel()
         with pytest.raises(asyncio.CancelledError):

