@@ -190,7 +190,9 @@ class Executor:
         if (planned := self.plans.find(document, question)) is not None:
             plan, variables = planned
             try:
-                return Reply(await plan.run(variables, context), [])
+                answer = await plan.run(variables, context)
+                if answer is not None:
+                    return Reply(answer, [])
             except Settled as found:
                 settled = found
         return await self._executed(document, question, context, settled)
@@ -224,7 +226,7 @@ class Executor:
             raw_variable_values=question.variables,
             operation_name=question.operation_name,
             max_coercion_errors=MAX_ERRORS,
-            middleware=[settled.middleware] if settled else None,
+            middleware=[settled] if settled else None,
             is_awaitable=is_awaitable,
             hide_suggestions=self._hidden,
             turns=self._turns,

@@ -15,19 +15,23 @@ from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLNonNull,
     GraphQLSchema,
     OperationType,
+    Undefined,
+    VariableDefinitionNode,
     VariableNode,
     Visitor,
     get_operation_ast,
     get_variable_values,
+    type_from_ast,
     visit,
 )
 from graphql.execution.collect_fields import FragmentDetails
-from graphql.execution.values import VariableValues
 
 from resolvers.documents import Document
 from resolvers.plan import Plan
+from resolvers.plan_inputs import Evaluate, Read, Readers, Unfit, Variables
 from resolvers.plan_source import Fields, Unplannable
 from resolvers.questions import Question
 
@@ -41,39 +45,72 @@ RUNS = 2  # of a document, from when on it is worth its 2 ms
 class PlannedOperation:
     """One operation of a document, and its plans."""
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, name: str | None) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, readers: Readers, document: DocumentNode, name: str | None
+    ) -> None:
         operation = get_operation_ast(document, name)
         assert operation is not None  # noqa: S101  # it was read before
-        self._schema, self._operation = schema, operation
+        self._schema, self._readers, self._operation = schema, readers, operation
         found = [d for d in document.definitions if isinstance(d, FragmentDefinitionNode)]
         self._fragments = {d.name.value: d for d in found}
         self._switches = _switches(document)
+        definitions = operation.variable_definitions or ()
+        self._variables = [_declared(schema, readers, one) for one in definitions]
         self.plans: dict[tuple[Any, ...], Plan | None] = {}
         self.size = 0
 
-    def variables(self, given: Mapping[str, Any]) -> VariableValues | None:
-        """The variables as their types have them; None where graphql-core has to say more."""
-        definitions = self._operation.variable_definitions or ()
-        found = get_variable_values(self._schema, definitions, dict(given), max_errors=1)
-        return None if isinstance(found, list) else found
+    def variables(self, given: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The variables as resolvers take them; None where graphql-core has to look at them."""
+        found = {}
+        try:
+            for name, read, default in self._variables:
+                value = read(given[name]) if name in given else default({})
+                if value is not Undefined:
+                    found[name] = value
+        except Exception:  # whatever a scalar's own coercion raises
+            return None
+        return found
 
-    def plan(self, variables: VariableValues) -> Plan | None:
+    def plan(self, variables: Mapping[str, Any], given: Mapping[str, Any]) -> Plan | None:
         """What runs it with these variables; None where graphql-core does."""
-        switched = tuple(variables.coerced.get(name) for name in self._switches)
+        switched = tuple([variables.get(name) for name in self._switches])
         if switched not in self.plans:
             if len(self.plans) >= MAX_SWITCHED:
                 return None
-            self.plans[switched] = plan = self._made(variables)
+            self.plans[switched] = plan = self._made(given)
             self.size += plan.size if plan else 0
         return self.plans[switched]
 
-    def _made(self, variables: VariableValues) -> Plan | None:
+    def _made(self, given: Mapping[str, Any]) -> Plan | None:
         details = {name: FragmentDetails(one) for name, one in self._fragments.items()}
-        fields = Fields(self._schema, details, variables, self._operation)
-        try:
-            return Plan(fields, self._fragments)
-        except (Unplannable, GraphQLError):
+        definitions = self._operation.variable_definitions or ()
+        coerced = get_variable_values(self._schema, definitions, dict(given))
+        if isinstance(coerced, list):
             return None
+        fields = Fields(self._schema, details, coerced, self._operation)
+        try:
+            return Plan(fields, self._fragments, self._readers)
+        except (Unplannable, Unfit, GraphQLError):
+            return None
+
+
+def _declared(
+    schema: GraphQLSchema, readers: Readers, node: VariableDefinitionNode
+) -> tuple[str, Read, Evaluate]:
+    """A variable's name, what reads it, and what stands for it where it is not given."""
+    kind = type_from_ast(schema, node.type)
+    name = node.variable.name.value
+    if node.default_value is not None:
+        return name, readers.of(kind), readers.default(node.default_value, kind)
+    return name, readers.of(kind), _missing if isinstance(kind, GraphQLNonNull) else _absent
+
+
+def _missing(_: Any) -> Any:
+    raise Unfit
+
+
+def _absent(_: Any) -> Any:
+    return Undefined
 
 
 def _switches(document: DocumentNode) -> list[str]:
@@ -93,11 +130,11 @@ class Plans:
     """The plans of a process."""
 
     def __init__(self, schema: GraphQLSchema, *, enabled: bool = True) -> None:
-        self._schema, self._enabled = schema, enabled
+        self._schema, self._enabled, self._readers = schema, enabled, Readers()
         self.known: OrderedDict[tuple[bytes, str | None], PlannedOperation] = OrderedDict()
         self.size = 0  # characters of source
 
-    def find(self, document: Document, question: Question) -> tuple[Plan, VariableValues] | None:
+    def find(self, document: Document, question: Question) -> tuple[Plan, Variables] | None:
         """What runs a document, and with which variables; None where graphql-core does."""
         name = question.operation_name
         operation, given = document.operation(name), question.variables or {}
@@ -112,7 +149,7 @@ class Plans:
         if variables is None:
             return None
         before = planned.size
-        plan = planned.plan(variables)
+        plan = planned.plan(variables, given)
         self._keep(planned.size - before)
         return (plan, variables) if plan is not None else None
 
@@ -120,7 +157,9 @@ class Plans:
         key = (document.digest, name)
         found = self.known.get(key)
         if found is None:
-            found = self.known[key] = PlannedOperation(self._schema, document.node, name)
+            found = self.known[key] = PlannedOperation(
+                self._schema, self._readers, document.node, name
+            )
         self.known.move_to_end(key)
         return found
 

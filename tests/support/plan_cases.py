@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from inspect import isawaitable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from graphql import (
     GraphQLEnumType,
@@ -32,6 +33,7 @@ from resolvers.context import Context
 from resolvers.documents import Document
 from resolvers.errors import InvalidDocument
 from resolvers.execution import Executor, Reply
+from resolvers.guard import Access, Guard
 from resolvers.plan_source import python_class
 from resolvers.questions import Question
 from resolvers.response_streams import SubscriptionGroup
@@ -286,7 +288,7 @@ class Case:
 
     async def run(self, ran: Executor) -> Reply | str:
         """The reply, or why the document is none."""
-        _resolve(self)
+        RandomResolver.case = self
         try:
             document = self._document(ran)
             return await ran.run(document, self.question, CONTEXT)
@@ -323,7 +325,7 @@ class Watched:
 
     async def result(self, number: int) -> Any:
         """That of an event of this number."""
-        _resolve(self.case)
+        RandomResolver.case = self.case
         event = Data(random.Random(f"{self.case.seed} {number}"), self.case.wrong).of(
             self.kind
         )  # private: its own
@@ -331,34 +333,54 @@ class Watched:
         return await found if isawaitable(found) else found
 
 
-def _resolve(case: Case) -> None:
-    """Have the root fields give what the case says, and what looks for contents find some."""
-    for root in ROOTS.values():
-        for field in root.fields.values():
-            field.resolve = _root_resolver(case, field.type)
-    for kind in BUILT.type_map.values():
-        if isinstance(kind, GraphQLObjectType) and kind.name not in SELECTED_ROOTS:
-            for field in kind.fields.values():
-                definition = field.extensions.get("strawberry-definition")
-                if definition is not None and not definition.is_basic_field:
-                    field.resolve = _resolver(case, field.type)
+class RandomResolver:
+    """Stands in a field's place of the resolver: it gives what the case of the moment says."""
 
+    info_parameter, self_parameter = SimpleNamespace(name="info"), None
+    parent_parameter = root_parameter = None
+    case: Case
+    calls: ClassVar[list[str]] = []  # what was asked of root fields, as Strawberry's types
 
-def _resolver(case: Case, kind: Any) -> Any:
-    def resolve(source: Any, info: Any, **given: Any) -> Any:
-        node = info.field_nodes[0]
-        found = case.outcome((node.alias or node.name).value, kind)
+    def __init__(self, field: Any) -> None:
+        self._kind = field.type
+        self.arguments = field.extensions["strawberry-definition"].arguments
+
+    def given(self, info: Any) -> Any:
+        node = info._raw_info.field_nodes[0]  # private: strawberry's has no name for it
+        found = RandomResolver.case.outcome((node.alias or node.name).value, self._kind)
         if isinstance(found, Exception):
             raise found
         return found
 
-    return resolve
+
+class RootResolver(RandomResolver):
+    is_async = True
+
+    async def __call__(self, info: Any, **given: Any) -> Any:
+        self.calls.append(repr(given))
+        return self.given(info)
 
 
-def _root_resolver(case: Case, kind: Any) -> Any:
-    resolve = _resolver(case, kind)
+class InnerResolver(RandomResolver):
+    is_async = False
 
-    async def later(source: Any, info: Any, **given: Any) -> Any:
-        return resolve(source, info, **given)
+    def __call__(self, info: Any, **given: Any) -> Any:
+        return self.given(info)
 
-    return later
+
+def _replace(field: Any, resolver: RandomResolver, extensions: list[Any]) -> None:
+    definition = copy.copy(field.extensions["strawberry-definition"])
+    definition.base_resolver, definition.extensions = resolver, extensions
+    field.extensions = {**field.extensions, "strawberry-definition": definition}
+    field.resolve = SCHEMA.schema_converter.from_resolver(definition)
+
+
+for root in ROOTS.values():
+    for own in root.fields.values():
+        _replace(own, RootResolver(own), [Guard(Access.PUBLIC)])
+for each in BUILT.type_map.values():
+    if isinstance(each, GraphQLObjectType) and each.name not in SELECTED_ROOTS:
+        for own in each.fields.values():
+            made = own.extensions.get("strawberry-definition")
+            if made is not None and not made.is_basic_field:
+                _replace(own, InnerResolver(own), [])

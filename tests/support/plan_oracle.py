@@ -9,7 +9,7 @@ from math import inf
 
 from resolvers import pacing
 from resolvers.execution import Executor, Reply
-from tests.support.plan_cases import Case, asked_of, executor, random_case
+from tests.support.plan_cases import Case, RandomResolver, asked_of, executor, random_case
 from tests.support.replaced import replaced
 
 EVENTS = 4  # of a subscription
@@ -24,8 +24,10 @@ class Oracle:
 
     async def equal(self, case: Case) -> None:
         """A query or a mutation: run for the second time it is compiled."""
-        wanted = await case.run(self.plain)
-        found = [await case.run(self.compiled) for _ in range(3)]
+        wanted, asked = await _run(case, self.plain)
+        ran = [await _run(case, self.compiled) for _ in range(3)]
+        found = [one for one, _ in ran]
+        assert [calls for _, calls in ran] == [asked] * 3, (case.seed, case.question)
         said = (case.seed, case.question)
         if not isinstance(wanted, Reply):
             assert found == [wanted] * 3, said
@@ -57,6 +59,12 @@ class Oracle:
         for case in asked_of(text, seed):
             subscribes = text_kind(self.plain, case) == "subscription"
             await (self.equal_events if subscribes else self.equal)(case)
+
+
+async def _run(case: Case, ran: Executor) -> tuple[Reply | str, list[str]]:
+    """The reply, and what was asked of the root fields."""
+    RandomResolver.calls.clear()
+    return await case.run(ran), list(RandomResolver.calls)
 
 
 def text_kind(ran: Executor, case: Case) -> str:
