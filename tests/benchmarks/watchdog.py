@@ -96,7 +96,8 @@ class Watchdog:
     def _look(self) -> None:
         while not self._stop.wait(LOOK):
             if time.perf_counter() - self._began > LATE:
-                frame = sys._current_frames().get(self._thread)
+                frames = sys._current_frames()  # private: the only way to another thread's stack
+                frame = frames.get(self._thread)
                 if frame is not None and (place := _place(frame)):
                     self._places[place] += 1
 
