@@ -148,6 +148,7 @@ def create_app(
         suggestions=settings.dev,
         max_cost=settings.max_cost,
         trust=settings.documents.mode,
+        compiled=settings.compiled_documents,
     )
     parts.traces = observe_wiring.Traces.of(settings)
     parts.documents = document_wiring.watch(settings, executor.trusted, parts.redis)

@@ -194,6 +194,7 @@ class Settings(BaseSettings):
     # Fifty root fields of the costliest operation, or a page of 50 contents with all that can
     # stand in them: 14,000 each.
     max_cost: Annotated[int, Field(ge=1, le=10_000_000)] = Field(20_000, alias="LOREGATE_MAX_COST")
+    compiled_documents: bool = Field(True, alias="LOREGATE_COMPILED_DOCUMENTS")
 
     # Requests a minute from one address without a good token; 0: no bound.
     anonymous_limit: Annotated[int, Field(ge=0, le=1_000_000)] = Field(

@@ -81,11 +81,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._after = serve
 
     def write_text(self, *parts: bytes) -> bool:
-        if (
-            self.disconnected
-            or self.close_sent
-            or self._drained is not None
-            or not self.handshake_complete
+        if (  # its state is another before the handshake is answered, and behind a close
+            self._drained is not None
             or not self.writable.is_set()
             or self.conn.state is not State.OPEN
             or self.transport.is_closing()

@@ -101,6 +101,8 @@ class Document:
     costs: Costs
     weights: Weights
     digest: bytes  # of its text
+    trusted: bool = False  # whether somebody listed it
+    runs: int = 0  # how often it was run, by who remembered it
     operations: dict[str | None, Operation] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> Operation:

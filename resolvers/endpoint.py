@@ -128,7 +128,7 @@ class Endpoint:
     ) -> EventStream:
         live = await self._executor.stream(document, question, context)
         if isinstance(live, Reply):
-            return sse.one_result(live.body, 200, {})
+            return sse.one_result(live.json(), 200, {})
         return sse.results(live, context, self._gateway.open_streams)
 
 
@@ -196,15 +196,21 @@ def _response(reply: Reply, context: RequestContext | None, media_type: str) -> 
         body = {"errors": reply.body["errors"]}
         return _encoded(body, 401, media_type, reply.refused.headers)
     status = 200
+    if reply.encoded is not None:  # a plan's, which has data and no errors
+        return _sent(reply.encoded, status, media_type, headers)
     if "data" not in reply.body:  # execution never began: limits, or variables that did not fit
         bad = _document_status("BAD_USER_INPUT", media_type)
         status = reply.errors[0].status if reply.errors else bad
     elif "errors" in reply.body and media_type == GRAPHQL_RESPONSE:
         status = PARTIAL_SUCCESS
-    return _encoded(reply.body, status, media_type, headers)
+    return _sent(reply.json(), status, media_type, headers)
 
 
 def _encoded(body: Any, status: int, media_type: str, headers: Mapping[str, str]) -> Response:
+    return _sent(orjson.dumps(body), status, media_type, headers)
+
+
+def _sent(body: bytes, status: int, media_type: str, headers: Mapping[str, str]) -> Response:
     if media_type == EVENT_STREAM:
         return sse.one_result(body, status, headers)
-    return Response(orjson.dumps(body), status, headers, media_type=f"{media_type}; charset=utf-8")
+    return Response(body, status, headers, media_type=f"{media_type}; charset=utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
@@ -29,6 +28,8 @@ from resolvers.cost import check as check_cost
 from resolvers.documents import Document, Documents
 from resolvers.errors import formatted, from_gateway
 from resolvers.pacing import PacedExecutor, Turns
+from resolvers.plan import Settled
+from resolvers.plans import Plans
 from resolvers.public_documents import (
     MAX_INTROSPECTION_LENGTH,
     MAX_PUBLIC_LENGTH,
@@ -46,13 +47,44 @@ MAX_TOLD_TEXT = 8_192  # characters of a document that a trace has, where it has
 MAX_TOLD_ERRORS = 200  # of an answer's fields; the others are null as well, and say nothing
 
 
-@dataclass(slots=True)
 class Reply:
-    """A result to encode. `refused` is set when the caller's identity did not hold."""
+    """A result. `refused` is set when the caller's identity did not hold."""
 
-    body: dict[str, Any]
-    errors: list[GatewayError]
-    refused: Unauthenticated | None = None
+    __slots__ = ("_body", "encoded", "errors", "refused")
+
+    def __init__(
+        self,
+        result: dict[str, Any] | bytes,
+        errors: list[GatewayError],
+        refused: Unauthenticated | None = None,
+    ) -> None:
+        """`result`: the response's body, or the same as JSON."""
+        self._body: dict[str, Any] | None = None
+        self.encoded: bytes | None = None  # the body as JSON, where a plan made it
+        if isinstance(result, bytes):
+            self.encoded = result
+        else:
+            self._body = result
+        self.errors, self.refused = errors, refused
+
+    @property
+    def body(self) -> dict[str, Any]:
+        if self._body is None:
+            self._body = orjson.loads(self.encoded or b"")
+        found: dict[str, Any] = self._body
+        return found
+
+    def json(self) -> bytes:
+        """The body as it is sent."""
+        return orjson.dumps(self._body) if self.encoded is None else self.encoded
+
+    def extend(self, extensions: dict[str, Any]) -> None:
+        """Tell more beside the result."""
+        if self.encoded is None:
+            self.body["extensions"] = extensions
+        else:
+            told = orjson.dumps({"extensions": extensions})
+            self.encoded, self._body = self.encoded[:-1] + b"," + told[1:], None
 
 
 is_awaitable: Any = optimized_is_awaitable  # graphql-core wants a TypeGuard; it is one in fact
@@ -71,12 +103,15 @@ class Executor:
         max_cost: int,
         suggestions: bool = False,
         trust: Mode = "off",
+        compiled: bool = True,
     ) -> None:
         """`suggestions`: whether an error says which name was meant, which tells names of a schema
-        that may be hidden; `open_introspection` whether introspection needs no token.
+        that may be hidden; `open_introspection` whether introspection needs no token; `compiled`
+        whether documents that come again are compiled.
         """
         self._schema: Any = schema._schema  # graphql-core's; Strawberry offers no public name
         self._turns = Turns()
+        self.plans = Plans(self._schema, enabled=compiled)
         self._gateway = gateway
         self.groups = SubscriptionGroups()
         self.open_introspection = introspection and open_introspection
@@ -147,11 +182,26 @@ class Executor:
         found = await self._result(document, question, context)
         if question.timing and (timing := CURRENT.get()) is not None and timing.authenticated:
             told = {f"{name}Ms": ms for name, ms in timing.milliseconds.items()}
-            found.body["extensions"] = {"timing": told}
+            found.extend({"timing": told})
         return found
 
     async def _result(self, document: Document, question: Question, context: Context) -> Reply:
-        built = self._built(document, question, context)
+        settled: Settled | None = None
+        if (planned := self.plans.find(document, question)) is not None:
+            plan, variables = planned
+            try:
+                answer = await plan.run(variables, context)
+                if answer is not None:
+                    return Reply(answer, [])
+            except Settled as found:
+                settled = found
+        return await self._executed(document, question, context, settled)
+
+    async def _executed(
+        self, document: Document, question: Question, context: Context, settled: Settled | None
+    ) -> Reply:
+        """The result as graphql-core has it, which runs no root field again that has run."""
+        built = self._built(document, question, context, settled)
         if isinstance(built, list):
             return reply(ExecutionResult(None, errors=built), context.request_id)
         result: Any = execute_root_selection_set(built)
@@ -161,7 +211,13 @@ class Executor:
             raise refused
         return reply(result, context.request_id)
 
-    def _built(self, document: Document, question: Question, context: Context) -> Any:
+    def _built(
+        self,
+        document: Document,
+        question: Question,
+        context: Context,
+        settled: Settled | None = None,
+    ) -> Any:
         """What executes the operation, or the errors of variables that do not fit their types."""
         return PacedExecutor.build(
             self._schema,
@@ -170,6 +226,7 @@ class Executor:
             raw_variable_values=question.variables,
             operation_name=question.operation_name,
             max_coercion_errors=MAX_ERRORS,
+            middleware=[settled] if settled else None,
             is_awaitable=is_awaitable,
             hide_suggestions=self._hidden,
             turns=self._turns,
@@ -201,7 +258,9 @@ class Executor:
             return reply(source, context.request_id)
         caller = context.authenticated.caller
         key = _key(document, question, caller)
-        group = self.groups.join(caller.id, key, built, context.request_id)
+        planned = self.plans.find(document, question)
+        plan = planned[0] if planned else None
+        group = self.groups.join(caller.id, key, built, context.request_id, plan)
         return ResponseStream(self.groups, group, source, place)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any
 
 import strawberry
 
@@ -60,8 +60,6 @@ class GenerationStarted(GenerationEvent):
 
 @strawberry.type(description="The next piece of the text.")
 class GenerationDelta(GenerationEvent):
-    varying: ClassVar = ("cursor", "seq", "text")  # its other fields are its generation's
-
     seq: int = described("1, 2, 3 and so on.")
     text: str = described("The piece; all since the last reset, joined, are the text.")
 

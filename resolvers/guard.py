@@ -14,6 +14,7 @@ from typing import Any
 
 from strawberry.extensions import FieldExtension
 from strawberry.types import Info as StrawberryInfo
+from strawberry.types.field import StrawberryField
 
 from resolvers.context import Context
 
@@ -48,14 +49,23 @@ class Guard(FieldExtension):
         info: StrawberryInfo[Context, None],
         **kwargs: Any,
     ) -> Any:
-        await self._admit(info.context)
+        await self.admit(info.context)
         result = next_(source, info, **kwargs)
         return await result if isawaitable(result) else result
 
-    async def _admit(self, context: Context) -> None:
+    async def admit(self, context: Context) -> None:
+        """Returns where the rule is met, and raises what it is not met for."""
         if isinstance(self.rule, Charges):
             await context.authenticated.require(self.rule.permission)
         elif isinstance(self.rule, str):
             await context.authenticated.authorize(self.rule)
         elif self.rule is not Access.PUBLIC or context.request is not None:
             await context.authenticated.authorize()
+
+
+def guard_of(field: StrawberryField) -> tuple[Guard, list[FieldExtension]]:
+    """The guard of a root field, and what else is around it. Raises `LookupError` without one."""
+    guards = [one for one in field.extensions if isinstance(one, Guard)]
+    if len(guards) != 1:
+        raise LookupError(f"{field.python_name} has no guard")
+    return guards[0], [one for one in field.extensions if one is not guards[0]]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -90,18 +89,12 @@ class PacedExecutor(Base):  # type: ignore[misc]  # Strawberry's own, of which i
 
     def __init__(self, *args: Any, turns: Turns, **others: Any) -> None:
         super().__init__(*args, **others)
-        self._turns, self._slice = turns, SLICE
+        self._turns = turns
         self._paused: Paused = getattr(self.context_value, "paused", None) or Paused()
         self._begin()
 
     def _begin(self) -> None:
         self._since, self.weight = perf_counter(), 0
-
-    def at_once(self, event: Any) -> Any:
-        """What executes this event's fields without a pause; to be used for small ones."""
-        found = self.build_per_event_executor(event)
-        found._slice = inf
-        return found
 
     def refusal(self) -> InvalidDocument | None:
         """Why the answer must not be given, if it must not."""
@@ -166,7 +159,7 @@ class PacedExecutor(Base):  # type: ignore[misc]  # Strawberry's own, of which i
             yield item
 
     def _is_late(self) -> bool:
-        return perf_counter() - self._since > self._slice
+        return perf_counter() - self._since > SLICE
 
     async def _turn(self) -> None:
         with self._paused:

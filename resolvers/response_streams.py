@@ -19,7 +19,7 @@ from graphql import ExecutionResult, execute_subscription_event
 from app.pipeline.subscriptions import Place
 from resolvers.errors import formatted
 from resolvers.pacing import PacedExecutor
-from resolvers.result_template import ResultTemplate, template_of
+from resolvers.plan import Plan
 
 MAX_RESULTS = 2_048  # results
 MAX_RESULT_BYTES = 4_000_000  # of all of them
@@ -72,13 +72,19 @@ class SourceStream:
 class SubscriptionGroup:
     """Equal subscriptions."""
 
-    __slots__ = ("_templates", "executor", "key", "members", "request_id", "user_id")
+    __slots__ = ("executor", "key", "members", "plan", "request_id", "user_id")
 
-    def __init__(self, user_id: str, key: Key, executor: PacedExecutor, request_id: str) -> None:
+    def __init__(
+        self,
+        user_id: str,
+        key: Key,
+        executor: PacedExecutor,
+        request_id: str,
+        plan: Plan | None = None,
+    ) -> None:
         self.user_id, self.key = user_id, key
-        self.executor, self.request_id = executor, request_id
+        self.executor, self.request_id, self.plan = executor, request_id, plan
         self.members = 0
-        self._templates: dict[type, ResultTemplate | None] = {}
 
     def execute(self, cursor: str, event: Any) -> Any:
         """The event's result as JSON with its cursor beside it, or an awaitable of that."""
@@ -86,20 +92,13 @@ class SubscriptionGroup:
         return _with_cursor(found, cursor) if isinstance(found, bytes) else _told(found, cursor)
 
     def _result(self, event: Any) -> Any:
-        if varying := getattr(event, "varying", None):
-            kind = type(event)
-            if kind not in self._templates:
-                self._templates[kind] = template_of(event, varying, self._at_once)
-            if template := self._templates[kind]:
-                return template.fill(event)
+        if self.plan is not None and (found := self.plan.event(event)) is not None:
+            return found
         executor = self.executor.build_per_event_executor(event)
         result: Any = execute_subscription_event(executor)
         if executor.is_awaitable(result):
             return self._awaited(executor, result)
         return self._encoded(executor, result)
-
-    def _at_once(self, event: Any) -> Any:
-        return execute_subscription_event(self.executor.at_once(event))
 
     async def _awaited(self, executor: PacedExecutor, result: Any) -> bytes:
         return self._encoded(executor, await result)
@@ -134,12 +133,17 @@ class SubscriptionGroups:
         self.bytes = 0
 
     def join(
-        self, user_id: str, key: Key, executor: PacedExecutor, request_id: str
+        self,
+        user_id: str,
+        key: Key,
+        executor: PacedExecutor,
+        request_id: str,
+        plan: Plan | None = None,
     ) -> SubscriptionGroup:
         """The group of one that is to leave it."""
         group = self.groups.get(key)
         if group is None:
-            group = self.groups[key] = SubscriptionGroup(user_id, key, executor, request_id)
+            group = self.groups[key] = SubscriptionGroup(user_id, key, executor, request_id, plan)
         group.members += 1
         return group
 

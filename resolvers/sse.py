@@ -8,7 +8,7 @@ result is an id alone, since clients of the protocol throw on an event that they
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Self
+from typing import Self
 
 import orjson
 
@@ -22,9 +22,9 @@ from resolvers.response_streams import ResponseStream
 COMPLETE = Frame(b"", "complete")
 
 
-def one_result(body: Any, status: int, headers: Mapping[str, str]) -> EventStream:
+def one_result(body: bytes, status: int, headers: Mapping[str, str]) -> EventStream:
     """A query's or a mutation's result, or why there is none."""
-    stream = EventStream(_one(orjson.dumps(body)), headers=headers)
+    stream = EventStream(_one(body), headers=headers)
     stream.status_code = status
     return stream
 

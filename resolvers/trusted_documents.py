@@ -161,7 +161,8 @@ def listed(
     problems: dict[str, str] = {}
     for name, text in texts.items():
         try:
-            found[name] = documents.parsed(text)
+            found[name] = document = documents.parsed(text)
+            document.trusted = True
         except InvalidDocument as error:
             problems[name] = "; ".join(map(_told, error.errors))
     return found, problems

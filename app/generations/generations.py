@@ -149,9 +149,7 @@ class Generations:
     async def _announce(self, generation: Generation) -> None:
         """Let other processes know of it. Redis away: they will, as soon as it is back."""
         try:
-            with contextlib.suppress(DependencyUnavailable):
-                await self.log.renew_leases([generation.transcript.key])
-                await self.log.begin(generation.transcript)
+            await self.log.begin(generation.transcript)
         finally:
             generation.known.set()
 
@@ -175,9 +173,14 @@ class Generations:
     async def _outcome(
         self, generation: Generation, work: Callable[[Generation], Awaitable[Event]]
     ) -> Event:
+        # Beside the work, which has its first text one round trip sooner. But not past its end: a
+        # lease that is taken late would be one of a generation that is none any more.
+        announced = asyncio.create_task(self._announce(generation), name="generation-announced")
         try:
-            await self._announce(generation)
-            return await work(generation)
+            try:
+                return await work(generation)
+            finally:
+                await announced
         except GatewayError as error:
             return failed(error)
         except asyncio.CancelledError:

@@ -14,6 +14,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib import resources
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -32,7 +33,9 @@ ENTRY_BYTES = 32  # of an entry beside its event: its id, the field's name, its 
 LEASE_TTL = 8.0  # s; with a look every 2 s whoever died is followed within 10 s of its last renewal
 CANCEL_REQUEST_TTL = 60.0  # s for which a wish to cancel stands
 READER_TTL = 5.0  # s for which a process that reads is believed to; it says so every 0.4
-WRITE_INTERVAL = 0.005  # s for which news are collected into one round trip
+# s between two round trips, in which news are collected: two deltas of each. The first go at once.
+WRITE_INTERVAL = 0.04
+MAX_WRITTEN = 32  # transcripts of one round trip: 2 ms of packing
 RETRY_INTERVAL = 0.2  # s between tries while Redis is away
 MAX_REAPED = 100  # at once
 PAGE_SIZE = 500  # entries of one read
@@ -111,18 +114,25 @@ class GenerationLog:
     async def _write(self) -> None:
         while True:
             await self._changed.wait()
-            await asyncio.sleep(WRITE_INTERVAL)
             self._changed.clear()
-            found, self._dirty = list(self._dirty), {}
-            replies = await self.redis.run_each([self._append(t) for t in found])
-            failed = []
-            for transcript, reply in zip(found, replies, strict=True):
-                if isinstance(reply, DependencyUnavailable):
-                    failed.append(transcript)
-                else:
-                    self._note(transcript, reply)
-            if failed:
-                self._fail(failed)
+            left = len(self._dirty)
+            while found := list(islice(self._dirty, min(left, MAX_WRITTEN))):
+                for transcript in found:
+                    del self._dirty[transcript]
+                left -= len(found)
+                await self._write_down(found)
+            await asyncio.sleep(WRITE_INTERVAL)
+
+    async def _write_down(self, found: Sequence[Transcript]) -> None:
+        replies = await self.redis.run_each([self._append(t) for t in found])
+        failed = []
+        for transcript, reply in zip(found, replies, strict=True):
+            if isinstance(reply, DependencyUnavailable):
+                failed.append(transcript)
+            else:
+                self._note(transcript, reply)
+        if failed:
+            self._fail(failed)
 
     def _fail(self, found: Sequence[Transcript]) -> None:
         """What is written twice stands there once, so nothing needs to be known of what arrived.
@@ -186,8 +196,14 @@ class GenerationLog:
             self._forget(transcript)
 
     async def begin(self, transcript: Transcript) -> None:
-        """Write down its first event. Redis away: it is written as soon as that is back."""
-        if isinstance(reply := await self._write_now(transcript, None), list):
+        """Take its lease, and write down its first event. Redis away: as soon as that is back."""
+        self._dirty.pop(transcript, None)
+        calls = [self._renewal([transcript.key]), self._append(transcript)]
+        _, reply = await self.redis.run_each(calls)
+        if isinstance(reply, DependencyUnavailable):
+            self._written[transcript] = 0
+            self.changed(transcript)
+        elif isinstance(reply, list):
             _end_with(transcript, reply)  # its user was erased
 
     async def end(self, transcript: Transcript, event: Event) -> None:
@@ -272,9 +288,12 @@ class GenerationLog:
         Raises:
             DependencyUnavailable: Redis is away.
         """
-        args = [_ms(self._lease), _ms(CANCEL_REQUEST_TTL), *keys]
-        found = await self.redis.run(RENEW, [RUNNING, CANCELLING], args)
+        found = await self.redis.run(*_parts(self._renewal(keys)))
         return {key.decode() for key in found}
+
+    def _renewal(self, keys: Iterable[str]) -> Call:
+        args = [_ms(self._lease), _ms(CANCEL_REQUEST_TTL), *keys]
+        return Call(RENEW, [RUNNING, CANCELLING], args)
 
     async def release_lease(self, key: str) -> None:
         """The generation has ended. Redis away: its lease lapses."""

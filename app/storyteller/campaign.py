@@ -5,16 +5,22 @@ from __future__ import annotations
 from random import Random
 
 from app.operations.campaign import CampaignRequest
-from app.storyteller import story
-from app.storyteller.brief import Brief
-from app.storyteller.grammar import Expander, finished
+from app.storyteller import continuation
+from app.storyteller.asked import Asked
 from app.storyteller.packs import Packs
+from app.storyteller.prose import Composed
+from app.storyteller.tale import Tale
+
+USUAL = {"plot": 290, "location": 210, "quest": 240, "dialogue": 210, "event": 230}  # words
 
 
-def compose(packs: Packs, request: CampaignRequest, rng: Random) -> str:
+def compose(
+    packs: Packs, request: CampaignRequest, rng: Random, continues: str | None = None
+) -> Composed:
     """The text that was asked for, of at most `model.max_tokens` words and marks."""
-    brief = Brief(packs, request.campaign_context, request.theme, rng)
-    scopes = brief.scopes(packs.campaign["free"])
-    expander = Expander(rng, brief.words, scopes, brief.once)
-    units = story.narrated(brief, expander, packs.campaign, request.type.value)
-    return finished(units, request.model.max_tokens)
+    asked = Asked(campaign_context=request.campaign_context.given(), theme=request.theme.given())
+    tables = [packs.campaigns["line"], packs.tales["line"]]
+    tale = Tale(packs, asked, request.theme, rng, tables, continuation.read(continues), 1)
+    kind = request.type.value
+    text = tale.written(packs.campaigns["plan"][kind], USUAL[kind], request.model.max_tokens)
+    return Composed(text, tale.cut, tale.unused)

@@ -12,6 +12,7 @@ from app.storyteller.asked import Asked
 from app.storyteller.continuation import Parent
 from app.storyteller.english import counted, listed, ordinal
 from app.storyteller.facts import Entity, Facts, record
+from app.storyteller.lengths import WORDS
 from app.storyteller.packs import Packs, tier
 from app.storyteller.premise import Premise, premise
 from app.storyteller.pronouns import which
@@ -36,6 +37,16 @@ MATTERS = ("objective", "goal", "quest", "campaign_theme", "premise", "plot", "s
            "hook", "title", "conflict", "stakes", "event", "scene", "additional_context", "prompt",
            "description", "idea", "notes")  # fmt: skip
 FEELING = ("tone", "mood", "atmosphere", "genre", "style")
+KNOWN = frozenset(
+    key
+    for keys in (
+        *(*PERSONS.values(), *THINGS.values(), LISTED, HEROES, PLACES, MATTERS, FEELING),
+        ("reward", "campaign_type", "minions", "foes"),
+    )
+    for key in keys
+)
+# Of these an enemy has one in all of a piece, its summary included.
+SETTLED = ("want", "truth", "last", "offer", "nature")
 CAST = ("giver", "other", "third", "ward")
 NAME = re.compile(r"\A([^,:;(–—-]{2,60})[,:;(–—-]\s*(.{2,60}?)\)?\Z")
 FOES = (0.5, 1.0, 1.5)  # foes for each member of the party
@@ -45,8 +56,16 @@ class Casting:
     """The facts of one tale: `facts` for its sentences, `spine` for its plan."""
 
     def __init__(
-        self, packs: Packs, asked: Asked, theme: Any, rng: Random, parent: Parent | None = None
+        self,
+        packs: Packs,
+        asked: Asked,
+        theme: Any,
+        rng: Random,
+        parent: Parent | None = None,
+        half: int = 0,
     ) -> None:
+        """`half`: which half of what people say is theirs, so that two kinds of text share none."""
+        self._half = half
         self.packs, self.asked, self.rng = packs, asked, rng
         self.parent = parent or Parent()
         self.facts = Facts()
@@ -55,6 +74,7 @@ class Casting:
         self.tier = tier(self.level or rng.randint(1, 6))
         self.premises = list(self._premises())
         self._taken: set[str] = set()
+        self.asked.understand(KNOWN)
         self._given = dict(self._named())
         self.spine = self._spine()
         self._words()
@@ -78,6 +98,7 @@ class Casting:
         for key in MATTERS:
             found = premise(self.asked.get(key), spines, nouns)
             if found.spine or found.sort:
+                self.asked.embody(key, found.whom)
                 yield found
 
     def _named(self) -> Iterator[tuple[str, str]]:
@@ -97,26 +118,50 @@ class Casting:
         if asked := next((p.spine for p in self.premises if p.spine), ""):
             return asked
         able = [n for n, t in spines.items() if t["object"] in self._given] or list(spines)
+        for occasion in self._occasions():
+            able = self.packs.nouns["occasion_spines"][occasion]
         return self.rng.choice(able)
 
     # -- its cast
     def _words(self) -> None:
         facts, packs = self.facts, self.packs
         facts.tags.update((self.mood, self.spine, f"tier{self.tier}"))
-        facts.free |= {f"mood_{n}": v for n, v in packs.moods[self.mood].items()}
+        more = packs.senses[self.mood]
+        moods = packs.moods[self.mood].items()
+        facts.free |= {f"mood_{n}": [*v, *more.get(n, ())] for n, v in moods}
         facts.free |= packs.fillings["free"]
         facts.once |= packs.fillings["once"]
-        facts.free["reward"] = packs.fillings[f"tier_{self.tier}"]["reward"]
+        facts.once["reward"] = packs.fillings[f"tier_{self.tier}"]["reward"]
         facts.words["dc"] = str(9 + 2 * self.tier + self.rng.randint(0, 3))
         if reward := self.asked.thing("reward"):
             facts.words["reward"] = reward
-        if matter := self._matter():
-            facts.words["matter"] = matter
+        facts.words |= {name: said for name, said in self._matters() if said}
         facts.tags.update(name for name in facts.words if name != "dc")
+        if occasions := set(self._occasions()):
+            facts.tags |= occasions | {"occasion"}
 
-    def _matter(self) -> str:
-        asked = self.asked.get("campaign_theme")
-        return supplied.subject(asked)
+    def _matters(self) -> Iterator[tuple[str, str]]:
+        """What the caller's own phrases become: an action is a goal, what is no action a matter."""
+        asked = self.asked.get
+        length = asked("duration", "length")
+        if not WORDS.search(str(length)):
+            yield "length", supplied.noun(length)
+        for found in self.premises:
+            if found.action and found.matter:
+                yield "goal", found.matter[:1].lower() + found.matter[1:]
+                break
+        theme = premise(asked("campaign_theme"), self.packs.spines["spine"], self.packs.nouns)
+        told = theme.action or (theme.sort and not set(self._occasions()))
+        yield "matter", "" if told else supplied.subject(asked("campaign_theme"))
+        yield "campaign_type", supplied.noun(asked("campaign_type"))
+        yield "conflict", supplied.subject(asked("conflict", "stakes"))
+
+    def _occasions(self) -> Iterator[str]:
+        """Deathbeds, weddings and the like that the caller spoke of."""
+        said = {w.lower() for key in MATTERS for w in str(self.asked.get(key) or "")[:400].split()}
+        for name, words in self.packs.nouns["occasion"].items():
+            if said & set(words):
+                yield name
 
     def _town(self) -> None:
         places = self.packs.story["places"]
@@ -132,8 +177,12 @@ class Casting:
     def _enemy(self) -> None:
         table = self._pattern()
         first, again, pronoun = self._enemy_name(table)
-        tags = ("creature" if table["kind"] in self.packs.nouns["creature"] else "person",)
-        self.facts.add("enemy", Entity(first, again, pronoun, record(table)), *tags)
+        tags = ["creature" if table["kind"] in self.packs.nouns["creature"] else "person"]
+        if not any(name.startswith(f"{first}|") for name in table["names"]):
+            tags.append("enemy_given")
+        settled = {n: [self.rng.choice(v)] for n, v in record(table).items() if n in SETTLED}
+        entity = Entity(first, again, pronoun, record(table) | settled)
+        self.facts.add("enemy", entity, *tags)
         foes = self.asked.thing("minions", "foes", "monsters") or self.rng.choice(table["foes"])
         self.facts.add("foes", Entity(foes, foes.removeprefix("the "), "many"))
 
@@ -154,16 +203,17 @@ class Casting:
         return self.rng.choice(fit or [p for p in found if not p["moods"]] or found)
 
     def _enemy_name(self, table: Mapping[str, Any]) -> tuple[str, str, str]:
-        drawn = self.rng.choice(table["names"]).split("|")
+        name = self.rng.choice(table["names"]).split("|")
         given = self.asked.title(*PERSONS["enemy"]) or self.parent.enemy
         if not given and "enemy" in self._given:
             given = known(self._given["enemy"])
         if not given:
-            return drawn[0], drawn[1], drawn[2]
+            return name[0], name[1], name[2]
         many = _many(given, self.packs.nouns)
-        pronoun = "many" if many else which(self.asked.get("enemy_pronouns"), False, self.rng)
-        if drawn[2] == "it" and not many:
-            pronoun = "it"
+        pronoun = which(self.asked.get("enemy_pronouns"), False, self.rng)
+        pronoun = self._gender(given) or (name[2] if name[2] in ("it", "they") else pronoun)
+        if many:
+            pronoun = "many"
         return given, shorter(given, self.packs.titles), pronoun
 
     def person(self, part: str, trade: Mapping[str, Any] | None = None) -> Entity:
@@ -171,19 +221,33 @@ class Casting:
         given, described = self._given_person(part)
         table = trade or self._trade(described)
         noun = described or str(table["noun"])
-        pronoun = which(None, False, self.rng)
+        pronoun = str(table.get("who") or which(None, False, self.rng))
         if not given:
             name = self._fresh(self.packs.names[pronoun])
             given = f"{name} {self._fresh(self.packs.names['family'])}"
             first = f"the {noun} {given}"
-        elif part == "ward" and given[:1].islower():
-            first, given = given, given
+        elif given[:1].islower():
+            first, pronoun = given, self._gender(given) or pronoun
         else:
             first = f"the {noun} {given}" if described else given
-            pronoun = "they"
-        entity = Entity(first, shorter(given, self.packs.titles), pronoun, record(table))
+            pronoun = self._gender(given) or "they"
+        said = record(table) | {"says": table["says"][self._half :: 2]}
+        entity = Entity(first, shorter(given, self.packs.titles), pronoun, said)
         self.facts.add(part, entity)
         return entity
+
+    def stranger(self, part: str) -> None:
+        """Somebody without a trade of the grammar's, for lines that give one."""
+        pronoun = which(None, False, self.rng)
+        name = self._fresh(self.packs.names[pronoun])
+        full = f"{name} {self._fresh(self.packs.names['family'])}"
+        self.facts.add(part, Entity(full, name, pronoun))
+
+    def _gender(self, name: str) -> str:
+        """The pronoun that a name's words ask for, or ``."""
+        words = set(name.lower().split(" of ")[0].split())
+        genders = self.packs.nouns["gender"].items()
+        return next((gender for gender, nouns in genders if words & set(nouns)), "")
 
     def _given_person(self, part: str) -> tuple[str, str]:
         if name := self.asked.title(*PERSONS[part]):
@@ -227,7 +291,7 @@ class Casting:
             given = known(self._given[part])
         if given:
             table = self.rng.choice(self.packs.__getattr__(grammar)["given"])
-            self.facts.add(part, Entity(given, given, "it", record(table)))
+            self.facts.add(part, Entity(given, given, "it", record(table)), f"{part}_given")
             return
         able = [t for t in tables if t["name"] not in self._taken and self._suits(t)]
         fit = [t for t in able if self.mood in t.get("moods", ())]

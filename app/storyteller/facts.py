@@ -22,7 +22,7 @@ FIELDS = ("they", "them", "their", "theirs", "themself")
 ENDINGS = {"s": ("s", ""), "es": ("es", ""), "has": ("has", "have"), "is": ("is", "are"),
            "was": ("was", "were"), "ies": ("ies", "y"), "does": ("does", "do")}  # fmt: skip
 
-Record = Mapping[str, Sequence[str]]  # a clause's name, and its wordings
+Record = dict[str, Sequence[str]]  # a clause's name, and its wordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Entity:
     first: str
     again: str
     pronoun: str = "it"
-    record: Record = field(default_factory=dict)
+    record: Mapping[str, Sequence[str]] = field(default_factory=dict)
     many_at_first: bool = False
 
     @property
@@ -47,6 +47,15 @@ class Entity:
     @property
     def plural_pronoun(self) -> bool:
         return self.pronoun in ("many", "they")
+
+    @property
+    def is_thing(self) -> bool:
+        """Whether it is a place or a thing, of which a clause may speak as `it`."""
+        return "sight" in self.record or "look" in self.record
+
+    def clause(self, name: str) -> str:
+        """The wording of a clause that leans most on its neighbours: one without the name."""
+        return min(self.record.get(name, ("",)), key=lambda said: "{self}" in said)
 
     def field(self, name: str) -> str | None:
         """A pronoun, an ending, the short name as `name` or the first one as `full`."""

@@ -22,7 +22,10 @@ LONG = re.compile(r"\b(?:long|extended|detailed|full|epic|lengthy|in.?depth|elab
 VERY = re.compile(r"\bvery\b", re.I)
 LEAST, MOST = 15, 1_500  # words that can be asked for
 SHORTER, LONGER = 0.5, 2.2  # times the usual length, for `short` and `long`
+LEAST_STEPS = 2
+AT_ONCE = 350  # words; so many are written in under 5 ms
 MAX_FITS = 7  # tellings until the length is met
+LEAST_SHARE, MOST_SHARE = 0.75, 1.25  # of the usual words, where no number was asked for
 NEAR = 0.94  # of the asked words are enough
 PER_STEP = 24  # words that one step takes, before any was told
 
@@ -37,6 +40,12 @@ class Length:
     words: int
     exact: bool = False
 
+    def holds(self, words: int) -> bool:
+        """Whether a text of so many words is what was asked for."""
+        if self.exact:
+            return self.words * NEAR <= words <= self.words
+        return self.words * LEAST_SHARE <= words <= self.words * MOST_SHARE
+
 
 def asked(values: Iterable[tuple[str, Any]], usual: int) -> Length:
     """What the caller's values, by their keys, say of the length; `usual` words otherwise."""
@@ -50,6 +59,14 @@ def asked(values: Iterable[tuple[str, Any]], usual: int) -> Length:
         if key in KEYS and isinstance(value, str):
             said = _by_word(value[:100], usual, said)
     return said
+
+
+def is_long(text: str) -> bool:
+    """Whether a request, as text, asks for more than an event loop should write at once."""
+    return LONG.search(text) is not None or any(
+        int(float(found["number"].replace(",", "").rstrip(".") or 0)) > AT_ONCE
+        for found in WORDS.finditer(text)
+    )
 
 
 def _number(key: str, value: Any) -> int:
@@ -82,23 +99,25 @@ def words(text: str) -> int:
 @dataclass(frozen=True, slots=True)
 class Step:
     """A place in a plan. need: 0 for what no text of the kind can be without, 1 for what the usual
-    one has, more for what only longer ones have. start: that a paragraph begins with it.
+    one has, more for what only longer ones have. start: that a paragraph begins with it. field: of
+    an answer that has several.
     """
 
     pool: str
     need: int
     mark: str  # `-` a line of a list, `:` a line of its own, `` a sentence of its paragraph
     start: bool
+    field: str = ""
 
 
-def steps(plan: Sequence[Sequence[str]]) -> list[Step]:
+def steps(plan: Sequence[Sequence[str]], field: str = "") -> list[Step]:
     """A grammar's plan: a paragraph's steps are `name`, `-name` or `:name`, `@2` for the need."""
     found = []
     for paragraph in plan:
         for at, said in enumerate(paragraph):
             name, _, need = said.strip("-:").partition("@")
             mark = said[0] if said[0] in "-:" else ""
-            found.append(Step(name, int(need or 1), mark, at == 0))
+            found.append(Step(name, int(need or 0), mark, at == 0, field))
     return found
 
 
@@ -107,8 +126,10 @@ def fitted(plan: Sequence[Step], length: Length, tell: Callable[[Sequence[Step]]
 
     `tell` gives something with `words`. Steps come in by their need, then by their order.
     """
-    order = sorted(range(len(plan)), key=lambda at: (plan[at].need, at))
-    least = sum(step.need == 0 for step in plan)
+    core = [at for at, step in enumerate(plan) if step.need == 0]
+    first = {*core[:2], *core[-1:]}  # a beginning and an end, before there is a middle
+    order = sorted(range(len(plan)), key=lambda at: (at not in first, plan[at].need, at))
+    least = min(LEAST_STEPS, len(plan))
     usual = sum(step.need <= 1 for step in plan)
     count, best = usual if not length.exact else length.words // PER_STEP, None
     tried: set[int] = set()
@@ -119,7 +140,7 @@ def fitted(plan: Sequence[Step], length: Length, tell: Callable[[Sequence[Step]]
         tried.add(count)
         told = tell([plan[at] for at in sorted(order[:count])])
         best = told if best is None else _nearer(best, told, length.words)
-        if length.words * NEAR <= told.words <= length.words:
+        if length.holds(told.words):
             break
         count = _next(count, told.words, length.words)
     return best

@@ -7,89 +7,143 @@ from random import Random
 from typing import Any
 
 from app.operations.location import LocationDraft, LocationRequest
-from app.storyteller import supplied
-from app.storyteller.brief import Brief
-from app.storyteller.english import listed
-from app.storyteller.grammar import Expander, scope
+from app.storyteller import lengths, supplied
+from app.storyteller.asked import Asked, canon
+from app.storyteller.english import listed, tokens
+from app.storyteller.facts import Entity
+from app.storyteller.grammar import opening
 from app.storyteller.packs import Packs
-from app.storyteller.sheet import Sheet
+from app.storyteller.prose import Composed, Told, kept
+from app.storyteller.tale import Tale
+from app.storyteller.telling import opened
 
 NAME_KEYS = ("name", "location_name")
 MAX_NAMED = 4  # given features that the description lists; each is a point of interest besides
 MAX_DETAILED = 12  # given things of one list that get a detail; there are so many details
+USUAL = 330  # words of all fields together
+LISTS = ("points_of_interest", "occupants", "secrets", "hooks")
 
 
-def compose(packs: Packs, request: LocationRequest, rng: Random) -> LocationDraft:
+def compose(packs: Packs, request: LocationRequest, rng: Random) -> Composed:
     """The place, in at most `model.max_tokens` words and marks beside what the caller gave."""
-    brief = Brief(packs, request.context, request.theme, rng, used=frozenset(NAME_KEYS))
-    kind = packs.location["kind"][request.location_type.value]
-    texts = packs.location["text"]
-    words = brief.words | _words(packs, request, kind, brief, rng)
-    free = {n: o for n, o in texts.items() if n not in ("size_told", "use_features")}
-    free |= {n: texts[n] for n, slot in OPTIONAL.items() if slot in words}
-    expander = Expander(rng, words, brief.scopes(scope("kind", kind), free), brief.once)
-    sheet = Sheet(brief, expander, packs.location["sheet"], texts, request.model.max_tokens)
-    description = sheet.prose("description")
-    return LocationDraft(
-        name=words["place"][:1].upper() + words["place"][1:],
-        description=f"{description}{sheet.missing}",
-        points_of_interest=[
-            *(_capital(p) for p in _given(request.features, expander, "about")),
-            *sheet.items("points_of_interest"),
-        ],
-        occupants=[*_given(request.occupants, expander, "doing"), *sheet.items("occupants")],
-        secrets=sheet.items("secrets"),
-        hooks=sheet.items("hooks"),
-    )
+    asked = Asked(context=request.context.given(), theme=request.theme.given())
+    kind = packs.places["kind"][request.location_type.value]
+    own = {f"kind_{name}": lines for name, lines in kind.items() if isinstance(lines, list)}
+    tables = [packs.places["text"], own, packs.tales["line"]]
+    tale = Tale(packs, asked, request.theme, rng, tables)
+    name = _cast(tale, packs, request, kind)
+    plan = [
+        step
+        for field, paragraphs in packs.places["sheet"].items()
+        for step in lengths.steps(paragraphs, field)
+    ]
+    told = tale.prose.fitted_steps(plan, tale.length(USUAL))
+    fields = _Fields(told, request.model.max_tokens)
+    description = fields.prose("description")
+    lists = {each: fields.items(each) for each in LISTS}
+    given = _Given(tale)
+    lists["points_of_interest"][:0] = map(opened, given.told(request.features, "about"))
+    lists["occupants"][:0] = given.told(request.occupants, "doing")
+    listed_texts = (text for found in lists.values() for text in found)
+    own_words = "\n".join([name, description, *listed_texts])
+    added = "".join(unit.joiner + unit.text for unit in tale.canon(own_words))
+    draft = LocationDraft(name=opened(name), description=f"{description}{added}", **lists)
+    return Composed(draft, fields.cut, (*tale.lost(f"{own_words}{added}"), *given.lost))
 
 
-OPTIONAL = {"size_told": "size", "use_features": "features"}
-
-
-def _words(
-    packs: Packs, request: LocationRequest, kind: Any, brief: Brief, rng: Random
-) -> dict[str, str]:
-    """The fixed slots that only a place has."""
-    named = (supplied.title(brief.given.get(key)) for key in NAME_KEYS)
-    words = {"place": next(filter(None, named), "") or rng.choice(kind["name"])}
-    size, noun = supplied.subject(request.size), kind["noun"]
-    words["size_kind"] = noun
-    if size and set(size.lower().replace(",", "").split()) <= {*packs.location["sizes"]}:
-        words["size_kind"] = f"{size} {noun}"
+def _cast(tale: Tale, packs: Packs, request: LocationRequest, kind: Any) -> str:
+    """The facts that only a place has, and its name."""
+    facts, cast = tale.facts, tale.cast
+    name = tale.asked.title(*NAME_KEYS) or cast.rng.choice(kind["name"])
+    tale.asked.steer(*NAME_KEYS)
+    facts.add("place", Entity(name, name))
+    for part in ("folk1", "folk2"):
+        cast.stranger(part)
+    facts.once |= {"purpose": ["nobody living has been told."]}
+    size, noun = supplied.subject(request.size), str(kind["noun"])
+    facts.words["size_kind"] = noun
+    if size and set(size.lower().replace(",", "").split()) <= {*packs.places["sizes"]}:
+        facts.words["size_kind"] = f"{size} {noun}"
     elif said := _said(request.size):
-        words["size"] = said
-    words["purpose"] = _said(request.purpose) or "nobody living has been told."
+        facts.words["size"] = said
+    if purpose := _said(request.purpose):
+        facts.words["purpose"] = purpose
     features = [said for f in request.features[:MAX_NAMED] if (said := supplied.subject(f))]
     if features:
-        words["features"] = listed(features)
-    return words
+        facts.words["features"] = listed(features)
+    return name
+
+
+class _Fields:
+    """The fields of a telling within one allowance, each with its first sentence whatever it takes.
+
+    They are read in order; a text takes at most half of what is left.
+    """
+
+    def __init__(self, told: Told, limit: int) -> None:
+        self._told, self._room = told, limit
+        self.cut = False
+
+    def prose(self, field: str) -> str:
+        """A field that is one text."""
+        units = self._told.of(field)
+        limit = max(1, (self._room - self._reserved(field)) // 2)
+        text, cut = kept(units, limit)
+        if cut and not text.endswith((".", "”", "?", "!")):
+            text = opening(units[0].text, limit)
+        self.cut = self.cut or cut
+        self._room -= tokens(text)
+        return text
+
+    def _reserved(self, field: str) -> int:
+        """What the first items of the later lists take."""
+        later = LISTS[LISTS.index(field) + 1 :] if field in LISTS else LISTS
+        return sum(tokens(units[0].text) for each in later if (units := self._told.of(each)))
+
+    def items(self, field: str) -> list[str]:
+        """A field that is a list, the first item whatever it takes."""
+        found: list[str] = []
+        for text in dict.fromkeys(unit.text for unit in self._told.of(field)):
+            if found and tokens(text) > self._room - self._reserved(field):
+                self.cut = True
+                break
+            self._room -= tokens(text)
+            found.append(text)
+        return found
+
+
+class _Given:
+    """The caller's own people and things; `lost`: the lists of which something was left out."""
+
+    def __init__(self, tale: Tale) -> None:
+        self._tale = tale
+        self.lost: list[str] = []
+
+    def told(self, things: Sequence[str], slot: str) -> Iterator[str]:
+        """Each in the caller's words, with a detail where it is a name and not a tale."""
+        details = list(self._tale.prose.pool(slot))
+        self._tale.rng.shuffle(details)
+        for thing in dict.fromkeys(things):
+            said, lost = canon(thing)
+            if lost:
+                self.lost.append("occupants" if slot == "doing" else "features")
+            if not said:
+                continue
+            if supplied.is_talk(thing) or len(details) <= len(self._tale.prose.pool(slot)) - (
+                MAX_DETAILED
+            ):
+                yield " ".join(said)
+            else:
+                detail = self._tale.prose.telling.tell(details.pop())
+                detail = detail[:1].lower() + detail[1:]
+                yield supplied.ended(f"{said[0].rstrip('.;:!?… ')}: {detail}")
 
 
 def _said(value: str) -> str:
     """What stands behind a colon, to the end of its sentence; talk between quotation marks."""
-    said = supplied.verbatim(value)
+    said = " ".join(canon(value)[0])
     if not said:
         return ""
-    return (
-        f"“{_capital(supplied.ended(said))}”"
-        if supplied.is_talk(value)
-        else f"{said.rstrip('.;: ')}."
-    )
-
-
-def _given(things: Sequence[str], expander: Expander, slot: str) -> Iterator[str]:
-    """Each given thing in the caller's words, with a detail where it is a name and not a tale."""
-    detailed = 0
-    for thing in dict.fromkeys(things):
-        said = supplied.verbatim(thing)
-        if not said:
-            continue
-        if supplied.is_talk(thing) or detailed == MAX_DETAILED:
-            yield supplied.ended(said)
-            continue
-        detailed += 1
-        yield supplied.ended(f"{said.rstrip('.;: ')}: {expander.draw(slot)}")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    if supplied.is_talk(value):
+        return f"“{opened(supplied.ended(said))}”"
+    return f"{said.rstrip('.;: ')}."

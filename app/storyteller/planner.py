@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
-from app.storyteller.facts import FIELDS, Facts
+from app.storyteller.facts import ENDINGS, FIELDS, Facts
 from app.storyteller.lines import Line
 
 MAX_TRIES = 6  # plans that are made until one pays all that it sets up
-SPECIFIC = 3  # times as likely is a line for each thing of the piece that it asks for
+SPECIFIC = 10  # times as likely is a line for each thing of the piece that it asks for
+
+PRONOUN_FIELDS = frozenset((*FIELDS, *ENDINGS))
 
 Pool = Callable[[str], Sequence[Line]]
 
@@ -40,7 +42,7 @@ class Planner:
     def _tried(self, steps: Sequence[str], banned: set[str]) -> tuple[list[Line | None], set[str]]:
         known, pending = set(self._facts.tags), set[str]()
         used: Counter[tuple[str, str]] = Counter()
-        told: set[str] = set()
+        told, met = set[str](), set[str]()
         chosen: list[Line | None] = []
         for step, later in zip(steps, self._payable(steps), strict=True):
             fitting = [
@@ -50,13 +52,13 @@ class Planner:
                 and found.text not in told
                 and found.opens <= later
                 and not found.opens & banned
-                and self._tellable(found, used)
             ]
-            line = self._drawn(fitting, pending, later)
+            line = self._drawn(fitting, pending - later, used, met)
             chosen.append(line)
             if line is None:
                 continue
             told.add(line.text)
+            met.update(name for name, field in line.slots if not field)
             known |= line.gives | line.opens
             pending = (pending | line.opens) - line.pays
             used.update(slot for slot in line.slots if slot[1])
@@ -85,11 +87,42 @@ class Planner:
                 return False
         return True
 
-    def _drawn(self, lines: Sequence[Line], pending: set[str], later: set[str]) -> Line | None:
-        if not lines:
-            return None
-        if due := pending - later:
-            most = max(len(line.pays & due) for line in lines)
-            lines = [line for line in lines if len(line.pays & due) == most]
+    def _clear(self, line: Line, met: set[str]) -> bool:
+        """Whether nobody is a pronoun, and no thing a bare clause, that was not named."""
+        named = set(met)
+        inside = {name for name, field in line.slots if not field}
+        for name, field in line.slots:
+            if not field:
+                named.add(name)
+            elif name == "self":
+                continue
+            elif field in PRONOUN_FIELDS:
+                if name not in named:
+                    return False
+            elif name not in named | inside and self._bare(name, field):
+                return False
+            elif (entity := self._facts.cast.get(name)) and "{self}" in entity.clause(field):
+                named.add(name)
+        return True
+
+    def _bare(self, name: str, field: str) -> bool:
+        """Whether a clause of a thing does not name it."""
+        entity = self._facts.cast.get(name)
+        return entity is not None and entity.is_thing and "{self}" not in entity.clause(field)
+
+    def _drawn(
+        self,
+        lines: list[Line],
+        due: set[str],
+        used: Counter[tuple[str, str]],
+        met: set[str],
+    ) -> Line | None:
+        """A line that can be told here; of those that pay what is due, where there are some."""
+        lines = [line for line in lines if line.pays & due] or lines
         weights = [SPECIFIC ** len(line.needs | line.pays) for line in lines]
-        return self._rng.choices(lines, weights)[0]
+        while lines:
+            at = self._rng.choices(range(len(lines)), weights)[0]
+            if self._tellable(lines[at], used) and self._clear(lines[at], met):
+                return lines[at]
+            del lines[at], weights[at]
+        return None

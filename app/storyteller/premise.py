@@ -31,7 +31,8 @@ POSSESSIVE = re.compile(r"['’]s?\Z")
 @dataclass(frozen=True, slots=True)
 class Premise:
     """spine: the kind of action, `` when none is named. whom: its object as the caller has it, of
-    the sort creature, person, thing or place. where: a place that was named. matter: the whole.
+    the sort creature, person, thing or place. where: a place that was named. matter: the whole;
+    action: whether it begins with the verb, so that it stands behind `to`.
     """
 
     spine: str = ""
@@ -40,6 +41,7 @@ class Premise:
     kind: str = ""
     where: str = ""
     matter: str = ""
+    action: bool = False
 
 
 def premise(value: Any, spines: Mapping[str, Any], nouns: Mapping[str, Any]) -> Premise:
@@ -48,7 +50,7 @@ def premise(value: Any, spines: Mapping[str, Any], nouns: Mapping[str, Any]) -> 
         return Premise()
     words = WORD.findall(supplied.plain(value))
     spine, at = _action(words, _verbs(tuple((n, *t["verbs"]) for n, t in spines.items())))
-    named, rest = _named(words, at if spine else 0)
+    named, rest = _named(words, at if spine else 0, nouns)
     sort, kind = _sort(named, nouns)
     if not sort and not spine:
         named = []
@@ -59,6 +61,7 @@ def premise(value: Any, spines: Mapping[str, Any], nouns: Mapping[str, Any]) -> 
         kind,
         _where(words, rest, nouns),
         supplied.subject(value),
+        at == 1 and bool(named) and not words[0].lower().endswith("ing"),
     )
 
 
@@ -75,10 +78,11 @@ def _action(words: list[str], verbs: Mapping[str, str]) -> tuple[str, int]:
     return "", 0
 
 
-def _named(words: list[str], at: int) -> tuple[list[str], int]:
+def _named(words: list[str], at: int, nouns: Mapping[str, Any]) -> tuple[list[str], int]:
     """The words of a noun phrase from `at` on, without its article, and where it ends.
 
-    A possessor stands for the whole: of `a king's deathbed` it is the king.
+    A possessor stands for what is no thing: of `a king's deathbed` it is the king, of `a king's
+    crown` the crown.
     """
     end = at
     while end < len(words) and words[end].lower() not in ENDS and words[end][0].isalnum():
@@ -95,7 +99,8 @@ def _named(words: list[str], at: int) -> tuple[list[str], int]:
     }:
         named = named[1:]
     for place, word in enumerate(named):
-        if POSSESSIVE.search(word) and place < len(named) - 1:
+        owned = named[place + 1 :]
+        if owned and POSSESSIVE.search(word) and not _sort(owned, nouns)[0]:
             return [*named[:place], POSSESSIVE.sub("", word)], end
     return named[:MAX_NAMED], end
 
@@ -117,7 +122,7 @@ def _where(words: list[str], at: int, nouns: Mapping[str, Any]) -> str:
     for place in range(at, len(words) - 1):
         if words[place].lower() not in PLACES:
             continue
-        named, _ = _named(words, place + 1)
+        named, _ = _named(words, place + 1, nouns)
         if named and (_sort(named, nouns)[0] == "place" or named[0][0].isupper()):
             return _phrase(named)
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -15,6 +16,8 @@ from app.storyteller.lengths import Length, Step
 from app.storyteller.lines import Line, lines
 from app.storyteller.planner import Planner
 from app.storyteller.telling import Telling
+
+SPEAKER = re.compile(r"^([^:“”\n]{1,60}): “", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class Told:
     units: list[Unit]
     fields: list[str] = field(default_factory=list)
 
+    def of(self, name: str) -> list[Unit]:
+        """The units of one field."""
+        return [u for u, each in zip(self.units, self.fields, strict=True) if each == name]
+
     @property
     def words(self) -> int:
         return sum(lengths.words(unit.text) for unit in self.units)
@@ -51,6 +58,7 @@ class Prose:
         self._facts, self._tables = facts, tables
         self._seed = seed.getrandbits(64)
         self._pools: dict[str, Sequence[Line]] = {}
+        self.telling = Telling(facts, seed)  # the last one: who was named there is known
 
     def pool(self, name: str) -> Sequence[Line]:
         """The lines of a step that the piece has words for, from every table that has some."""
@@ -62,26 +70,43 @@ class Prose:
 
     def fitted(self, plan: Sequence[Sequence[str]], length: Length) -> Told:
         """The plan told in as many of its steps as the length holds."""
-        told: Told = lengths.fitted(lengths.steps(plan), length, self.told)
+        return self.fitted_steps(lengths.steps(plan), length)
+
+    def fitted_steps(self, steps: Sequence[Step], length: Length) -> Told:
+        """The same for steps that belong to fields."""
+        told: Told = lengths.fitted(steps, length, self.told)
         return told
 
     def told(self, steps: Sequence[Step]) -> Told:
         """The steps told; the same words for the same steps."""
         rng, words = Random(self._seed), dict(self._facts.words)
         chosen = Planner(self._facts, self.pool, rng).plan([step.pool for step in steps])
-        telling = Telling(self._facts, rng)
+        self.telling = telling = Telling(self._facts, rng)
         made = Told([])
-        start = False
+        start, said = False, set[str]()
         for step, line in zip(steps, chosen, strict=True):
             start = start or step.start
             if line is None:
                 continue
             text = ("- " if step.mark == "-" else "") + telling.tell(line)
-            made.units.append(Unit("\n\n" if start else "\n" if step.mark else " ", text))
-            made.fields.append(step.pool)
+            if said & (sentences := {s.strip(" -\n") for s in SENTENCE.split(text)}):
+                continue
+            said |= sentences
+            text, joined = _spoken_on(made.units[-1].text if made.units else "", text)
+            joiner = "\n\n" if start else "\n" if step.mark and not joined else " "
+            made.units.append(Unit(joiner, text))
+            made.fields.append(step.field)
             start = False
         self._facts.words = words
         return made
+
+
+def _spoken_on(before: str, text: str) -> tuple[str, bool]:
+    """A speech without its speaker's name where the same one spoke last."""
+    last, found = SPEAKER.findall(before), SPEAKER.match(text)
+    if last and found and found[1] == last[-1] and before.endswith("”"):
+        return text[found.end() - 1 :], True
+    return text, False
 
 
 def kept(units: Sequence[Unit], limit: int) -> tuple[str, bool]:

@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any
 
 from app.operations.story import StoryDraft, StoryRequest
-from app.storyteller.brief import Brief
-from app.storyteller.english import polished, tokens
-from app.storyteller.grammar import Expander, Unit, finished, introduced
+from app.storyteller import continuation
+from app.storyteller.asked import Asked
 from app.storyteller.packs import Packs
+from app.storyteller.prose import Composed, kept_text
+from app.storyteller.tale import Tale, room
 
-SHORT = re.compile(r"\b(?:short|brief|one.?shot|quick|tiny)\b", re.I)
-LONG = re.compile(r"\b(?:long|extended|detailed|full|epic)\b", re.I)
+USUAL = {"plot": 250, "quest": 240, "scene": 210, "dialogue": 200, "description": 150, "event": 230}
 
 
-def compose(packs: Packs, request: StoryRequest, rng: Random) -> StoryDraft:
+def compose(
+    packs: Packs, request: StoryRequest, rng: Random, continues: str | None = None
+) -> Composed:
     """The element and its summary, together at most `model.max_tokens` words and marks."""
-    brief = Brief(packs, request.context, request.theme, rng, more=request.parameters)
-    element = request.element_type.value
-    summaries = {f"summary_{k}": v for k, v in packs.story["summary"].items()}
-    words = brief.words | {"element": element}
-    expander = Expander(rng, words, brief.scopes(summaries), brief.once)
-    units = narrated(brief, expander, packs.story, element)
-    summary = polished(" ".join(_summary(expander, element, words)))
-    room = request.model.max_tokens - tokens(summary)
-    return StoryDraft(content=finished(units, room), summary=summary)
+    element, limit = request.element_type.value, request.model.max_tokens
+    asked = Asked(
+        context=request.context.given(), parameters=request.parameters, theme=request.theme.given()
+    )
+    parent = continuation.read(continues)
+    tale = Tale(packs, asked, request.theme, rng, [packs.tales["line"]], parent)
+    tale.facts.words["element"] = element
+    summary = " ".join(_summary(tale, packs, element, rng))
+    summary, short = kept_text(summary, max(1, limit // 2))
+    text = tale.written(packs.tales["plan"][element], USUAL[element], room(limit, summary), summary)
+    return Composed(StoryDraft(content=text, summary=summary), tale.cut or short, tale.unused)
 
 
-def narrated(brief: Brief, expander: Expander, grammar: Mapping[str, Any], kind: str) -> list[Unit]:
-    """The units of one kind of a grammar's texts, with all that the caller named."""
-    units = expander.units(plan(grammar, kind, brief.length))
-    if missing := brief.missing(" ".join(unit.text for unit in units), grammar["free"]):
-        units.append(Unit(" ", polished(missing)))
-    return introduced(units, brief.people(expander))
-
-
-def plan(grammar: Mapping[str, Any], kind: str, length: str) -> Sequence[Sequence[str]]:
-    """The paragraphs of a kind of text, fewer or more of them as the length asks."""
-    if SHORT.search(length[:100]):
-        short: Sequence[Sequence[str]] = grammar["short"][kind]
-        return short
-    usual: list[list[str]] = grammar["plan"][kind]
-    return [*usual, *grammar["long"][kind]] if LONG.search(length[:100]) else usual
-
-
-def _summary(expander: Expander, element: str, words: Mapping[str, str]) -> list[str]:
-    said = [expander.draw(f"summary_{element}")]
-    known = {"flavour", "matter"} & words.keys()
+def _summary(tale: Tale, packs: Packs, element: str, rng: Random) -> list[str]:
+    said = [rng.choice(packs.tales["summary"][element])]
+    known = {"flavour", "matter"} & tale.facts.words.keys()
     if known:
         name = "flavour" if len(known) == 2 else f"{known.pop()}_alone"
-        said.append(expander.draw(f"summary_{name}"))
-    return said
+        said.append(rng.choice(packs.tales["summary"][name]))
+    return [tale.told(template) for template in said]

@@ -22,6 +22,7 @@ from app.llm.completion import Completion, CompletionRequest, Listener, Usage
 from app.llm.failure import AttemptFailed
 from app.operations import OPERATIONS
 from app.operations.metadata import AttemptOutcome, FinishReason
+from app.storyteller import lengths
 from app.storyteller.english import tokens
 from app.storyteller.packs import Packs, seeded
 from app.storyteller.prose import Composed
@@ -68,6 +69,7 @@ class Storyteller:
         """`pace`: seconds between the pieces of six words that a listener hears."""
         self.packs = Packs()
         self._pace = pace
+        self._loaded: set[str] = set()  # operations whose grammars were read
 
     async def probe(self, *, deadline: float) -> None:
         """It cannot be away."""
@@ -79,13 +81,24 @@ class Storyteller:
         compose = COMPOSERS.get(work.operation.name)
         if compose is None:
             raise AttemptFailed(AttemptOutcome.REFUSED, f"cannot write for {work.operation.name}")
-        if sum(len(m["content"]) for m in work.prompt.messages) > LONG:
+        if self._is_long(work):
             found = await asyncio.to_thread(self._complete, compose, work)
         else:
             found = self._complete(compose, work)
         if listener is not None:
             await self._stream(found.text, listener)
         return found
+
+    def _is_long(self, work: CompletionRequest) -> bool:
+        """Whether it would hold the loop: much to read, much to write, or grammars to load."""
+        name = work.operation.name
+        if name not in self._loaded:
+            self._loaded.add(name)
+            return True
+        asked = [message["content"] for message in work.prompt.messages]
+        if sum(map(len, asked)) > LONG:
+            return True
+        return work.operation.caller_chooses and lengths.is_long(asked[-1])
 
     async def _stream(self, text: str, listener: Listener) -> None:
         pieces = PIECES.findall(text)

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from app.storyteller import asked as said_by
 from app.storyteller import lengths, supplied
-from app.storyteller.asked import Asked, canon, label
-from app.storyteller.casting import Casting
+from app.storyteller.asked import Asked, label
+from app.storyteller.casting import PERSONS, Casting
 from app.storyteller.continuation import Parent
-from app.storyteller.english import listed, tokens
+from app.storyteller.english import listed, polished, tokens
 from app.storyteller.grammar import Unit
 from app.storyteller.lengths import Length
 from app.storyteller.packs import Packs
 from app.storyteller.prose import Prose, Told, kept
-from app.storyteller.telling import Telling, opened
+from app.storyteller.telling import Telling
 
 STEERING = (
     "length",
@@ -26,8 +27,9 @@ STEERING = (
     "max_words",
     "enemy_pronouns",
 )
-CANON_SHARE = 0.6  # of a text's words may be the caller's own, told as canon
 PER_LIST = 6  # of the caller's further values that one sentence lists
+
+NAMING = frozenset(key for keys in PERSONS.values() for key in keys)
 
 Plan = Sequence[Sequence[str]]
 
@@ -43,18 +45,20 @@ class Tale:
         rng: Random,
         tables: Sequence[Mapping[str, Any]],
         parent: Parent | None = None,
+        half: int = 0,
     ) -> None:
-        self.packs, self.asked, self.rng = packs, asked, rng
-        self.cast = Casting(packs, asked, theme, rng, parent)
+        self.packs, self.asked, self.rng, self._half = packs, asked, rng, half
+        self.cast = Casting(packs, asked, theme, rng, parent, half)
         self.facts = self.cast.facts
         spine = packs.spines["spine"][self.cast.spine]
         self.facts.free |= {n: v for n, v in spine.items() if isinstance(v, list) and n != "verbs"}
+        self.facts.free["goal"] = [rng.choice(spine["goal"])]
         self.facts.words["thing"] = spine["thing"]
         self.facts.free |= packs.clauses
         self._theme_words(theme)
         if parent and parent.thread:
             self.facts.words["thread"] = parent.thread
-        self.prose = Prose(self.facts, [*tables, packs.canon["line"]], rng)
+        self.prose = Prose(self.facts, [*tables, packs.tones["line"], packs.canon["line"]], rng)
         self.unused: tuple[str, ...] = ()
         self.cut = False
 
@@ -68,11 +72,12 @@ class Tale:
         length = self.length(usual)
         if "thread" in self.facts.words:
             plan = [["goes_on"], *plan]
+        plan = [*plan[:-1], *self.packs.tales["plan"]["tail"], plan[-1]]
         told = self.prose.fitted(plan, length)
-        if self._canon(told.text + beside):
+        if self.canon(told.text, beside):
             told = self._with_canon(plan, length, told, beside)
         text, self.cut = kept(told.units, limit)
-        self.unused = self._lost(f"{text}\n{beside}")
+        self.unused = self.lost(text, beside)
         return text
 
     def told(self, template: str) -> str:
@@ -82,23 +87,26 @@ class Tale:
     # -- what the caller laid down
     def _with_canon(self, plan: Plan, length: Length, told: Told, beside: str) -> Told:
         """The telling again, shorter by the caller's own words, before its last part."""
-        added = self._canon(told.text + beside)
+        added = self.canon(told.text, beside)
         extra = sum(lengths.words(unit.text) for unit in added)
         room = max(lengths.LEAST, length.words - extra) if length.exact else length.words
         told = self.prose.fitted(plan, Length(room, length.exact))
-        added = self._canon(told.text + beside)
+        added = self.canon(told.text, beside)
         starts = [at for at, unit in enumerate(told.units) if unit.joiner == "\n\n"]
         at = starts[-1] if len(starts) > 1 else len(told.units)
         return Told([*told.units[:at], *added, *told.units[at:]])
 
-    def _canon(self, text: str) -> list[Unit]:
+    def canon(self, text: str, beside: str = "") -> list[Unit]:
         """Sentences for what the caller gave and `text` does not have."""
         pairs: list[str] = []
         units: list[Unit] = []
-        for path in self._open(text):
+        open_values = {
+            str(self.asked.values[path]): path for path in reversed(self._open(text, beside))
+        }
+        for path in reversed(open_values.values()):
             value = self.asked.values[path]
             if isinstance(value, str) and supplied.is_talk(value):
-                said, _ = canon(value)
+                said, _ = said_by.canon(value)
                 if said:
                     units.append(self._quoted(label(path), " ".join(said)))
             elif pair := self._pair(path, value):
@@ -108,37 +116,46 @@ class Tale:
             units.append(Unit(" ", self._put("canon_listed", given=some)))
         return [Unit("\n\n" if not at else " ", u.text) for at, u in enumerate(units)]
 
+    def _different(self, paths: Sequence[str]) -> list[tuple[Any, str]]:
+        """The values under these paths, each once, with the first path that it stands under."""
+        found: dict[str, tuple[Any, str]] = {}
+        for path in paths:
+            found.setdefault(str(self.asked.values[path]), (self.asked.values[path], path))
+        return list(found.values())
+
     def _quoted(self, what: str, said: str) -> Unit:
         return Unit(" ", self._put("canon_quoted", given=said, what=what or "brief"))
 
     def _put(self, name: str, **words: str) -> str:
         """A line about the caller's words, which are put in after it was told."""
         rng = Random(f"{name}{words}")
-        text = rng.choice([found.text for found in self.prose.pool(name)])
+        text = rng.choice(self.packs.canon["line"][name][self._half :: 2])
         for word, said in words.items():
             text = text.replace(f"{{{word}}}", said)
-        return opened(text)
+        return polished(text)
 
     @staticmethod
     def _pair(path: str, value: Any) -> str:
         what = label(path)
+        if path.partition(".")[2] in NAMING:
+            return f"{what}, {supplied.title(value)}"
         said = (
-            listed([v for v in map(supplied.subject, value) if v])
+            listed([v for v in map(supplied.phrase, value) if v])
             if isinstance(value, list)
-            else supplied.subject(value)
+            else supplied.phrase(value)
         )
         return f"{what}, {said}" if what and said and said != "no" else ""
 
-    def _open(self, text: str) -> list[str]:
+    def _open(self, text: str, beside: str) -> list[str]:
         self.asked.steer(*STEERING)
-        return self.asked.unsaid(text)
+        return self.asked.unsaid(text, beside)
 
-    def _lost(self, text: str) -> tuple[str, ...]:
+    def lost(self, text: str, beside: str = "") -> tuple[str, ...]:
         """The paths of what no text could take, and of what it took only in part."""
-        lost = self._open(text)
+        lost = self._open(text, beside)
         for path, value in self.asked.values.items():
             talk = isinstance(value, str) and supplied.is_talk(value)
-            if talk and path not in lost and canon(value)[1]:
+            if talk and path not in lost and said_by.canon(value)[1]:
                 lost.append(path)
         return tuple(lost)
 

@@ -28,7 +28,7 @@ import uvloop
 from tests.attacks.conftest import warm
 from tests.attacks.gateway import Gateway, faults, serving
 from tests.benchmarks.flooders import FLOODS
-from tests.benchmarks.watched import Watch
+from tests.benchmarks.watched import SIZE, Watch
 from tests.support.service import token
 
 MB = 1_000_000
@@ -76,6 +76,7 @@ class Row:
     peak: int
     after: int
     held: float  # the loop, at worst
+    holder: str  # by what
     alone: Honest
     during: Honest
     got: dict[str, int]
@@ -98,7 +99,7 @@ class Row:
 def watched(directory: Path, core: int) -> Iterator[tuple[Gateway, Watch]]:
     """A gateway with limits that no honest user meets, and its watch."""
     file, config = directory / "held", directory / "limits.toml"
-    file.write_bytes(bytes(8))
+    file.write_bytes(bytes(SIZE))
     config.write_text(LIMITS)
     command = (sys.executable, "-m", "tests.benchmarks.watched", str(core), str(file))
     with serving(directory, command=command, LOREGATE_CONFIG=str(config)) as gateway:
@@ -155,14 +156,14 @@ async def measured(name: str, gateway: Gateway, watch: Watch, seconds: float) ->
     await honest(gateway.port, 1.0)  # which warms it
     alone = await honest(gateway.port, seconds)
     before, over = gateway.memory, asyncio.Event()
-    watch.worst = 0.0
+    watch.reset()
     gateway.new_lines()
     looking = asyncio.create_task(peak(gateway, over))
     flooding = asyncio.create_task(flooded(name, gateway.port, seconds + 1))
     await asyncio.sleep(1.0)  # in which the flooder starts
     during = await honest(gateway.port, seconds)
     got = await flooding
-    held = watch.worst
+    held, holder = watch.worst, watch.where
     over.set()
     end = time.monotonic() + GIVEN_BACK
     while gateway.memory - before > GROWTH and time.monotonic() < end:
@@ -179,6 +180,7 @@ async def measured(name: str, gateway: Gateway, watch: Watch, seconds: float) ->
         await looking,
         gateway.memory,
         held,
+        holder,
         alone,
         during,
         got,
@@ -197,6 +199,7 @@ def line(row: Row) -> str:
     got = ", ".join(f"{k} {_short(v)}" for k, v in sorted(row.got.items()))
     failed = f", the honest user failed {row.during.failed}" if row.during.failed else ""
     bad = f"   << {', '.join(row.shortfalls)}" if row.shortfalls else ""
+    bad += f"\n   held by {row.holder}" if row.holder else ""
     return (
         f"{row.name:<18}{row.connections:>6}{each:>9.2f}{(row.after - row.before) / MB:>9.1f}"
         f"{row.held * 1000:>9.1f}{row.alone.p50 * 1000:>7.1f}{row.alone.p99 * 1000:>11.1f}"

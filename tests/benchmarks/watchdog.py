@@ -87,16 +87,21 @@ class Watchdog:
         self._began = time.perf_counter()
 
     def _collected(self, phase: str, _: object) -> None:
+        """A collection holds the loop in whichever thread it is: it keeps the interpreter."""
+        if phase == "start":
+            self._collecting = time.thread_time()
+            return
+        took = time.thread_time() - self._collecting
         if threading.get_ident() == self._thread:
-            if phase == "start":
-                self._collecting = time.thread_time()
-            else:
-                self._garbage += time.thread_time() - self._collecting
+            self._garbage += took
+        elif took > self.longest.seconds:
+            self.longest = Hold(took, Counter({threading.current_thread().name: 1}), took)
 
     def _look(self) -> None:
         while not self._stop.wait(LOOK):
             if time.perf_counter() - self._began > LATE:
-                frame = sys._current_frames().get(self._thread)
+                frames = sys._current_frames()  # private: the only way to another thread's stack
+                frame = frames.get(self._thread)
                 if frame is not None and (place := _place(frame)):
                     self._places[place] += 1
 

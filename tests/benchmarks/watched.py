@@ -2,9 +2,8 @@
 
     python -m tests.benchmarks.watched CORE FILE
 
-FILE gets one float of 8 bytes: the longest time, in seconds, for which the loop was held since the
-float was last set to 0. What is measured is the CPU time of the loop's thread between two ticks of
-5 ms, so that a machine which does other things besides is not blamed on the gateway.
+FILE gets one float of 8 bytes, the longest time in seconds for which the loop was held since the
+float was last set to 0, and behind it by what, see `watchdog.py`.
 """
 
 from __future__ import annotations
@@ -14,39 +13,51 @@ import mmap
 import os
 import struct
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from app import server
 from app.observe import logs
 from app.settings import Settings
+from tests.benchmarks.watchdog import Watchdog
 
-TICK = 0.005  # s
-FORM = "d"
+PAUSE = 0.02  # s between two looks at the watchdog
+FORM = "d1000s"
+SIZE = struct.calcsize(FORM)  # bytes of the file
 
 
 class Watch:
-    """The float in the file."""
+    """The float and the text in the file."""
 
     def __init__(self, file: Path) -> None:
         with file.open("r+b") as opened:
-            self._memory = mmap.mmap(opened.fileno(), struct.calcsize(FORM))
+            self._memory = mmap.mmap(opened.fileno(), SIZE)
 
     @property
     def worst(self) -> float:
-        [found] = struct.unpack_from(FORM, self._memory)
-        return float(found)
+        return float(struct.unpack_from(FORM, self._memory)[0])
 
-    @worst.setter
-    def worst(self, seconds: float) -> None:
-        struct.pack_into(FORM, self._memory, 0, seconds)
+    @property
+    def where(self) -> str:
+        told: bytes = struct.unpack_from(FORM, self._memory)[1]
+        return told.rstrip(b"\0").decode(errors="replace")
+
+    def reset(self) -> None:
+        struct.pack_into(FORM, self._memory, 0, 0.0, b"")
 
     async def run(self) -> None:
-        while True:
-            before = time.thread_time()
-            await asyncio.sleep(TICK)
-            self.worst = max(self.worst, time.thread_time() - before)
+        """Writes down what is worse than what is there."""
+        dog = Watchdog()
+        watching = asyncio.create_task(dog.watch())
+        try:
+            while True:
+                await asyncio.sleep(PAUSE)
+                hold = dog.longest
+                if hold.seconds > self.worst:
+                    struct.pack_into(FORM, self._memory, 0, hold.seconds, hold.where.encode())
+                dog.reset()
+        finally:
+            watching.cancel()
 
 
 class Watched:

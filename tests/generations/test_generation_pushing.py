@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
+from app.generations import deltas as deltas_module
 from app.generations.cursor import Cursors
 from app.generations.deltas import DeltaWriter
 from app.generations.reader import GenerationReader
@@ -42,7 +45,10 @@ async def pushed_to(transcript: Transcript, take: Any) -> tuple[GenerationReader
     return reader, task
 
 
-async def test_the_first_piece_is_handed_on_in_the_moment_it_is_written() -> None:
+async def test_the_first_piece_is_handed_on_in_the_moment_it_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deltas_module, "DELTA_INTERVAL", 60.0)
     transcript, got = begun(), list[str]()
     deltas = DeltaWriter(transcript, lambda _: None, streams=True, field=None)
 

@@ -75,6 +75,7 @@ Where an outside library may be imported; any that is not listed is the standard
 | asyncpg           | storage                                 |
 | structlog         | observe                                 |
 | starlette         | rest resolvers http origins sse console main |
+| anyio             | rest                                    |
 | tenacity          | llm                                     |
 | prometheus_client | observe                                 |
 | opentelemetry     | observe                                 |
