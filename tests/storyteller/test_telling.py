@@ -40,17 +40,10 @@ def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> None:
         names |= table.keys()
     for table in (packs.campaign["free"], packs.npc["text"], packs.location["text"]):
         names |= table.keys()
-    names |= packs.story["free"].keys() | packs.character["text"].keys()
-    names |= {"reward", "level_stand", "level_item", "sum2", "class_tier"}
+    names |= packs.story["free"].keys()
+    names |= {"reward", "sum2"}
     for prefix, table in (
-        ("class", packs.classes["wizard"]),
-        ("class", packs.classes["ranger"]),
-        ("class", packs.classes["warlock"]),
-        ("race", packs.people["race"]["elf"]),
         ("mood", packs.moods["horror"]),
-        ("background", packs.people["background"]["noble"]),
-        ("conduct", packs.people["conduct"]["lawful"]),
-        ("nature", packs.people["nature"]["evil"]),
         ("role", packs.npc["role"]["ally"]),
         ("kind", packs.location["kind"]["town"]),
     ):
@@ -58,7 +51,7 @@ def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> None:
     used = {
         slot.removesuffix("_cap").removesuffix("_low")
         for table in (
-            *(packs.classes, packs.people, packs.moods, packs.character, packs.story),
+            *(packs.moods, packs.story),
             *(packs.campaign, packs.npc, packs.location),
         )
         for template in _templates(table)
@@ -113,13 +106,12 @@ def test_every_pack_has_every_list() -> None:
     people = packs.people
     for tables, lists in (
         (packs.classes, set(packs.classes["wizard"])),
+        (packs.callings, set(packs.callings["wizard"])),
         (packs.moods, set(packs.moods["horror"])),
         (packs.npc["role"], set(packs.npc["role"]["ally"])),
         (packs.location["kind"], set(packs.location["kind"]["town"])),
         (people["race"], set(people["race"]["elf"])),
         (people["background"], set(people["background"]["noble"])),
-        (people["conduct"], {"way", "ideal"}),
-        (people["nature"], {"way", "ideal", "fight"}),
     ):
         for name, table in tables.items():
             assert lists <= set(table), (name, lists - set(table))
