@@ -91,8 +91,8 @@ class ThemeAnalyzedEvent(Event):
 
 @strawberry.type(description="A text was held against rules.")
 class ValidationCompletedEvent(Event):
-    passed: bool = described("Whether every required rule passed.")
-    overall_score: float = described("The mean of the rules' scores, 0 to 1.")
+    passed: bool = described("Whether every judged required rule passed.")
+    overall_score: float = described("The mean of the judged rules' scores, 0 to 1.")
 
 
 @strawberry.type(description="A user rated a content of theirs; the last one of it counts.")

@@ -77,8 +77,8 @@ OWN: dict[str, dict[str, Any]] = {
         "confidence": _said(SHARE, "How sure that is."),
     },
     "validation.completed": {
-        "passed": {"type": "boolean", "description": "Whether every required rule passed."},
-        "overall_score": _said(SHARE, "The mean of the rules' scores."),
+        "passed": {"type": "boolean", "description": "Whether every judged required rule passed."},
+        "overall_score": _said(SHARE, "The mean of the judged rules' scores."),
     },
     "content.rated": {
         "score": {"type": "integer", "minimum": 1, "maximum": 5, "description": "5 is the best."}

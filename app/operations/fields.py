@@ -306,6 +306,10 @@ class Category(Described):
     HEROIC = "heroic", "Courage and sacrifice."
     DARK = "dark", "Bleak and cruel."
     EPIC = "epic", "Great powers and long wars."
+    UNDECIDED = "undecided", "Of an answer by the storyteller only: it could not tell."
+
+
+KINDS_OF_TALE = tuple(c for c in Category if c is not Category.UNDECIDED)
 
 
 def absent_when_null(value: Any) -> Any:

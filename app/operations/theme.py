@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model, field_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model, field_validator
 from typing_extensions import Doc
 
 from app.operations.descriptions import Described, Example, Mutation, graphql
 from app.operations.fields import (
+    KINDS_OF_TALE,
     Answer,
     Category,
     Content,
@@ -40,6 +41,19 @@ class ThemeElement(Described):
 Score = Annotated[float, Field(ge=0, le=1)]
 
 
+def _a_kind(value: Category) -> Category:
+    if value is Category.UNDECIDED:
+        raise ValueError("`undecided` is an answer; leave the filter empty to allow all categories")
+    return value
+
+
+KindOfTale = Annotated[
+    Category,
+    AfterValidator(_a_kind),
+    WithJsonSchema({"type": "string", "enum": [c.value for c in KINDS_OF_TALE]}),
+]
+
+
 class ThemeRequest(Request):
     content: Content
     current_theme: Annotated[Theme | None, Doc("What its theme is meant to be.")] = None
@@ -48,7 +62,7 @@ class ThemeRequest(Request):
         list[ThemeElement], Field(max_length=64), Doc("The sides to look at; default all.")
     ] = Field(default_factory=lambda: list(ThemeElement))
     category_filter: Annotated[
-        list[Category], Field(max_length=64), Doc("The only categories that may be answered.")
+        list[KindOfTale], Field(max_length=64), Doc("The only categories that may be answered.")
     ] = Field(default_factory=list)
 
     @field_validator("elements", mode="before")
@@ -69,7 +83,7 @@ class ThemeRequest(Request):
     @property
     def categories(self) -> list[Category]:
         """The categories that may be answered."""
-        return self.category_filter or list(Category)
+        return self.category_filter or list(KINDS_OF_TALE)
 
 
 Lines = Annotated[list[Line], at_most(2)]
@@ -90,10 +104,19 @@ class ElementAnalysis(Judgement):
 
 @graphql("ThemeCompatibility", "How well a text would fit another theme.")
 class Compatibility(Written):
-    score: Annotated[Score, Doc("0: not at all, 1: as it is.")]
+    score: Annotated[
+        Score | None,
+        Doc("0: not at all, 1: as it is; null where the storyteller could not judge it."),
+    ]
     conflicts: Annotated[Lines, Doc("What stands against it.")]
     enhancements: Annotated[Lines, Doc("What would strengthen it.")]
     transition_steps: Annotated[list[Line], at_most(5), Doc("How to get there, step by step.")]
+
+
+class Compared(Compatibility):
+    """What a model writes of a comparison: it always has a score."""
+
+    score: Score
 
 
 class ThemeDraft(Written):
@@ -104,6 +127,7 @@ class ThemeDraft(Written):
     compatibility: Compatibility | None
     overall_score: Score
     summary: Line
+    undecided: bool = False  # which the storyteller alone may say; no model is offered it
 
     @field_validator("elements", mode="before")
     @classmethod
@@ -125,7 +149,7 @@ def draft_for(
         secondary_categories=(Annotated[list[category], at_most(3)], ...),
         category_confidence=(Score, ...),
         elements=(create_model("Elements", __base__=Written, **each), ...),
-        compatibility=(Compatibility if compared else None, ...),
+        compatibility=(Compared if compared else None, ...),
         overall_score=(Score, ...),
         summary=(Line, ...),
     )
@@ -133,7 +157,9 @@ def draft_for(
 
 @graphql("ThemeAnalysis", "What kind of tale a text is, and how well that is worked out.")
 class ThemeAnswer(Answer):
-    primary_category: Annotated[Category, Doc("What it is most of all.")]
+    primary_category: Annotated[
+        Category, Doc("What it is most of all; undecided where the storyteller could not tell.")
+    ]
     secondary_categories: Annotated[list[Category], Doc("What it is besides.")]
     category_confidence: Annotated[Score, Doc("How sure the category is, 0 to 1.")]
     elements: Annotated[list[ElementAnalysis], Doc("The asked elements, in the asked order.")]
@@ -244,7 +270,7 @@ class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
         by_element = {e.element: e for e in draft.elements}
         if missing := [e for e in request.elements if e not in by_element]:
             problems.append(f"elements: {', '.join(missing)} missing")
-        if draft.primary_category not in request.categories:
+        if draft.primary_category not in request.categories and not draft.undecided:
             problems.append(f"primary_category: must be one of {', '.join(request.categories)}")
         if request.target_theme and draft.compatibility is None:
             problems.append("compatibility: wanted, because a target theme was given")
@@ -264,7 +290,7 @@ class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
         )
 
     def answer(self, request: ThemeRequest, draft: ThemeDraft) -> dict[str, Any]:
-        return draft.model_dump(mode="json")
+        return draft.model_dump(mode="json", exclude={"undecided"})
 
     def facts(self, answer: dict[str, Any]) -> list[Fact]:
         told = {

@@ -111,9 +111,14 @@ class WrittenIssue(Written):
 
 class WrittenResult(Written):
     number: int
-    passed: bool
-    score: Score
+    judged: bool = True  # a model judges each rule and is not asked; the storyteller says
+    passed: bool | None
+    score: Score | None
     issues: list[WrittenIssue]
+
+    @property
+    def has_verdict(self) -> bool:
+        return self.passed is not None and self.score is not None
 
 
 class ValidationDraft(Written):
@@ -156,18 +161,23 @@ class Issue(BaseModel):
 @graphql(doc="How a text stands against one rule.")
 class RuleResult(BaseModel):
     rule_id: Annotated[UUID, Doc("The rule's given id, else one made from its category and name.")]
-    passed: Annotated[bool, Doc("Whether the text keeps the rule.")]
-    score: Annotated[Score, Doc("How well, 0 to 1.")]
+    judged: Annotated[
+        bool, Doc("Whether the rule was judged; where not, it has neither verdict nor score.")
+    ] = True
+    passed: Annotated[
+        bool | None, Doc("Whether the text keeps the rule; null where it was not judged.")
+    ]
+    score: Annotated[Score | None, Doc("How well, 0 to 1; null where it was not judged.")]
     issues: Annotated[list[Issue], Doc("What the rule found.")]
 
 
 @graphql("ContentValidation", "A text held against rules.")
 class ValidationAnswer(Answer):
-    overall_score: Annotated[Score, Doc("The mean of the rules' scores, 0 to 1.")] = Field(
-        description="The mean of the rules' scores."
-    )
-    passed: Annotated[bool, Doc("Whether every required rule passed.")] = Field(
-        description="Every required rule passed."
+    overall_score: Annotated[
+        Score, Doc("The mean of the judged rules' scores, 0 to 1; 0 where none was judged.")
+    ] = Field(description="The mean of the judged rules' scores; 0 where none was judged.")
+    passed: Annotated[bool, Doc("Whether every required rule that was judged passed.")] = Field(
+        description="Every required rule that was judged passed."
     )
     results: Annotated[list[RuleResult], Doc("A result for each rule, in the rules' order.")]
     summary: Annotated[str, Doc("The verdict in one or two sentences.")]
@@ -215,6 +225,7 @@ class ContentValidation(Operation[ValidationRequest, ValidationDraft]):
             "results": [
                 {
                     "rule_id": "0198c0de-7a1e-7000-8000-5a17e4e00001",
+                    "judged": True,
                     "passed": False,
                     "score": 0.2,
                     "issues": [
@@ -268,6 +279,11 @@ class ContentValidation(Operation[ValidationRequest, ValidationDraft]):
         by_number = {r.number: r for r in draft.results}
         wanted = range(1, len(request.rules) + 1)
         problems = [f"results: rule {n} missing" for n in wanted if n not in by_number]
+        problems += [
+            f"results: rule {r.number} has no verdict"
+            for r in draft.results
+            if r.judged and not r.has_verdict
+        ]
         if not draft.summary.strip():
             problems.append("summary: must not be empty")
         if problems:
@@ -275,16 +291,17 @@ class ContentValidation(Operation[ValidationRequest, ValidationDraft]):
         return draft.model_copy(update={"results": [by_number[n] for n in wanted]})
 
     def answer(self, request: ValidationRequest, draft: ValidationDraft) -> dict[str, Any]:
-        judged = list(zip(request.rules, draft.results, strict=True))
+        paired = list(zip(request.rules, draft.results, strict=True))
+        scores = [r.score for r in draft.results if r.judged and r.score is not None]
         return {
-            "overall_score": round(sum(r.score for _, r in judged) / len(judged), 4),
-            "passed": all(r.passed for rule, r in judged if rule.is_required),
+            "overall_score": round(sum(scores) / len(scores), 4) if scores else 0.0,
+            "passed": all(r.passed for rule, r in paired if rule.is_required and r.judged),
             "results": [
                 {
                     "rule_id": str(rule.rule_id),
                     **result.model_dump(mode="json", exclude={"number"}),
                 }
-                for rule, result in judged
+                for rule, result in paired
             ],
             "summary": draft.summary,
         }

@@ -20,10 +20,10 @@ SIZES: tuple[tuple[str, str, Callable[[Passage], int]], ...] = (
 FELT = ("tone", "genre", "style", "mood", "theme")  # judged by the word lists
 MAX_TERMS = 20  # words looked for under one parameter
 MAX_TERM = 100  # characters of such a word
-KNOWN = frozenset(
-    {f"{side}_{name}" for side in ("min", "max") for name, *_ in SIZES}
-    | {*REQUIRED, *FORBIDDEN, *FELT}
+MEASURED = frozenset(
+    {f"{side}_{name}" for side in ("min", "max") for name, *_ in SIZES} | {*REQUIRED, *FORBIDDEN}
 )
+KNOWN = MEASURED | frozenset(FELT)
 
 
 def judged(passage: Passage, parameters: Mapping[str, Any]) -> Findings:

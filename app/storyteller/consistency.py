@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.storyteller import givens
 from app.storyteller.issues import Findings, error, warning
 from app.storyteller.lawbook import level_words
-from app.storyteller.packs import known
 from app.storyteller.passage import Passage, quoted
+from app.storyteller.subject import LEVEL_KEYS, Subject, first, said_of, subject_of
 
 NAME = re.compile(r"\b[A-Z][a-z]{3,20}\b")
 FIRST = frozenset({"i", "my", "me", "we", "our", "us"})
@@ -24,13 +25,10 @@ DRIFT = 4  # sentences of the rarer kind from which it is drift rather than a sl
 
 Told = Sequence[tuple[str, frozenset[str]]]  # sentences of the narration, and their words
 
-CLASS_KEYS = ("character_class", "class")
-RACE_KEYS = ("character_race", "race")
-LEVEL_KEYS = ("character_level", "level", "party_level")
-
 
 def judged(passage: Passage, context: Mapping[str, Any], lawbook: Mapping[str, Any]) -> Findings:
     yield from _contradictions(passage, context, lawbook)
+    yield from givens.judged(passage, context)
     yield from _names(passage)
     told = [(s, _small_words(s)) for s in passage.narrated[:MAX_TOLD]]
     yield from _drift(told, FIRST, THIRD, "person", "first", "third")
@@ -91,27 +89,25 @@ def _contradictions(
 ) -> Findings:
     classes = lawbook["features"]
     races = {race.replace("-", "_"): race for race in lawbook["races"]}
-    yield from _other_kind(passage, known(_first(context, CLASS_KEYS), classes), classes, "class")
-    yield from _other_kind(passage, known(_first(context, RACE_KEYS), races), races, "race")
-    yield from _other_level(passage, _first(context, LEVEL_KEYS))
-
-
-def _first(context: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
-    return next((context[k] for k in keys if context.get(k) not in (None, "")), None)
+    subject = subject_of(context, classes, races)
+    yield from _other_kind(passage, subject, subject.cls, classes, "class")
+    yield from _other_kind(passage, subject, subject.race, races, "race")
+    yield from _other_level(passage, first(context, (*LEVEL_KEYS, "party_level")))
 
 
 def _other_kind(
-    passage: Passage, wanted: str | None, kinds: Mapping[str, Any], what: str
+    passage: Passage, subject: Subject, wanted: str | None, kinds: Mapping[str, Any], what: str
 ) -> Findings:
-    """A class or race of the text that is not the context's, while the context's is not named."""
+    """The subject's class or race, where it is not the context's, and the context's is unnamed."""
     if wanted is None or _place(passage, wanted):
         return
     for kind in sorted(kinds, key=len, reverse=True):
-        if kind != wanted and (place := _place(passage, kind)):
-            named = wanted.replace("_", "-")
+        place = next(said_of(passage, subject, kind), None) if _place(passage, kind) else None
+        if place is not None and kind != wanted:
+            shown = wanted.replace("_", "-")
             yield error(
-                f"The context's {what} is {named}; the text speaks of {place[0]}.",
-                passage.around(*place.span()), f"Make it {named}, or change the context.",
+                f"The context's {what} is {shown}; the text speaks of {place[1]}.",
+                quoted(place[0].strip()), f"Make it {shown}, or change the context.",
             )  # fmt: skip
             return
 

@@ -7,11 +7,13 @@ import re
 from collections import Counter
 from functools import cached_property
 
-from app.storyteller.wordlists import WordCount
+from app.storyteller import concepts
+from app.storyteller.concepts import Findings, Place
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
 LEVEL = re.compile(r"\b(?:level[ -](\d{1,4})|(\d{1,4})(?:st|nd|rd|th)?[ -]level)\b(?![ -]spell)")
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]*[”\"’)]*")
+CLAUSE = re.compile(r"[.,;:!?—()\"“”\n]")
 LETTER = re.compile(r"[^\W_]")
 SPEECH = re.compile(r"“[^“”]{0,2000}”|\"[^\"\n]{0,2000}\"")
 MAX_QUOTE = 80  # characters of a text that are quoted to show a place
@@ -47,8 +49,9 @@ class Passage:
         return Counter(self.words)
 
     @cached_property
-    def count(self) -> WordCount:
-        return WordCount(self.counted)
+    def found(self) -> Findings:
+        """The concepts and elements that it speaks of."""
+        return concepts.lexicon().read(self.text)
 
     @cached_property
     def levels(self) -> list[re.Match[str]]:
@@ -56,12 +59,30 @@ class Passage:
         return list(LEVEL.finditer(self.lower)) if "level" in self.lower else []
 
     @cached_property
-    def parts(self) -> list[tuple[str, WordCount]]:
-        """Up to `PARTS` stretches of the text: how each begins, and what is in it."""
-        sentences = self.sentences or [self.text]
-        step = math.ceil(len(sentences) / PARTS)
-        found = (sentences[at : at + step] for at in range(0, len(sentences), step))
-        return [(p[0], WordCount(Counter(WORD.findall(" ".join(p).lower())))) for p in found]
+    def parts(self) -> list[tuple[int, int]]:
+        """Up to `PARTS` stretches of the text, each by its first and last character."""
+        places = [m.span() for m in SENTENCE.finditer(self.text) if m[0].strip()]
+        step = max(1, math.ceil(len(places) / PARTS))
+        groups = (places[at : at + step] for at in range(0, len(places), step))
+        return [(g[0][0], g[-1][1]) for g in groups] or [(0, len(self.text))]
+
+    def words_at(self, place: Place) -> str:
+        """The text's own words at a place that was found in it."""
+        return self._shown[place[0] : place[1]]
+
+    def clause(self, place: Place, about: int) -> str:
+        """A word with up to `about` words before and behind it, within its clause."""
+        text = self._shown
+        before = CLAUSE.split(text[max(0, place[0] - MAX_QUOTE) : place[0]])[-1]
+        behind = CLAUSE.split(text[place[1] : place[1] + MAX_QUOTE])[0]
+        first = [len(before) - m.start() for m in WORD.finditer(before)][-about:]
+        last = [m.end() for m in WORD.finditer(behind)][:about]
+        return text[place[0] - max(first, default=0) : place[1] + max(last, default=0)]
+
+    @cached_property
+    def _shown(self) -> str:
+        """The text, but in small letters where these are not as many (`İ` has two)."""
+        return self.text if len(self.lower) == len(self.text) else self.lower
 
     def first(self, term: str) -> re.Match[str] | None:
         """The first place at which a word or phrase of small letters stands as a whole."""

@@ -1,99 +1,49 @@
-"""Word lists: which words speak for which category of tale, and how much of them a text has."""
+"""Word lists: which categories the words of a theme ask for, and how near these are."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cached_property, lru_cache
 from typing import Any
 
-WORD = re.compile(r"[a-z]+(?:['’-][a-z]+)*")
-MAX_WORD = 24  # letters; what is longer is no word of the lists
-ENDINGS = ("ings", "ing", "edly", "ed", "es", "ly", "s", "e", "y")
+from app.storyteller.inflection import bases
+
+WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+MAX_THEME = 400  # characters of one of a theme's values that are read
+MAX_SHOWN = 60  # characters of a value that is named as unknown
 
 Profile = dict[str, float]
 
 
-@lru_cache(maxsize=16_384)  # of words seen; about 2 MB when full
-def stem(word: str) -> str:
-    """The word without its ending, so that `screamed` and `screams` count for `scream`."""
-    if len(word) > MAX_WORD:
-        return word
-    word = word.removesuffix("'s").removesuffix("’s")
-    if len(word) > 4 and word.endswith(("ied", "ies")):
-        word = f"{word[:-3]}y"
-    for ending in ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word.removesuffix(ending)
-            break
-    # `scarred` and `running` lose the letter that their ending had doubled.
-    return word[:-1] if len(word) > 4 and word[-1] == word[-2] and word[-1] not in "lsz" else word
-
-
-class WordCount:
-    """How often each stem occurs among counted words, and the words that stood for it."""
-
-    def __init__(self, counted: Counter[str]) -> None:
-        self.total = sum(counted.values())
-        self.stems: Counter[str] = Counter()
-        self.shown: dict[str, str] = {}
-        for word, times in counted.items():
-            found = stem(word)
-            self.stems[found] += times
-            self.shown.setdefault(found, word)
-
-    def hits(self, stems: Iterable[str]) -> dict[str, int]:
-        """The words of the text that a list names, with their counts, the most frequent first."""
-        found = [(self.stems[s], self.shown[s]) for s in stems if s in self.stems]
-        return {word: times for times, word in sorted(found, key=lambda f: (-f[0], f[1]))}
-
-
 class WordLists:
-    """The categories' lists from themes.toml, stemmed once."""
+    """The categories of themes.toml, by the words that ask for them."""
 
     def __init__(self, tables: Mapping[str, Any]) -> None:
         self.tables = tables
         self.categories = tuple(tables["category"])
-        self.weights = {c: self._weights(tables["category"][c]) for c in self.categories}
-        self._says = {
-            c: {stem(w) for w in tables["category"][c]["says"]} | {stem(c)} for c in self.categories
-        }
-        self.elements = {
-            name: frozenset(map(stem, table["words"])) for name, table in tables["element"].items()
-        }
-
-    @staticmethod
-    def _weights(table: Mapping[str, list[str]]) -> dict[str, float]:
-        weak = dict.fromkeys(map(stem, table["words"]), 1.0)
-        return weak | dict.fromkeys(map(stem, table["strong"]), 2.0)
-
-    @cached_property
-    def shared(self) -> Counter[str]:
-        """How many categories a stem speaks for: what speaks for many says little of each."""
-        return Counter(s for weights in self.weights.values() for s in weights)
-
-    def measured(self, count: WordCount) -> Profile:
-        """Each category's weight in a text; a word said often counts less each time."""
-        return {
-            category: sum(
-                weight / self.shared[s] ** 0.5 * (1 + math.log(count.stems[s]))
-                for s, weight in weights.items()
-                if s in count.stems
-            )
-            for category, weights in self.weights.items()
-        }
+        self._asked: dict[str, list[str]] = {}
+        for category in self.categories:
+            for word in (category, *tables["category"][category]["says"]):
+                kept = self._asked.setdefault(word, [])
+                if category not in kept:
+                    kept.append(category)
 
     def wanted(self, texts: Iterable[str]) -> Profile:
         """Which categories the words of a theme ask for; the earlier texts weigh more."""
         profile = dict.fromkeys(self.categories, 0.0)
         for place, text in enumerate(texts):
-            for found in {stem(w) for w in WORD.findall(text[:400].lower())}:
-                for category, says in self._says.items():
-                    if found in says:
-                        profile[category] += 1 / (1 + place)
+            for categories in {w: self._categories(w) for w in theme_words(text)}.values():
+                for category in categories:
+                    profile[category] += 1 / (1 + place)
         return profile
+
+    def unknown(self, texts: Iterable[str]) -> list[str]:
+        """Those of a theme's values in which no word asks for a category that is known here."""
+        given = [text.strip()[:MAX_SHOWN] for text in texts]
+        return [t for t in given if t and not any(map(self._categories, theme_words(t)))]
+
+    def _categories(self, word: str) -> list[str]:
+        return next((self._asked[b] for b in _forms(word) if b in self._asked), [])
 
     def affinity(self, one: str, other: str) -> float:
         if one == other:
@@ -107,6 +57,21 @@ class WordLists:
         return sum(m * t * self.affinity(a, b) for a, m in mine.items() for b, t in theirs.items())
 
 
+def theme_words(text: str) -> list[str]:
+    """The words of a theme's value; one with hyphens counts as a whole and in its parts."""
+    found = WORD.findall(text[:MAX_THEME].lower().replace("’", "'"))
+    return [part for word in found for part in dict.fromkeys([word, *word.split("-")])]
+
+
+def _forms(word: str) -> Iterable[str]:
+    """A word, what it is an inflection of, and what an adverb of it comes from."""
+    yield from bases(word)
+    if word.endswith("ly") and len(word) > 4:
+        yield word[:-2]
+    if word.endswith("ish") and len(word) > 5:
+        yield word[:-3]
+
+
 def sharpened(profile: Profile) -> Profile:
     """The profile as shares of one, the strong ones stronger; empty when nothing was found."""
     total = sum(v**2 for v in profile.values())
@@ -118,3 +83,9 @@ def theme_texts(theme: Any) -> list[str]:
     given = theme.given() if theme is not None else {}
     known = [str(given.pop(key)) for key in ("tone", "genre", "style") if key in given]
     return known + [str(value) for value in list(given.values())[:16]]
+
+
+def felt_texts(theme: Any) -> list[str]:
+    """Only what a theme says of how the text should feel: words that ought to be known here."""
+    given = theme.given() if theme is not None else {}
+    return [str(given[key]) for key in ("tone", "genre", "style") if key in given]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.operations.campaign import CampaignContentType
-from app.operations.fields import Category
+from app.operations.fields import KINDS_OF_TALE
 from app.operations.location import LocationType
 from app.operations.npc import NpcRole
 from app.storyteller import supplied
@@ -127,4 +127,4 @@ def test_every_pack_has_every_list() -> None:
     assert set(packs.location["kind"]) == set(LocationType)
     for plan in ("plan", "short", "long"):
         assert set(packs.campaign[plan]) == set(CampaignContentType)
-    assert set(packs.moods) == set(packs.lists.categories) == set(Category)
+    assert set(packs.moods) == set(packs.lists.categories) == set(KINDS_OF_TALE)

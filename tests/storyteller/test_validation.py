@@ -9,6 +9,8 @@ import pytest
 from app.llm.completion import CompletionRequest
 from app.operations.validation import Severity, ValidationDraft, WrittenResult
 from app.storyteller.storyteller import Storyteller
+from tests.storyteller import labelled
+from tests.storyteller.measured import misjudged, verdict
 from tests.support.operations import VALIDATION
 
 STORYTELLER = Storyteller()
@@ -42,9 +44,10 @@ def said(result: WrittenResult) -> str:
     return " ".join(issue.message for issue in result.issues)
 
 
-@pytest.mark.parametrize("category", ["quality", "consistency", "rules"])
+@pytest.mark.parametrize("category", ["quality", "consistency"])
 async def test_a_sound_text_passes(category: str) -> None:
     result = await one(GOOD, category)
+    assert result.judged
     assert result.passed
     assert result.score == 1
     assert all(issue.severity is Severity.INFO for issue in result.issues)
@@ -186,10 +189,26 @@ async def test_a_theme_rule_holds_the_text_against_the_theme() -> None:
     assert not (await one(COMEDY, "quality", tone="terrifying")).passed
 
 
-async def test_what_cannot_be_judged_is_said_to_be_so() -> None:
-    unnamed = await one(HORROR, "theme")
-    assert unnamed.passed
-    assert [i.severity for i in unnamed.issues] == [Severity.INFO]
+def unjudged(result: WrittenResult) -> bool:
+    return (result.judged, result.passed, result.score) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "category"), [(HORROR, "theme"), (GOOD, "rules"), (GOOD, "custom")]
+)
+async def test_what_is_not_judged_has_neither_verdict_nor_score(text: str, category: str) -> None:
+    result = await one(text, category)
+    assert unjudged(result)
+    assert {i.severity for i in result.issues} == {Severity.INFO}
+
+
+async def test_a_theme_that_is_not_known_is_not_judged() -> None:
+    assert unjudged(await one(HORROR, "theme", theme={"tone": "qwertyish"}))
+    spanish = "Los soldados volvieron al amanecer con las manos vacías, y nadie preguntó por nada."
+    assert unjudged(await one(spanish, "theme", theme={"tone": "horror"}))
+
+
+async def test_a_rule_of_a_meaning_that_is_not_judged_says_so() -> None:
     rule = {
         "category": "custom",
         "name": "Kindness",
@@ -197,11 +216,24 @@ async def test_what_cannot_be_judged_is_said_to_be_so() -> None:
         "parameters": {"weight": 3},
     }
     result = (await judged(GOOD, rule)).results[0]
-    assert result.passed
-    assert {i.severity for i in result.issues} == {Severity.INFO}
+    assert unjudged(result)
     assert "was not judged" in said(result)
     assert "maren" in said(result)
     assert "`weight`" in said(result)
+
+
+async def test_only_judged_rules_count() -> None:
+    rules = [{"category": "custom", "name": "Kindness"}, {"category": "quality", "name": "q"}]
+    request = VALIDATION.read({"content": GOOD, "content_type": "story", "rules": rules})
+    answer = VALIDATION.answer(request, await judged(GOOD, *rules))
+    assert answer["passed"]
+    assert answer["overall_score"] == 1
+    assert [r["judged"] for r in answer["results"]] == [False, True]
+    alone = VALIDATION.answer(
+        VALIDATION.read({"content": GOOD, "content_type": "story", "rules": rules[:1]}),
+        await judged(GOOD, rules[0]),
+    )
+    assert (alone["passed"], alone["overall_score"]) == (True, 0)
 
 
 async def test_results_stand_in_the_order_of_the_rules() -> None:
@@ -219,3 +251,22 @@ async def test_a_flood_of_faults_is_bounded() -> None:
     text = " ".join(f"Level {n} it was." for n in range(21, 900))
     result = await one(text, "rules")
     assert len(result.issues) <= 12
+
+
+CASES = labelled.cases()
+
+
+def test_the_cases_are_many_and_half_of_them_good() -> None:
+    good = sum(case["passes"] for case in CASES)
+    assert len(CASES) >= 60
+    assert abs(2 * good - len(CASES)) <= 2
+
+
+def test_verdicts_are_those_of_a_careful_reader() -> None:
+    assert 1 - len(list(misjudged())) / len(CASES) >= 0.85
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c["passes"]], ids=lambda c: c["what"])
+def test_no_good_text_fails(case: dict[str, Any]) -> None:
+    found = verdict(case)
+    assert found.passed is not False, said(found)

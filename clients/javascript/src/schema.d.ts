@@ -639,7 +639,7 @@ export interface AnalyzeThemeInput {
 export type ThemeElement = 'TONE' | 'MOOD' | 'SETTING' | 'CONFLICT' | 'SYMBOLISM' | 'CHARACTER_FOCUS' | 'STORY_STRUCTURE' | 'WORLD_BUILDING';
 
 /** What kind of tale a text is. */
-export type ThemeCategory = 'FANTASY' | 'HORROR' | 'MYSTERY' | 'ADVENTURE' | 'DRAMA' | 'COMEDY' | 'HEROIC' | 'DARK' | 'EPIC';
+export type ThemeCategory = 'FANTASY' | 'HORROR' | 'MYSTERY' | 'ADVENTURE' | 'DRAMA' | 'COMEDY' | 'HEROIC' | 'DARK' | 'EPIC' | 'UNDECIDED';
 
 /** An analysed theme. */
 export interface AnalyzeThemePayload {
@@ -668,7 +668,7 @@ export interface ThemeAnalysis {
   createdAt: string;
   /** What it tells about itself. */
   metadata: Metadata;
-  /** What it is most of all. */
+  /** What it is most of all; undecided where the storyteller could not tell. */
   primaryCategory: ThemeCategory;
   /** What it is besides. */
   secondaryCategories: ThemeCategory[];
@@ -698,8 +698,8 @@ export interface ElementAnalysis {
 
 /** How well a text would fit another theme. */
 export interface ThemeCompatibility {
-  /** 0: not at all, 1: as it is. */
-  score: number;
+  /** 0: not at all, 1: as it is; null where the storyteller could not judge it. */
+  score: number | null;
   /** What stands against it. */
   conflicts: string[];
   /** What would strengthen it. */
@@ -778,9 +778,9 @@ export interface ContentValidation {
   createdAt: string;
   /** What it tells about itself. */
   metadata: Metadata;
-  /** The mean of the rules' scores, 0 to 1. */
+  /** The mean of the judged rules' scores, 0 to 1; 0 where none was judged. */
   overallScore: number;
-  /** Whether every required rule passed. */
+  /** Whether every required rule that was judged passed. */
   passed: boolean;
   /** A result for each rule, in the rules' order. */
   results: RuleResult[];
@@ -792,10 +792,12 @@ export interface ContentValidation {
 export interface RuleResult {
   /** The rule's given id, else one made from its category and name. */
   ruleId: string;
-  /** Whether the text keeps the rule. */
-  passed: boolean;
-  /** How well, 0 to 1. */
-  score: number;
+  /** Whether the rule was judged; where not, it has neither verdict nor score. */
+  judged: boolean;
+  /** Whether the text keeps the rule; null where it was not judged. */
+  passed: boolean | null;
+  /** How well, 0 to 1; null where it was not judged. */
+  score: number | null;
   /** What the rule found. */
   issues: ValidationIssue[];
 }
@@ -1041,9 +1043,9 @@ export interface ValidationCompletedEvent {
   metadata: EventMetadata;
   /** The content itself; null when it is not yours or is gone. */
   content: Content | null;
-  /** Whether every required rule passed. */
+  /** Whether every judged required rule passed. */
   passed: boolean;
-  /** The mean of the rules' scores, 0 to 1. */
+  /** The mean of the judged rules' scores, 0 to 1. */
   overallScore: number;
 }
 

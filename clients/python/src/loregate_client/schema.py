@@ -215,6 +215,7 @@ ThemeCategory = Literal[
     "HEROIC",
     "DARK",
     "EPIC",
+    "UNDECIDED",
 ]
 """What kind of tale a text is."""
 
@@ -647,10 +648,10 @@ class ContentValidation(TypedDict):
     """What it tells about itself."""
 
     overallScore: float
-    """The mean of the rules' scores, 0 to 1."""
+    """The mean of the judged rules' scores, 0 to 1; 0 where none was judged."""
 
     passed: bool
-    """Whether every required rule passed."""
+    """Whether every required rule that was judged passed."""
 
     results: list[RuleResult]
     """A result for each rule, in the rules' order."""
@@ -1695,11 +1696,14 @@ class RuleResult(TypedDict):
     ruleId: str
     """The rule's given id, else one made from its category and name."""
 
-    passed: bool
-    """Whether the text keeps the rule."""
+    judged: bool
+    """Whether the rule was judged; where not, it has neither verdict nor score."""
 
-    score: float
-    """How well, 0 to 1."""
+    passed: bool | None
+    """Whether the text keeps the rule; null where it was not judged."""
+
+    score: float | None
+    """How well, 0 to 1; null where it was not judged."""
 
     issues: list[ValidationIssue]
     """What the rule found."""
@@ -1876,7 +1880,7 @@ class ThemeAnalysis(TypedDict):
     """What it tells about itself."""
 
     primaryCategory: ThemeCategory
-    """What it is most of all."""
+    """What it is most of all; undecided where the storyteller could not tell."""
 
     secondaryCategories: list[ThemeCategory]
     """What it is besides."""
@@ -1948,8 +1952,8 @@ class ThemeAnalyzedEvent(TypedDict):
 class ThemeCompatibility(TypedDict):
     """How well a text would fit another theme."""
 
-    score: float
-    """0: not at all, 1: as it is."""
+    score: float | None
+    """0: not at all, 1: as it is; null where the storyteller could not judge it."""
 
     conflicts: list[str]
     """What stands against it."""
@@ -2214,10 +2218,10 @@ class ValidationCompletedEvent(TypedDict):
     """The content itself; null when it is not yours or is gone."""
 
     passed: bool
-    """Whether every required rule passed."""
+    """Whether every judged required rule passed."""
 
     overallScore: float
-    """The mean of the rules' scores, 0 to 1."""
+    """The mean of the judged rules' scores, 0 to 1."""
 
     errors: NotRequired[list[dict[str, Any]]]
     """Why its content could not be loaded, where it is null for that."""
@@ -2296,8 +2300,8 @@ modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens ca
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
 outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
 ignoredParameters seed promptVersion variant } ... on ContentValidation { overallScore passed
-results { ruleId passed score issues { severity message location suggestions } } summary } ...
-on GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement
+results { ruleId judged passed score issues { severity message location suggestions } } summary
+} ... on GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement
 description properties { name effect charges recharge } history drawback found parentContentId }
 ... on Location { name locationType description pointsOfInterest occupants secrets hooks } ...
 on Npc { name role description personality motivations secrets relationships { to nature } } ...
@@ -2317,7 +2321,7 @@ promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasonin
 requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
 promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
 seed promptVersion variant } ... on ContentValidation { overallScore passed results { ruleId
-passed score issues { severity message location suggestions } } summary } ... on
+judged passed score issues { severity message location suggestions } } summary } ... on
 GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement description
 properties { name effect charges recharge } history drawback found parentContentId } ... on
 Location { name locationType description pointsOfInterest occupants secrets hooks } ... on Npc {
@@ -2339,10 +2343,10 @@ metadata { contentType modelUsed tokenUsage { promptTokens completionTokens tota
 cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached degraded
 finishReason attempts { model outcome ms usage { promptTokens completionTokens totalTokens
 estimated } } cost upstreamModel ignoredParameters seed promptVersion variant } ... on
-ContentValidation { overallScore passed results { ruleId passed score issues { severity message
-location suggestions } } summary } ... on GeneratedContent { text parentContentId } ... on Item
-{ name kind rarity attunement description properties { name effect charges recharge } history
-drawback found parentContentId } ... on Location { name locationType description
+ContentValidation { overallScore passed results { ruleId judged passed score issues { severity
+message location suggestions } } summary } ... on GeneratedContent { text parentContentId } ...
+on Item { name kind rarity attunement description properties { name effect charges recharge }
+history drawback found parentContentId } ... on Location { name locationType description
 pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
 motivations secrets relationships { to nature } } ... on Story { elementType text summary
 parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
@@ -2368,18 +2372,18 @@ createdAt metadata { contentType modelUsed tokenUsage { promptTokens completionT
 totalTokens cachedTokens cacheWriteTokens reasoningTokens source } requestId createdAt cached
 degraded finishReason attempts { model outcome ms usage { promptTokens completionTokens
 totalTokens estimated } } cost upstreamModel ignoredParameters seed promptVersion variant } ...
-on ContentValidation { overallScore passed results { ruleId passed score issues { severity
-message location suggestions } } summary } ... on GeneratedContent { text parentContentId } ...
-on Item { name kind rarity attunement description properties { name effect charges recharge }
-history drawback found parentContentId } ... on Location { name locationType description
-pointsOfInterest occupants secrets hooks } ... on Npc { name role description personality
-motivations secrets relationships { to nature } } ... on Story { elementType text summary
-parentElementId childElements } ... on ThemeAnalysis { primaryCategory secondaryCategories
-categoryConfidence elements { element score description suggestions } compatibility { score
-conflicts enhancements transitionSteps } overallScore summary } } ... on BudgetWarnedEvent {
-budget period unit limit spent share renewsAt } ... on ContentRatedEvent { score } ... on
-StoryGeneratedEvent { elementType summary } ... on ThemeAnalyzedEvent { themeCategory confidence
-} ... on ValidationCompletedEvent { passed overallScore } } }
+on ContentValidation { overallScore passed results { ruleId judged passed score issues {
+severity message location suggestions } } summary } ... on GeneratedContent { text
+parentContentId } ... on Item { name kind rarity attunement description properties { name effect
+charges recharge } history drawback found parentContentId } ... on Location { name locationType
+description pointsOfInterest occupants secrets hooks } ... on Npc { name role description
+personality motivations secrets relationships { to nature } } ... on Story { elementType text
+summary parentElementId childElements } ... on ThemeAnalysis { primaryCategory
+secondaryCategories categoryConfidence elements { element score description suggestions }
+compatibility { score conflicts enhancements transitionSteps } overallScore summary } } ... on
+BudgetWarnedEvent { budget period unit limit spent share renewsAt } ... on ContentRatedEvent {
+score } ... on StoryGeneratedEvent { elementType summary } ... on ThemeAnalyzedEvent {
+themeCategory confidence } ... on ValidationCompletedEvent { passed overallScore } } }
 """
 
 GENERATION: Final = """\
@@ -2390,8 +2394,8 @@ modelUsed tokenUsage { promptTokens completionTokens totalTokens cachedTokens ca
 reasoningTokens source } requestId createdAt cached degraded finishReason attempts { model
 outcome ms usage { promptTokens completionTokens totalTokens estimated } } cost upstreamModel
 ignoredParameters seed promptVersion variant } ... on ContentValidation { overallScore passed
-results { ruleId passed score issues { severity message location suggestions } } summary } ...
-on GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement
+results { ruleId judged passed score issues { severity message location suggestions } } summary
+} ... on GeneratedContent { text parentContentId } ... on Item { name kind rarity attunement
 description properties { name effect charges recharge } history drawback found parentContentId }
 ... on Location { name locationType description pointsOfInterest occupants secrets hooks } ...
 on Npc { name role description personality motivations secrets relationships { to nature } } ...
@@ -2511,8 +2515,8 @@ __typename id contentId contentType createdAt metadata { contentType modelUsed t
 promptTokens completionTokens totalTokens cachedTokens cacheWriteTokens reasoningTokens source }
 requestId createdAt cached degraded finishReason attempts { model outcome ms usage {
 promptTokens completionTokens totalTokens estimated } } cost upstreamModel ignoredParameters
-seed promptVersion variant } overallScore passed results { ruleId passed score issues { severity
-message location suggestions } } summary } } }
+seed promptVersion variant } overallScore passed results { ruleId judged passed score issues {
+severity message location suggestions } } summary } } }
 """,
     ),
 }

@@ -1,0 +1,151 @@
+"""Training: whether the subject of a text can do what it does, by its class and its level."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+from app.storyteller import rules
+from app.storyteller.issues import Findings, error
+from app.storyteller.passage import Passage
+from app.storyteller.subject import Subject
+
+# A spell of one plain word is meant only where it is cast: `light`, `sleep`, `fly`.
+CAST = r"(?:casts?|casting|cast|weaves?|wove|hurls?|hurled|looses?|unleash(?:es|ed)?|throws?|threw)"
+WORN = re.compile(
+    r"\b(?:wears?|wore|wearing|dons?|donned|clad in|dressed in|armou?red in|buckles? on"
+    r"|in (?:full|her|his|my|their))"
+    r" ((?:[\w'-]+ ){0,3}?(?:armou?r|mail|plate|leather|shield|hide|breastplate))\b"
+)
+HELD = re.compile(
+    r"\b(?:wields?|wielded|wielding|swings?|swung|fights? with|fought with|draws?|drew) "
+    r"((?:[\w'-]+ ){0,4}[\w'-]+)"
+)
+NEAR = 100  # characters before a feat within which a class that is named does it
+SHORT_NAME = 7  # letters; a single word with no more is too common to be a spell's name alone
+
+
+def judged(passage: Passage, subject: Subject) -> Findings:
+    """What the subject could not do yet, or never; nothing where its class is not known."""
+    cls = subject.cls or _class_told(passage)
+    level = subject.level or _level_told(passage)
+    if cls is None or cls not in rules.classes():
+        return
+    yield from _spells(passage, cls, level)
+    yield from _features(passage, cls, level)
+    yield from _gear(passage, cls, subject.race)
+
+
+def touched(passage: Passage, subject: Subject) -> bool:
+    """Whether there was anything to judge: a class that is known, and a feat, spell or armour."""
+    cls = subject.cls or _class_told(passage)
+    if cls is None or cls not in rules.classes():
+        return False
+    return any(True for _ in _things(passage))
+
+
+def _things(passage: Passage) -> Iterator[str]:
+    yield from (name for name, _ in _cast(passage))
+    yield from (name for name, _ in _used(passage))
+    yield from (m[1] for m in WORN.finditer(passage.lower) if rules.armour_of(m[1]))
+    yield from (m[1] for m in HELD.finditer(passage.lower) if rules.weapon_of(m[1]))
+
+
+def _class_told(passage: Passage) -> str | None:
+    """The class of a text that names one and no more."""
+    found = [c for c in rules.classes() if passage.first(c) or passage.first(f"{c}s")]
+    return found[0] if len(found) == 1 else None
+
+
+def _level_told(passage: Passage) -> int | None:
+    levels = {int(m[1] or m[2]) for m in passage.levels}
+    return levels.pop() if len(levels) == 1 else None
+
+
+@cache
+def _spell_pattern() -> re.Pattern[str]:
+    names = sorted(rules.spell_names(), key=len)[::-1]
+    listed = "|".join(re.escape(n) for n in names)
+    return re.compile(rf"(?<![\w'-])({listed})s?(?![\w'-])")
+
+
+@cache
+def _spell_starts() -> re.Pattern[str]:
+    """A cheap look first: most texts have no verb of casting and no spell of two words."""
+    return re.compile(rf"\b(?:{CAST}|spell|{'|'.join(sorted(_double()))})\b")
+
+
+@cache
+def _double() -> frozenset[str]:
+    return frozenset(re.escape(n) for n in rules.spell_names() if " " in n or len(n) > SHORT_NAME)
+
+
+def _cast(passage: Passage) -> Iterator[tuple[str, re.Match[str]]]:
+    text = passage.lower.replace("’", "'")
+    for place in _spell_pattern().finditer(text) if _spell_starts().search(text) else ():
+        name = place[1]
+        before = text[max(0, place.start() - 40) : place.start()]
+        after = text[place.end() : place.end() + 7]
+        plain = " " not in name and len(name) <= SHORT_NAME
+        if re.search(r"\b(?:cannot|can't|could not|couldn't|never|no|not|nor)\b[^.]*$", before):
+            continue
+        cast = re.search(rf"\b{CAST}(?: [\w'-]+){{0,2}} $|\bspell of $", before)
+        if not plain or cast or after.startswith(" spell"):
+            yield name, place
+
+
+def _spells(passage: Passage, cls: str, level: int | None) -> Findings:
+    for name, place in _cast(passage):
+        if _another(passage, place, cls):
+            continue
+        where = passage.around(*place.span())
+        comes = rules.spell_level_at(cls, name)
+        if comes is None:
+            yield error(
+                f"“{name}” is not among the spells of the {cls}.", where,
+                f"Choose one of the {cls}'s, or say where it comes from.",
+            )  # fmt: skip
+        elif level is not None and level < comes:
+            yield error(
+                f"“{name}” comes at level {comes} for the {cls}; the level is {level}.", where,
+                f"Raise the level to {comes}, or choose a spell of a lower one.",
+            )  # fmt: skip
+
+
+def _used(passage: Passage) -> Iterator[tuple[str, re.Match[str]]]:
+    for name in sorted(rules.feature_names()):
+        if " " in name and (place := passage.first(name)):
+            yield name, place
+
+
+def _features(passage: Passage, cls: str, level: int | None) -> Findings:
+    for name, place in _used(passage):
+        levels: Mapping[str, int] = rules.feature_levels(name)
+        if cls not in levels or level is None or level >= levels[cls]:
+            continue
+        if not _another(passage, place, cls):
+            yield error(
+                f"“{name}” comes at level {levels[cls]} for the {cls}; the level is {level}.",
+                passage.around(*place.span()),
+                f"Raise the level to {levels[cls]}, or name another.",
+            )  # fmt: skip
+
+
+def _gear(passage: Passage, cls: str, race: str | None) -> Findings:
+    for pattern, verb in ((WORN, "in"), (HELD, "with")):
+        for place in pattern.finditer(passage.lower):
+            if rules.trained(cls, race, place[1]) is False and not _another(passage, place, cls):
+                thing = rules.armour_of(place[1]) or rules.weapon_of(place[1]) or place[1]
+                yield error(
+                    f"The {cls} is not trained {verb} {thing.replace('_', ' ')}.",
+                    passage.around(*place.span()), f"Give the {cls} what it is trained {verb}.",
+                )  # fmt: skip
+
+
+def _another(passage: Passage, place: re.Match[str], cls: str) -> bool:
+    """Whether the class named last before a feat, in the same few words, is another one."""
+    before = passage.lower[max(0, place.start() - NEAR) : place.start()].split(".")[-1]
+    named = {c: before.rfind(c) for c in rules.classes()}
+    best = max(named, key=lambda c: named[c])
+    return named[best] >= 0 and best != cls
