@@ -33,6 +33,6 @@ class Portrait(Tale):
 
     def canon_beside(self, text: str) -> str:
         """Sentences for what the caller gave and a text does not have; notes what is lost."""
-        said = " ".join(unit.text for unit in self._canon(text))
-        self.unused = self._lost(f"{text}\n{said}")
+        said = " ".join(unit.text for unit in self.canon(text))
+        self.unused = self.lost(f"{text}\n{said}")
         return said
