@@ -28,7 +28,6 @@ from app.llm.providers import Account
 from app.llm.refusal import refused
 from app.llm.request_body import ignored, request_body, unsupported_parameter
 from app.llm.response_body import (
-    GATHER_INTERVAL,
     READ_BYTES,
     AnswerBody,
     ArrivalRate,
@@ -246,8 +245,9 @@ class OpenAIWriter:
                     if answer.broken_off:
                         return
                     quick = rate.is_quick(len(found), had_text)
-                    if quick and answer.finish is None and watch.leaves(GATHER_INTERVAL):
-                        await body.gather(GATHER_INTERVAL)
+                    wait = rate.interval(heard=answer.heard)
+                    if quick and answer.finish is None and watch.leaves(wait):
+                        await body.gather(wait)
                         watch.grant(UNREAD_TIMEOUT)
                 if len(chunk) >= READ_BYTES:
                     await asyncio.sleep(0)  # what waits comes without a turn of the loop

@@ -12,6 +12,7 @@ import httpx2
 
 READ_BYTES = 64 * 1024  # bytes that are read at once; a full one means that more waits
 GATHER_INTERVAL = 0.02  # s; as long as the deltas of a generation are joined (`generations.deltas`)
+MAX_GATHER_INTERVAL = 0.1  # s; where nobody hears the answer before it is whole
 
 
 class AnswerBody(Protocol):
@@ -108,6 +109,16 @@ class ArrivalRate:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._first = self._last = 0.0
+
+    def interval(self, *, heard: bool) -> float:
+        """Seconds for which the next pieces are to be gathered.
+
+        Where nobody hears them, up to a twentieth of the time that the stream has taken: by so
+        much, at most, its end is late.
+        """
+        if heard:
+            return GATHER_INTERVAL
+        return min(MAX_GATHER_INTERVAL, max(GATHER_INTERVAL, (self._last - self._first) / 20))
 
     def is_quick(self, events: int, had_text: bool) -> bool:
         """To be asked after each reading, with what it gave."""

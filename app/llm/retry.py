@@ -139,6 +139,18 @@ class ModelCalls:
     async def _call(
         self, model: Model, work: CompletionRequest, deadline: float, behind: Sequence[Model]
     ) -> tuple[Any, Completion]:
+        try:  # most calls need no more, and no policy
+            return await self._attempt(model, work, deadline)
+        except AttemptFailed as error:
+            if not _again(error, model, behind):
+                raise
+            failed: list[AttemptFailed] = [error]
+
+        async def again() -> tuple[Any, Completion]:
+            if failed:
+                raise failed.pop()  # the first attempt, for who counts them
+            return await self._attempt(model, work, deadline)
+
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda error: _again(error, model, behind)),
             stop=stop_after_attempt(1 + self.policy.retries) | _StopAtDeadline(deadline),
@@ -146,7 +158,7 @@ class ModelCalls:
             sleep=_pause(model),
             reraise=True,
         )
-        found: tuple[Any, Completion] = await retrying(self._attempt, model, work, deadline)
+        found: tuple[Any, Completion] = await retrying(again)
         return found
 
     async def _attempt(

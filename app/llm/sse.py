@@ -162,6 +162,11 @@ class StreamedCompletion:
         self.done = False  # nothing that is of use can follow
 
     @property
+    def heard(self) -> bool:
+        """Whether somebody hears it while it comes."""
+        return self._listener is not None
+
+    @property
     def begun(self) -> bool:
         return self._size > 0
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from app import spans
 from app.caller import PERMISSIONS, Caller
-from app.errors import GatewayError, InternalError, InvalidRequest, Left, NotFound, RateLimited
+from app.errors import GatewayError, InternalError, InvalidRequest, NotFound, RateLimited
 from app.generations import replay
 from app.generations.generation import Generation, completed
 from app.generations.generations import Generations
@@ -43,6 +43,7 @@ from app.pipeline.events import Events
 from app.pipeline.finding import Finding
 from app.pipeline.identity import Identity
 from app.pipeline.keeping import Keeping
+from app.pipeline.leaving import unless_left
 from app.pipeline.ratings import Ratings
 from app.pipeline.reading import PreparedRequest, Reading
 from app.pipeline.single_flight import SingleFlight
@@ -149,7 +150,16 @@ class Gateway:
                 answer = request.answer(near, await self._charged_for(request))
                 end.answered(near)
                 return answer
-            return await self._detached(request, self._answered(request), end)
+            if context.disconnected is None:  # whoever leaves cancels this task, at any moment
+                return await self._detached(request, self._answered(request), end)
+            async with AsyncExitStack() as stack:
+                admission = await stack.enter_async_context(self._admitted(request))
+                if (found := await self._found(admission)) is not None:
+                    end.answered(found)
+                    return request.answer(found, admission.standing)
+                owned = stack.pop_all()
+            # Only what must be made needs a task of its own, which may outlive its caller.
+            return await self._detached(request, self._made_for(admission, owned), end)
 
     async def start(self, context: RequestContext, asked: Asked) -> Generation:
         """The same as a job of its own, which is read and cancelled by its id.
@@ -176,7 +186,7 @@ class Gateway:
                 return completed(result.body, result.status.value)
 
             return await self.generations.begin(
-                context.caller.id, request.content_id, _first_event(request),
+                context.caller.id, request.content_id, request.first_event,
                 streams=asked.operation.streams, field=asked.operation.prose_field,
                 work=work, owned=end.after(owned),
             )  # fmt: skip
@@ -251,10 +261,7 @@ class Gateway:
 
     async def _near(self, request: PreparedRequest) -> Result | None:
         found = await self.finding.nearest(request)
-        if found is not None:
-            self.metrics.found(request.operation.name, found.status.value)
-            spans.current().tell({"loregate.cache": found.status.value})
-        return found
+        return found and self._told(request, found)
 
     def _admitted(self, request: PreparedRequest) -> AbstractAsyncContextManager[Admission]:
         return admit(self.admission_call, request, self.recorder)
@@ -264,15 +271,31 @@ class Gateway:
             admission = await stack.enter_async_context(self._admitted(request))
             return request.answer(await self._result(admission, stack), admission.standing)
 
+    async def _made_for(self, admission: Admission, owned: AsyncExitStack) -> Answer:
+        async with owned:
+            found = await self._shared(admission, owned)
+            return admission.request.answer(found, admission.standing)
+
     async def _result(
         self, admission: Admission, owned: AsyncExitStack, listener: Listener | None = None
     ) -> Result:
         """What there is, or what is made now; `owned` settles the admission."""
-        result = await self.finding.find(admission)
-        if result is None:
-            make = partial(self._made, admission, listener)
-            result = await self.single_flight.share(admission, owned, make)
-        self.metrics.found(admission.request.operation.name, result.status.value)
+        found = await self._found(admission)
+        return found or await self._shared(admission, owned, listener)
+
+    async def _found(self, admission: Admission) -> Result | None:
+        found = await self.finding.find(admission)
+        return found and self._told(admission.request, found)
+
+    async def _shared(
+        self, admission: Admission, owned: AsyncExitStack, listener: Listener | None = None
+    ) -> Result:
+        make = partial(self._made, admission, listener)
+        result = await self.single_flight.share(admission, owned, make)
+        return self._told(admission.request, result)
+
+    def _told(self, request: PreparedRequest, result: Result) -> Result:
+        self.metrics.found(request.operation.name, result.status.value)
         spans.current().tell(_facts(result))
         return result
 
@@ -282,24 +305,9 @@ class Gateway:
     async def _detached(
         self, request: PreparedRequest, work: Coroutine[Any, Any, Answer], end: Ending
     ) -> Answer:
-        """What the work makes; it goes on when its caller leaves, unless that was not wished."""
         task = self.generations.spawn(work)
         end.comes_with(task)
-        try:
-            if request.directives.detached or request.context.disconnected is None:
-                return await asyncio.shield(task)
-            left = asyncio.ensure_future(request.context.disconnected())
-            try:
-                await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                left.cancel()
-            if not task.done():
-                raise Left
-            return task.result()
-        except (asyncio.CancelledError, Left):
-            if not request.directives.detached:
-                task.cancel()
-            raise
+        return await unless_left(task, request.context, goes_on=request.directives.detached)
 
     # -- what is being made
     async def transcript(self, caller: Caller, generation_id: str) -> Transcript:
@@ -383,15 +391,4 @@ def _facts(result: Result) -> spans.Facts:
         "loregate.cache": result.status.value,
         "loregate.content.id": result.body["content_id"],
         "loregate.degraded": metadata["degraded"],
-    }
-
-
-def _first_event(request: PreparedRequest) -> dict[str, Any]:
-    """A generation's first event; `traceparent`: for whoever goes on with it after a death."""
-    trace = spans.traceparent()
-    return {
-        **({} if trace is None else {"traceparent": trace}),
-        "operation": request.operation.name,
-        "user_id": request.caller.id,
-        "on_disconnect": "continue" if request.directives.detached else "cancel",
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from uuid_utils import uuid7
 
+from app import spans
 from app.caller import Caller
 from app.errors import InvalidRequest
 from app.limit_standing import Standing
@@ -84,6 +85,17 @@ class PreparedRequest:
             self.continues,
             *_variant(self),
         )
+
+    @property
+    def first_event(self) -> dict[str, Any]:
+        """A generation's; `traceparent`: for whoever goes on with it after a death."""
+        trace = spans.traceparent()
+        return {
+            **({} if trace is None else {"traceparent": trace}),
+            "operation": self.operation.name,
+            "user_id": self.caller.id,
+            "on_disconnect": "continue" if self.directives.detached else "cancel",
+        }
 
     def answer(self, result: Result, standing: Standing) -> Answer:
         return Answer(self.operation, result, standing, self.request_id)

@@ -20,7 +20,7 @@ def compatibility(
     unknown = analyst.lists.unknown(felt_texts(request.target_theme))
     if not any(wanted.values()):
         return _unknown_target(unknown)
-    if reading.obstacle:
+    if reading.obstacle and not reading.legible:
         return _unread(reading.obstacle)
     found = _compared(analyst, reading, wanted)
     return found.model_copy(update={"enhancements": [*found.enhancements, *_left_out(unknown)]})

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.storyteller.inflection import bases
 from app.storyteller.issues import Findings, error, warning
-from app.storyteller.passage import MAX_SENTENCE, Passage, quoted
+from app.storyteller.passage import MAX_SENTENCE, MAX_TOLD, Passage, quoted
 from app.storyteller.subject import NAME_KEYS, first
 
 MAX_FACTS, MAX_FACT = 40, 400  # facts that are read, and characters of each
@@ -91,7 +91,7 @@ def _dead(passage: Passage, context: Mapping[str, Any]) -> Findings:
     if any(ORPHAN.search(fact) for fact in told(context)):
         known |= {"mother", "father", "parents"}
     own: dict[str, int] = {}
-    for at, sentence in enumerate(passage.narrated):
+    for at, sentence in enumerate(passage.narrated[:MAX_TOLD]):
         for who in _gone(sentence[:MAX_SENTENCE]):
             own.setdefault(who, at)
     for who in sorted(known | own.keys()):
@@ -108,6 +108,8 @@ def _dead(passage: Passage, context: Mapping[str, Any]) -> Findings:
 
 def _gone(fact: str) -> Iterator[str]:
     """Whom a sentence tells to be dead: `mother`, `King Aldous`."""
+    if not DEAD.search(fact):
+        return
     for pattern in (GONE_KIN, GONE_NAME):
         for m in pattern.finditer(fact):
             denied = re.search(r"\b(?:not|never|nobody|almost|nearly)\b", m[0])

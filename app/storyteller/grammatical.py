@@ -26,7 +26,7 @@ def judged(passage: Passage, person: str | None, tense: str | None) -> Findings:
 
 
 def _person(passage: Passage, wanted: str) -> Findings:
-    told = [(s, _words(s)) for s in passage.narrated]
+    told = passage.told
     own = [s for s, words in told if words & NARRATORS[wanted]]
     if wanted == "third":  # a tale of `I` has `he` as well; a tale of `he` has no `I`
         other = [s for s, words in told if words & (NARRATORS["first"] | NARRATORS["second"])]
@@ -43,8 +43,8 @@ def _person(passage: Passage, wanted: str) -> Findings:
 
 def _tense(passage: Passage, wanted: str) -> Findings:
     unwanted = "present" if wanted == "past" else "past"
-    own = [s for s in passage.narrated if _in(s, wanted)]
-    other = [s for s in passage.narrated if _in(s, unwanted) and not _in(s, wanted)]
+    own = [s for s, words in passage.told if _in(words, wanted)]
+    other = [s for s, words in passage.told if _in(words, unwanted) and not _in(words, wanted)]
     if len(other) > len(own) or (len(other) >= FEW and len(other) > SLIP * (len(own) + len(other))):
         yield error(
             f"The text is not told in the {wanted} tense.", quoted(other[0]),
@@ -52,18 +52,10 @@ def _tense(passage: Passage, wanted: str) -> Findings:
         )  # fmt: skip
 
 
-def _in(sentence: str, tense: str) -> bool:
-    words = _words(sentence)
-    if words & AUXILIARY[tense]:
-        return True
-    return tense == "past" and any(_is_past(w) for w in words)
+def _in(words: frozenset[str], tense: str) -> bool:
+    return bool(words & AUXILIARY[tense]) or (tense == "past" and any(map(_is_past, words)))
 
 
 def _is_past(word: str) -> bool:
     """A regular past form: it ends in `ed` and is an inflection of something."""
     return word.endswith("ed") and len(word) > 4 and word not in NOUNS and len(bases(word)) > 1
-
-
-def _words(sentence: str) -> frozenset[str]:
-    plain = sentence.lower().replace("’", "'")
-    return frozenset(w.strip('.,;:!?…()[]“”"—*') for w in plain.split())

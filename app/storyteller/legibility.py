@@ -6,7 +6,7 @@ import re
 
 from app.storyteller.passage import Passage
 
-SHORT = 8  # words; fewer are a scrap
+SHORT = 6  # words; fewer are a scrap
 ENGLISH = frozenset({
     "the", "and", "to", "that", "with", "his", "her", "she", "they", "from", "which", "was", "were",
     "had", "have", "has", "of", "is", "are", "it", "its", "by", "for", "not", "but", "you", "your",
@@ -19,6 +19,7 @@ SHARED = frozenset({"a", "as", "no", "me", "he", "i", "in", "on", "or", "an", "o
                     "we", "be", "up", "all", "one", "by", "at", "has", "had"})  # fmt: skip
 OWN_LEAST = 0.08  # share of words that only English has; English prose has 0.2 and more
 FOREIGN_LETTERS = 0.3  # share of letters beyond ASCII above which no word need be counted
+MAX_LETTERS = 1000  # characters of a text by which its letters are told
 TOLD = frozenset({"he", "she", "him", "his", "her", "said", "was", "were", "had", "i", "they",
                   "my", "me", "we", "who"})  # fmt: skip
 TOLD_LEAST = 0.05  # share of a tale's words that tell of persons and of what was
@@ -51,7 +52,7 @@ STATS = re.compile(r"\b(?:armou?r class|hit points|challenge \d|melee weapon att
 
 def obstacle(passage: Passage) -> str | None:
     """Why the text cannot be told to be of a category; None where it can be tried."""
-    letters = [c for c in passage.text[:4000] if c.isalpha()]
+    letters = [c for c in passage.text[:MAX_LETTERS] if c.isalpha()]
     if sum(not c.isascii() for c in letters) > FOREIGN_LETTERS * len(letters):
         return "the text is not in English, the only language that is read here"
     words = passage.words

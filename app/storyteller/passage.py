@@ -17,6 +17,8 @@ CLAUSE = re.compile(r"[.,;:!?—()\"“”\n]")
 LETTER = re.compile(r"[^\W_]")
 SPEECH = re.compile(r"“[^“”]{0,2000}”|\"[^\"\n]{0,2000}\"")
 MAX_QUOTE = 80  # characters of a text that are quoted to show a place
+MARKS = str.maketrans(dict.fromkeys('.,;:!?…()[]“”"—*', " ") | {"’": "'"})
+MAX_TOLD = 400  # sentences in which person and tense are looked for; they show early or not at all
 PARTS = 12  # stretches of a text that are compared with one another
 MAX_SENTENCE = 2000  # characters of one sentence that are looked at
 
@@ -43,6 +45,11 @@ class Passage:
     def narrated(self) -> list[str]:
         """The sentences of the text without what its persons say."""
         return _sentences(SPEECH.sub(" ", self.text))
+
+    @cached_property
+    def told(self) -> list[tuple[str, frozenset[str]]]:
+        """The narrated sentences with their words; splitting is faster than an expression."""
+        return [(s, _words(s)) for s in self.narrated[:MAX_TOLD]]
 
     @cached_property
     def counted(self) -> Counter[str]:
@@ -106,6 +113,10 @@ class Passage:
         """The words about a place, as they stand in the text."""
         spare = max(0, MAX_QUOTE - (end - start)) // 2
         return quoted(self.text[max(0, start - spare) : min(end, start + MAX_QUOTE) + spare])
+
+
+def _words(sentence: str) -> frozenset[str]:
+    return frozenset(sentence.lower().translate(MARKS).split())
 
 
 def _sentences(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from app.storyteller.legibility import obstacle
 from app.storyteller.passage import Passage
 from app.storyteller.wordlists import Profile, WordLists, sharpened
 
-LEAST_SIGNS = 3  # words of any concept; a text with fewer says too little
+LEAST_SIGNS = 2  # words of any concept; a text with fewer says too little
 LEAST_SHARE = 0.22  # of the leading category; two in nine is chance
 NAMED = 4  # words that are quoted in one place
 OPPOSED = 0.4  # nearness of two categories below which one works against the other
@@ -20,11 +20,15 @@ LOUD = 0.2  # likelihood from which a category that works against the wanted one
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`shares`: each category's likelihood. `obstacle`: why none of them may be claimed."""
+    """`shares`: each category's likelihood. `obstacle`: why none of them may be claimed.
+
+    `legible`: whether it is a tale at all, which can be compared even where it says little.
+    """
 
     passage: Passage
     shares: Profile
     obstacle: str | None
+    legible: bool
 
 
 class Analyst:
@@ -36,7 +40,8 @@ class Analyst:
     def read(self, passage: Passage) -> Reading:
         measured = classifier.features(passage, passage.found)
         shares = classifier.likelihoods(measured, classifier.trained())
-        return Reading(passage, shares, obstacle(passage) or _silence(passage, shares))
+        bar = obstacle(passage)
+        return Reading(passage, shares, bar or _silence(passage, shares), legible=bar is None)
 
     def evidence(self, category: str, reading: Reading) -> list[str]:
         """The words and phrases of the text that speak most for a category, as they stand in it."""

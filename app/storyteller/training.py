@@ -12,7 +12,11 @@ from app.storyteller.passage import Passage
 from app.storyteller.subject import Subject
 
 # A spell of one plain word is meant only where it is cast: `light`, `sleep`, `fly`.
-CAST = r"(?:casts?|casting|cast|weaves?|wove|hurls?|hurled|looses?|unleash(?:es|ed)?|throws?|threw)"
+CAST = re.compile(
+    r"\b(?:casts?|casting|weaves?|wove|hurls?|hurled|looses?|unleash(?:es|ed)?|throws?|threw)"
+    r"(?: [\w'-]+){0,2} $|\bspell of $"
+)
+UNDONE = re.compile(r"\b(?:cannot|can't|could not|couldn't|never|no|not|nor)\b[^.]*$")
 WORN = re.compile(
     r"\b(?:wears?|wore|wearing|dons?|donned|clad in|dressed in|armou?red in|buckles? on"
     r"|in (?:full|her|his|my|their))"
@@ -64,35 +68,31 @@ def _level_told(passage: Passage) -> int | None:
 
 
 @cache
-def _spell_pattern() -> re.Pattern[str]:
-    names = sorted(rules.spell_names(), key=len)[::-1]
-    listed = "|".join(re.escape(n) for n in names)
-    return re.compile(rf"(?<![\w'-])({listed})s?(?![\w'-])")
+def _by_first_word(kind: str) -> tuple[tuple[str, str], ...]:
+    """The names of spells or features, each with its first word, in one order everywhere."""
+    names = rules.spell_names() if kind == "spell" else rules.feature_names()
+    return tuple((name.split()[0], name) for name in sorted(names))
 
 
-@cache
-def _spell_starts() -> re.Pattern[str]:
-    """A cheap look first: most texts have no verb of casting and no spell of two words."""
-    return re.compile(rf"\b(?:{CAST}|spell|{'|'.join(sorted(_double()))})\b")
-
-
-@cache
-def _double() -> frozenset[str]:
-    return frozenset(re.escape(n) for n in rules.spell_names() if " " in n or len(n) > SHORT_NAME)
+def _here(passage: Passage, kind: str) -> list[str]:
+    """The names that stand in a text; most are ruled out by their first word."""
+    known = passage.counted
+    return [n for first, n in _by_first_word(kind) if first in known and n in passage.lower]
 
 
 def _cast(passage: Passage) -> Iterator[tuple[str, re.Match[str]]]:
     text = passage.lower.replace("’", "'")
-    for place in _spell_pattern().finditer(text) if _spell_starts().search(text) else ():
-        name = place[1]
-        before = text[max(0, place.start() - 40) : place.start()]
-        after = text[place.end() : place.end() + 7]
+    for name in _here(passage, "spell"):
         plain = " " not in name and len(name) <= SHORT_NAME
-        if re.search(r"\b(?:cannot|can't|could not|couldn't|never|no|not|nor)\b[^.]*$", before):
-            continue
-        cast = re.search(rf"\b{CAST}(?: [\w'-]+){{0,2}} $|\bspell of $", before)
-        if not plain or cast or after.startswith(" spell"):
-            yield name, place
+        # A pattern that begins with its letters is found five times as fast.
+        for place in re.finditer(rf"{re.escape(name)}(?![\w'-])", text):
+            before = text[max(0, place.start() - 40) : place.start()]
+            if before and (before[-1].isalnum() or before[-1] in "_'-"):
+                continue
+            cast = CAST.search(before) or text[place.end() :].startswith(" spell")
+            if not UNDONE.search(before) and (cast or not plain):
+                yield name, place
+                break
 
 
 def _spells(passage: Passage, cls: str, level: int | None) -> Findings:
@@ -114,7 +114,7 @@ def _spells(passage: Passage, cls: str, level: int | None) -> Findings:
 
 
 def _used(passage: Passage) -> Iterator[tuple[str, re.Match[str]]]:
-    for name in sorted(rules.feature_names()):
+    for name in _here(passage, "feature"):
         if " " in name and (place := passage.first(name)):
             yield name, place
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from app.storyteller.concepts import LEXICON
@@ -17,11 +18,9 @@ MAX_NAMED = 3  # of one kind; more would not be read
 
 
 @cache
-def _pattern(name: str) -> re.Pattern[str]:
-    """Whole words only: `okay` and not `tokay`, `car` and not `care`."""
-    words = _table()[name].split()
-    listed = "|".join(re.escape(w).replace("_", "[ -]") for w in sorted(words, key=len)[::-1])
-    return re.compile(rf"(?<![\w'’-])(?:{listed})(?![\w’'-]|\.\w)")
+def _listed(name: str) -> tuple[str, ...]:
+    """The words of a list, in small letters; a phrase has its spaces."""
+    return tuple(word.replace("_", " ") for word in _table()[name].split())
 
 
 @cache
@@ -58,11 +57,8 @@ def modern(theme: Any, context: Mapping[str, Any]) -> bool:
     return any(word in known for text in said for word in theme_words(text))
 
 
-def _first(passage: Passage, name: str) -> Iterable[re.Match[str]]:
-    """The first places of different words of a list."""
-    found: dict[str, re.Match[str]] = {}
-    for place in _pattern(name).finditer(passage.lower):
-        found.setdefault(place[0], place)
-        if len(found) >= MAX_NAMED:
-            break
-    return found.values()
+def _first(passage: Passage, name: str) -> Iterator[re.Match[str]]:
+    """The first places of different words of a list: `okay` and not `tokay`, `car`, not `care`."""
+    here = (w for w in _listed(name) if " " in w or w in passage.counted)
+    places = (place for word in here if (place := passage.first(word)))
+    yield from islice(places, MAX_NAMED)

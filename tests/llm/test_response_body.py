@@ -237,6 +237,25 @@ def test_a_stream_is_quick_once_its_pieces_come_faster_than_they_are_gathered() 
     ]
 
 
+def test_pieces_that_nobody_hears_are_gathered_for_a_twentieth_of_the_streams_time() -> None:
+    clock = Clock()
+    pace = ArrivalRate(clock)
+    found = []
+    for seconds in (0.0, 0.2, 0.8, 9.0):
+        clock.now += seconds
+        pace.is_quick(1, had_text=True)
+        found.append((pace.interval(heard=True), round(pace.interval(heard=False), 6)))
+    assert found == [(0.02, 0.02), (0.02, 0.02), (0.02, 0.05), (0.02, 0.1)]
+
+
+async def test_the_last_pieces_of_a_quick_stream_that_nobody_hears_are_whole(
+    writer: OpenAIWriter, raw_provider: RawProvider
+) -> None:
+    steady = [s for n in range(100) for s in (chunked(piece(f"{n} ")), 0.005)]
+    raw_provider.then([HEAD, *steady, chunked(STOP + USAGE_EVENT + DONE), LAST])
+    assert (await write(writer)).text == "".join(f"{n} " for n in range(100))
+
+
 def test_a_burst_is_never_held_up() -> None:
     assert quick((0.0, 200), (0.001, 300), (GATHER_INTERVAL / 2, 100)) == [False] * 3
 

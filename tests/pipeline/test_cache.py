@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,9 +14,12 @@ from hypothesis import strategies as st
 
 from app.config_file import ConfigFile
 from app.embedded.valkey import start_valkey
+from app.operations import OPERATIONS
 from app.operations.theme import ThemeAnalysis
+from app.pipeline.gateway import Asked
 from app.policies.cache import LARGEST, SQUEEZE, STAMP, lifetime, pack, unpack
 from tests.support import service
+from tests.support.rest_bodies import GOOD as REST_BODIES
 from tests.support.rest_bodies import TEXT, THEME, VALIDATION, changed
 from tests.support.rest_requests import ask, cache_and_id, count_events, redis_of
 from tests.support.service import Service
@@ -39,6 +43,40 @@ async def test_judgements_are_cached_and_texts_only_when_asked(
     ]
     assert (first[0], second) == ("MISS", ("HIT", first[1]))
     assert len(provider.requests) == 5
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.one_server
+async def test_a_hit_needs_no_task_of_its_own(with_models: Service) -> None:
+    """One that must be made has some, for it may outlive its caller."""
+    gateway, loop = with_models.gateway, asyncio.get_running_loop()
+    caller = await gateway.authenticate(with_models.headers()["Authorization"])
+    asked = Asked(OPERATIONS["theme"], REST_BODIES[THEME])
+    made: list[str] = []
+
+    def noted(loop: Any, work: Any, **more: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **more)
+        if asyncio.current_task() is us:
+            made.append(task.get_name())
+        return task
+
+    us = asyncio.current_task()
+    loop.set_task_factory(noted)
+    try:
+        counts = []
+        for number in range(2):
+            async with gateway.request(caller, str(number)) as context:
+                context.disconnected = never  # and nothing cancels us
+                found = await gateway.run(context, asked)
+            counts.append((found.cache_status.value, len(made)))
+            made.clear()
+    finally:
+        loop.set_task_factory(None)
+    assert [status for status, _ in counts] == ["miss", "hit"]
+    assert (counts[0][1] > 0, counts[1][1]) == (True, 0)
 
 
 @pytest.mark.one_server

@@ -148,7 +148,7 @@ async def test_a_failed_validation_is_a_200_and_only_required_rules_decide(
     body = hold(VALIDATION, await loregate.post(VALIDATION, changed(VALIDATION, rules=[rule])))
     assert not body["passed"]
     (result,) = body["results"]
-    assert result.keys() == {"rule_id", "passed", "score", "issues"}
+    assert result.keys() == {"rule_id", "judged", "passed", "score", "issues"}
     assert result["issues"][0].keys() == {"severity", "message", "location", "suggestions"}
     optional = changed(VALIDATION, rules=[{**rule, "is_required": False}])
     assert hold(VALIDATION, await loregate.post(VALIDATION, optional))["passed"]
