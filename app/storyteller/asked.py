@@ -103,6 +103,8 @@ def canon(value: Any) -> tuple[list[str], bool]:
         said = supplied.verbatim(part, len(part) + 1)
         if not said:
             lost = lost or any(c.isalnum() for c in part)
+        elif supplied.ended(said) in kept:
+            continue
         elif not _quotable(said) or words + len(said.split()) > MAX_CANON_WORDS:
             lost = True
         else:
