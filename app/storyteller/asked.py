@@ -56,6 +56,11 @@ class Asked:
         """A proper name, or `` when there is none that fits a sentence."""
         return next(filter(None, (supplied.title(self.values[p]) for p in self._paths(keys))), "")
 
+    def named(self, *keys: str) -> str:
+        """A proper name, or a kind of being as it is spoken of: Strahd, the wolves of the fell."""
+        thing = self.thing(*keys)
+        return thing if thing.startswith("the ") else self.title(*keys)
+
     def thing(self, *keys: str) -> str:
         return next(filter(None, (supplied.thing(self.values[p]) for p in self._paths(keys))), "")
 
@@ -103,6 +108,8 @@ def canon(value: Any) -> tuple[list[str], bool]:
         said = supplied.verbatim(part, len(part) + 1)
         if not said:
             lost = lost or any(c.isalnum() for c in part)
+        elif supplied.ended(said) in kept:
+            continue
         elif not _quotable(said) or words + len(said.split()) > MAX_CANON_WORDS:
             lost = True
         else:

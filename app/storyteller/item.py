@@ -34,6 +34,7 @@ PRICED = dict(zip(RARITIES, (10, 20, 35, 45, 60, 100), strict=True))
 ATTUNED = dict(zip(RARITIES, (0, 40, 70, 90, 100, 100), strict=True))
 DARK, DARKER = ("horror", "dark"), 75  # tales in which more have a drawback, and how many
 CURSED = re.compile(r"\b(?:curse|doom|damn|haunt|bargain)", re.I)
+UNTOLD = {"look": 3, "past": 4}  # of five items, how many are told of without it
 CASTERS = (ItemKind.ROD, ItemKind.STAFF, ItemKind.WAND)
 MAX_SEARCHED = 400  # characters of a caller's value in which words are looked for
 # Of a spell on a scroll, by its level; its attack is the same less 8.
@@ -108,10 +109,11 @@ class _Plan:
     def _tables(self, packs: Packs, rng: Random) -> Iterator[Table]:
         consumed = self.kind in CONSUMED
         yield scope("form", self.form)
-        # What befell a lasting thing would be odd to hear of a phial.
-        yield scope(
-            "aspect", {n: v for n, v in self.aspect.items() if not (consumed and n == "past")}
-        )
+        # What befell a lasting thing would be odd to hear of a phial. Not every item is told of by
+        # what it is about: there are three sentences for each, and they would be met too often.
+        untold = {n for n, of_five in UNTOLD.items() if rng.randrange(5) < of_five}
+        untold |= {"past"} if consumed else set()
+        yield scope("aspect", {n: v for n, v in self.aspect.items() if n not in untold})
         for number, power in enumerate(self.powers, 1):
             yield {f"effect_{number}": power["effect"], f"power_{number}": power["name"]}
         manner = dict(packs.item["consumed" if consumed else "lasting"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from app.storyteller.casting import PLACES, Casting, shorter
 from app.storyteller.continuation import Parent
 from app.storyteller.english import polished, tokens
 from app.storyteller.facts import Entity, record
-from app.storyteller.grammar import Unit, finished
+from app.storyteller.grammar import SENTENCE, Unit, finished
 from app.storyteller.packs import Packs, known
 from app.storyteller.portrait import Portrait
 from app.storyteller.pronouns import which
@@ -131,15 +132,17 @@ class _Person:
     def told(self) -> Any:
         """The sheet's steps told, in as many as the asked length holds."""
         said = [(path.partition(".")[2], value) for path, value in self.asked.values.items()]
-        return self.portrait.prose.fitted(
-            [[step] for step in self.packs.npc["plan"]], lengths.asked(said, USUAL)
-        )
+        steps = [
+            replace(step, field=FIELDS[step.pool[0]])
+            for step in lengths.steps([[name] for name in self.packs.npc["plan"]])
+        ]
+        return self.portrait.prose.fitted_steps(steps, lengths.asked(said, USUAL))
 
     def within(self, told: Any, limit: int) -> tuple[dict[str, Any], bool]:
         """The fields in at most `limit` tokens, save that each has its first sentence."""
         units: dict[str, list[str]] = {field: [] for field in FIELDS.values()}
         for unit, name in zip(told.units, told.fields, strict=True):
-            units[FIELDS[name[0]]].append(unit.text)
+            units[name].append(unit.text)
         room, fields, whole = limit, {}, 0
         for field, texts in units.items():
             if field in ("description", "personality"):
@@ -174,7 +177,7 @@ def _kept(traits: Mapping[str, str], person: _Person) -> Iterator[str]:
     for key, value in traits.items():
         if key in person.used:
             continue
-        if supplied.is_talk(value) and (talk := supplied.verbatim(value)):
+        if supplied.is_talk(value) and (talk := _once(supplied.verbatim(value))):
             what = supplied.noun(key.replace("_", " ")) or "ways"
             yield polished(f"It is said of {hero}, as to the {what}: “{_quoted(talk)}”")
         elif trait := _trait(key, value):
@@ -185,6 +188,11 @@ def _kept(traits: Mapping[str, str], person: _Person) -> Iterator[str]:
             ("Settled about {} from the start", "Known of {}", "Of {} all say")
         )
         yield polished(f"{lead.format(hero)}: {'; '.join(some)}.")
+
+
+def _once(talk: str) -> str:
+    """Talk without a sentence that it has said already."""
+    return " ".join(dict.fromkeys(SENTENCE.split(talk))) if talk else ""
 
 
 def _trait(key: str, value: str) -> str:

@@ -18,15 +18,7 @@ from app.storyteller.packs import Packs
 from app.storyteller.prose import Prose, Told, kept
 from app.storyteller.telling import Telling
 
-STEERING = (
-    "length",
-    "duration",
-    "word_count",
-    "words",
-    "word_limit",
-    "max_words",
-    "enemy_pronouns",
-)
+STEERING = ("word_count", "words", "word_limit", "max_words", "enemy_pronouns")
 PER_LIST = 6  # of the caller's further values that one sentence lists
 
 NAMING = frozenset(key for keys in PERSONS.values() for key in keys)
@@ -65,13 +57,16 @@ class Tale:
     def length(self, usual: int) -> Length:
         """How long it is to be; the caller's words for it need not be told."""
         said = [(path.partition(".")[2], value) for path, value in self.asked.values.items()]
-        return lengths.asked(said, usual)
+        found = lengths.asked(said, usual)
+        if found != Length(usual):
+            self.asked.steer(*lengths.KEYS)
+        return found
 
     def written(self, plan: Plan, usual: int, limit: int, beside: str = "") -> str:
         """The plan as one text of at most `limit` tokens; `beside`: what is told besides it."""
         length = self.length(usual)
         if "thread" in self.facts.words:
-            plan = [["goes_on"], *plan]
+            plan = [["goes_on", "goes_cast"], *plan]
         plan = [*plan[:-1], *self.packs.tales["plan"]["tail"], plan[-1]]
         told = self.prose.fitted(plan, length)
         if self.canon(told.text, beside):
@@ -107,7 +102,7 @@ class Tale:
             value = self.asked.values[path]
             if isinstance(value, str) and supplied.is_talk(value):
                 said, _ = said_by.canon(value)
-                if said:
+                if said and " ".join(said).lower() not in text.lower():
                     units.append(self._quoted(label(path), " ".join(said)))
             elif pair := self._pair(path, value):
                 pairs.append(pair)
@@ -137,8 +132,11 @@ class Tale:
     @staticmethod
     def _pair(path: str, value: Any) -> str:
         what = label(path)
+        if said_by.ORDERS.search(str(value)):
+            return ""
         if path.partition(".")[2] in NAMING:
-            return f"{what}, {supplied.title(value)}"
+            said = supplied.thing(value)
+            return f"{what}, {said if said.startswith('the ') else supplied.title(value)}"
         said = (
             listed([v for v in map(supplied.phrase, value) if v])
             if isinstance(value, list)

@@ -38,13 +38,12 @@ def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> None:
     names |= {"features", "about", "doing"}
     for table in (packs.common["once"], packs.common["free"], packs.story["once"]):
         names |= table.keys()
-    for table in (packs.campaign["free"], packs.npc["text"], packs.location["text"]):
+    for table in (packs.campaign["free"], packs.location["text"]):
         names |= table.keys()
     names |= packs.story["free"].keys()
     names |= {"reward", "sum2"}
     for prefix, table in (
         ("mood", packs.moods["horror"]),
-        ("role", packs.npc["role"]["ally"]),
         ("kind", packs.location["kind"]["town"]),
     ):
         names |= {f"{prefix}_{key}" for key in table}
@@ -52,7 +51,7 @@ def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> None:
         slot.removesuffix("_cap").removesuffix("_low")
         for table in (
             *(packs.moods, packs.story),
-            *(packs.campaign, packs.npc, packs.location),
+            *(packs.campaign, packs.location),
         )
         for template in _templates(table)
         for slot in SLOT.findall(template)
