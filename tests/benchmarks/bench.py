@@ -179,6 +179,7 @@ def prepared(stack: ExitStack, redis_url: str, **settings: str) -> dict[str, str
 @contextmanager
 def server(app: str, stack: ExitStack, redis_url: str, **settings: str) -> Iterator[int]:
     """The gateway on a fresh database, or a bare app; answers when this returns."""
+    must_be_free(SERVER)
     python = [sys.executable, "-m"]
     if app == "loregate":
         environment = prepared(stack, redis_url, **settings)
@@ -192,6 +193,18 @@ def server(app: str, stack: ExitStack, redis_url: str, **settings: str) -> Itera
     with running(command, SERVER_CORE, **environment) as session:
         wait_for(f"http://127.0.0.1:{SERVER}{health}")
         yield session
+
+
+def must_be_free(port: int) -> None:
+    """Ends the run where a server of an earlier one, or a stranger, would be measured."""
+    with socket.socket() as found:
+        if not found.connect_ex(("127.0.0.1", port)):
+            raise SystemExit(f"another server is at port {port}: see `ss -ltnp`")
+
+
+def ended(*_: Any) -> None:
+    """For SIGTERM: the servers end too, which have sessions of their own."""
+    raise SystemExit("ended")
 
 
 def wait_for(url: str) -> None:
@@ -338,6 +351,7 @@ def bench(names: list[str], connections: list[int], seconds: float) -> None:
         valkey = start_valkey(data / "v", persist=False)
         stack.callback(valkey.stop)
         os.sched_setaffinity(valkey.pid, LOAD_CORE)
+        must_be_free(PROVIDER)
         provider = [sys.executable, str(Path(__file__).parent / "provider.py"), str(PROVIDER)]
         stack.enter_context(running(provider, LOAD_CORE))
         wait_for(f"http://127.0.0.1:{PROVIDER}/")
@@ -372,6 +386,7 @@ def main() -> None:
     parser.add_argument("--connections", default="1,16,64")
     parser.add_argument("--seconds", type=float, default=8.0)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, ended)
     os.sched_setaffinity(0, LOAD_CORE)
     bench(given.rows.split(","), [int(c) for c in given.connections.split(",")], given.seconds)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -58,6 +59,7 @@ def measured(names: Sequence[str], seconds: float, rounds: int) -> Costs:
         valkey = start_valkey(data / "v", persist=False)
         stack.callback(valkey.stop)
         os.sched_setaffinity(valkey.pid, bench.LOAD_CORE)
+        bench.must_be_free(bench.PROVIDER)
         provider = [sys.executable, "-m", "tests.benchmarks.provider", str(bench.PROVIDER)]
         stack.enter_context(bench.running(provider, bench.LOAD_CORE))
         bench.wait_for(f"http://127.0.0.1:{bench.PROVIDER}/")
@@ -91,6 +93,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, bench.ended)
     os.sched_setaffinity(0, bench.LOAD_CORE)
     bounds = [bound for bound in BOUNDS if bound[0] in given.rows.split(",")]
     names = list(dict.fromkeys(name for row, bare, _ in bounds for name in (bare, row)))

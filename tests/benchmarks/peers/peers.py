@@ -15,7 +15,6 @@ import os
 import platform
 import shlex
 import signal
-import socket
 import statistics
 import sys
 import tempfile
@@ -99,9 +98,7 @@ def _whole(row: Row, setting: Setting, seconds: float, session: int) -> dict[str
 def serving(name: str, redis_url: str) -> Iterator[int]:
     """The session of a server, which may not answer yet."""
     server = SERVERS[name]
-    with socket.socket() as free:
-        if not free.connect_ex(("127.0.0.1", bench.SERVER)):
-            raise Wrong(f"another server is at port {bench.SERVER}")
+    bench.must_be_free(bench.SERVER)
     with ExitStack() as stack:
         if name == LOREGATE:
             yield stack.enter_context(bench.server(LOREGATE, stack, redis_url))
@@ -179,6 +176,7 @@ def run(given: argparse.Namespace) -> Results:
         valkey = start_valkey(data / "v", persist=False)
         stack.callback(valkey.stop)
         os.sched_setaffinity(valkey.pid, bench.LOAD_CORE)
+        bench.must_be_free(bench.PROVIDER)
         provider = [sys.executable, "-m", "tests.benchmarks.provider", str(bench.PROVIDER)]
         stack.enter_context(bench.running(provider, bench.LOAD_CORE))
         bench.wait_for(f"http://127.0.0.1:{bench.PROVIDER}/")
@@ -205,7 +203,7 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.rows) - set(ROWS):
         raise SystemExit(f"no such rows: {sorted(unknown)}; there are {', '.join(ROWS)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and the servers with it
+    signal.signal(signal.SIGTERM, bench.ended)
     gc.freeze()  # a collection among all that was imported would be 100 ms of somebody's wait
     try:
         found = Results.read(given.draw) if given.draw else run(given)
