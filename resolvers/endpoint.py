@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -135,9 +136,14 @@ class Endpoint:
 def _media_type(request: Request) -> tuple[str, NotAcceptable | None]:
     """The type to answer with; where the client takes none, that of the refusal."""
     try:
-        return preferred(Accept.read(request.headers.get("accept"))), None
+        return _preferred(request.headers.get("accept")), None
     except NotAcceptable as error:
         return GRAPHQL_RESPONSE, error
+
+
+@lru_cache(maxsize=64)  # clients send a handful of them; a head has 32 KB at most
+def _preferred(accept: str | None) -> str:
+    return preferred(Accept.read(accept))
 
 
 def _check_transport(request: Request, kind: OperationType) -> None:

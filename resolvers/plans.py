@@ -36,7 +36,7 @@ from resolvers.plan_source import Fields, Unplannable
 from resolvers.questions import Question
 
 MAX_PLANS = 512  # operations
-MAX_SOURCE = 4_000_000  # characters of all plans' source; compiled, one takes about ten bytes
+MAX_SOURCE = 4_000_000  # characters of all plans' source; one comes to ten bytes of memory
 MAX_SWITCHED = 8  # plans of one operation, for other values of what its @skip and @include ask
 MAX_PLANNED_WEIGHT = 300_000  # bytes an answer may have that is made without a pause, in 3 ms
 RUNS = 2  # of a document, from when on it is worth its 2 ms

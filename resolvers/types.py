@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -102,23 +103,36 @@ class Metadata:
 
     @classmethod
     def of(cls, metadata: dict[str, Any]) -> Metadata:
-        return cls(
-            content_type=ContentType(metadata["content_type"]),
-            model_used=metadata["model_used"],
-            token_usage=TokenUsage.of(metadata["token_usage"]),
-            request_id=metadata["request_id"],
-            created_at=datetime.fromisoformat(metadata["created_at"]),
-            cached=metadata["cached"],
-            degraded=metadata["degraded"],
-            finish_reason=FinishReason(metadata.get("finish_reason", "stop")),
-            attempts=[Attempt.of(a) for a in metadata.get("attempts", [])],
-            cost=metadata.get("cost"),
-            upstream_model=metadata.get("upstream_model"),
-            ignored_parameters=metadata.get("ignored_parameters", []),
-            seed=_as_int(metadata.get("seed")),
-            prompt_version=metadata.get("prompt_version", "1"),
-            variant=metadata.get("variant"),
-        )
+        found = cls.__new__(cls)
+        found.__dict__["_told"] = metadata
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        """Reads a field when it is first asked for: most documents want a few."""
+        if name not in TOLD:
+            raise AttributeError(name)
+        found = self.__dict__[name] = TOLD[name](self._told)
+        return found
+
+
+# Answers that were stored by earlier versions say less.
+TOLD: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "content_type": lambda told: ContentType(told["content_type"]),
+    "model_used": lambda told: told["model_used"],
+    "token_usage": lambda told: TokenUsage.of(told["token_usage"]),
+    "request_id": lambda told: told["request_id"],
+    "created_at": lambda told: datetime.fromisoformat(told["created_at"]),
+    "cached": lambda told: told["cached"],
+    "degraded": lambda told: told["degraded"],
+    "finish_reason": lambda told: FinishReason(told.get("finish_reason", "stop")),
+    "attempts": lambda told: [Attempt.of(a) for a in told.get("attempts", [])],
+    "cost": lambda told: told.get("cost"),
+    "upstream_model": lambda told: told.get("upstream_model"),
+    "ignored_parameters": lambda told: told.get("ignored_parameters", []),
+    "seed": lambda told: _as_int(told.get("seed")),
+    "prompt_version": lambda told: told.get("prompt_version", "1"),
+    "variant": lambda told: told.get("variant"),
+}
 
 
 def _as_int(value: int | None) -> int | None:

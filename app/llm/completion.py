@@ -109,7 +109,8 @@ class Completion:
     """A writer's answer; whole, unless `finish` says otherwise.
 
     upstream_model: the model's name in the provider's own words. seed: the one that was used.
-    ignored: what the caller set and could not be used, by the names of the request's `model`.
+    ignored: what the caller gave and could not be used: names of the request's `model`, or paths
+    such as `parameters.secret`.
     first_token: seconds from the call to its first text; None where nobody waits for one.
     """
 

@@ -56,6 +56,11 @@ class Asked:
         """A proper name, or `` when there is none that fits a sentence."""
         return next(filter(None, (supplied.title(self.values[p]) for p in self._paths(keys))), "")
 
+    def named(self, *keys: str) -> str:
+        """A proper name, or a kind of being as it is spoken of: Strahd, the wolves of the fell."""
+        thing = self.thing(*keys)
+        return thing if thing.startswith("the ") else self.title(*keys)
+
     def thing(self, *keys: str) -> str:
         return next(filter(None, (supplied.thing(self.values[p]) for p in self._paths(keys))), "")
 

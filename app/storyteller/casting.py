@@ -204,7 +204,7 @@ class Casting:
 
     def _enemy_name(self, table: Mapping[str, Any]) -> tuple[str, str, str]:
         name = self.rng.choice(table["names"]).split("|")
-        given = self.asked.title(*PERSONS["enemy"]) or self.parent.enemy
+        given = self.asked.named(*PERSONS["enemy"]) or self.parent.enemy
         if not given and "enemy" in self._given:
             given = known(self._given["enemy"])
         if not given:
@@ -335,7 +335,10 @@ class Casting:
 
 def known(noun: str) -> str:
     """A noun as it is spoken of: the dragon, Eldoria, the captive king."""
-    return noun if noun[:1].isupper() else f"the {noun}"
+    if noun.lower().startswith(("the ", "a ", "an ")):
+        return f"the {noun.partition(' ')[2]}"
+    own = noun[:1].isupper() and "'s " not in noun and "’s " not in noun
+    return noun if own else f"the {noun}"
 
 
 def shorter(name: str, titles: frozenset[str]) -> str:
@@ -348,6 +351,6 @@ def shorter(name: str, titles: frozenset[str]) -> str:
 
 def _many(name: str, nouns: Mapping[str, Any]) -> bool:
     """Whether a creature's name is a plural: the wolves, goblins."""
-    last = name.lower().split()[-1]
+    last = name.lower().split(" of ")[0].split()[-1]
     singular = last.removesuffix("s")
     return last != singular and any(singular in known for known in nouns["creature"].values())

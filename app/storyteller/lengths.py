@@ -99,25 +99,25 @@ def words(text: str) -> int:
 @dataclass(frozen=True, slots=True)
 class Step:
     """A place in a plan. need: 0 for what no text of the kind can be without, 1 for what the usual
-    one has, more for what only longer ones have. start: that a paragraph begins with it. field: of
-    an answer that has several.
+    one has, more for what only longer ones have. field: of an answer
+    that has several.
     """
 
     pool: str
     need: int
     mark: str  # `-` a line of a list, `:` a line of its own, `` a sentence of its paragraph
-    start: bool
+    paragraph: int
     field: str = ""
 
 
 def steps(plan: Sequence[Sequence[str]], field: str = "") -> list[Step]:
     """A grammar's plan: a paragraph's steps are `name`, `-name` or `:name`, `@2` for the need."""
     found = []
-    for paragraph in plan:
-        for at, said in enumerate(paragraph):
+    for number, paragraph in enumerate(plan):
+        for said in paragraph:
             name, _, need = said.strip("-:").partition("@")
             mark = said[0] if said[0] in "-:" else ""
-            found.append(Step(name, int(need or 0), mark, at == 0, field))
+            found.append(Step(name, int(need or 0), mark, number, field))
     return found
 
 

@@ -83,9 +83,9 @@ class Prose:
         chosen = Planner(self._facts, self.pool, rng).plan([step.pool for step in steps])
         self.telling = telling = Telling(self._facts, rng)
         made = Told([])
-        start, said = False, set[str]()
+        last, said = ("", -1), set[str]()
         for step, line in zip(steps, chosen, strict=True):
-            start = start or step.start
+            start = (step.field, step.paragraph) != last
             if line is None:
                 continue
             text = ("- " if step.mark == "-" else "") + telling.tell(line)
@@ -96,7 +96,7 @@ class Prose:
             joiner = "\n\n" if start else "\n" if step.mark and not joined else " "
             made.units.append(Unit(joiner, text))
             made.fields.append(step.field)
-            start = False
+            last = (step.field, step.paragraph)
         self._facts.words = words
         return made
 

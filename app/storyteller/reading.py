@@ -11,7 +11,8 @@ from app.storyteller.passage import Passage
 from app.storyteller.wordlists import Profile, WordLists, sharpened
 
 LEAST_SIGNS = 2  # words of any concept; a text with fewer says too little
-LEAST_SHARE = 0.22  # of the leading category; two in nine is chance
+LEAST_SHARE = 0.19  # of the leading category; two in nine is chance
+SURENESS, DOUBT = 0.9, 6  # power of a likelihood at best; signs at which half of it is left
 NAMED = 4  # words that are quoted in one place
 OPPOSED = 0.4  # nearness of two categories below which one works against the other
 KIN = 0.85  # what the nearness of another category is worth, so that none passes the text's own
@@ -39,9 +40,10 @@ class Analyst:
 
     def read(self, passage: Passage) -> Reading:
         measured = classifier.features(passage, passage.found)
-        shares = classifier.likelihoods(measured, classifier.trained())
+        signs = _signs(passage)
+        shares = _tempered(classifier.likelihoods(measured, classifier.trained()), signs)
         bar = obstacle(passage)
-        return Reading(passage, shares, bar or _silence(passage, shares), legible=bar is None)
+        return Reading(passage, shares, bar or _silence(signs, shares), legible=bar is None)
 
     def evidence(self, category: str, reading: Reading) -> list[str]:
         """The words and phrases of the text that speak most for a category, as they stand in it."""
@@ -79,12 +81,21 @@ class Analyst:
         return found
 
 
-def _silence(passage: Passage, shares: Mapping[str, float]) -> str | None:
-    signs = sum(
-        len(seen)
-        for name, seen in passage.found.seen.items()
-        if not name.startswith(concepts.ELEMENT)
-    )
+def _signs(passage: Passage) -> int:
+    """How many different words and phrases of the text were known to the classifier."""
+    known = [n for n in passage.found.seen if not n.startswith(concepts.ELEMENT)]
+    return len({base for name in known for base in passage.found.seen[name]})
+
+
+def _tempered(shares: Profile, signs: int) -> Profile:
+    """The shares nearer to one another where few signs speak, as little proves little."""
+    sureness = SURENESS * signs / (signs + DOUBT)
+    raised = {c: share**sureness for c, share in shares.items()}
+    total = sum(raised.values())
+    return {c: share / total for c, share in raised.items()}
+
+
+def _silence(signs: int, shares: Mapping[str, float]) -> str | None:
     if signs < LEAST_SIGNS or max(shares.values()) < LEAST_SHARE:
         return "too little in the text speaks for any category"
     return None

@@ -132,8 +132,11 @@ class Tale:
     @staticmethod
     def _pair(path: str, value: Any) -> str:
         what = label(path)
+        if said_by.ORDERS.search(str(value)):
+            return ""
         if path.partition(".")[2] in NAMING:
-            return f"{what}, {supplied.title(value)}"
+            said = supplied.thing(value)
+            return f"{what}, {said if said.startswith('the ') else supplied.title(value)}"
         said = (
             listed([v for v in map(supplied.phrase, value) if v])
             if isinstance(value, list)

@@ -141,6 +141,20 @@ async def heard(ws: ClientConnection) -> bytes:
 
 
 @asynccontextmanager
+async def whole(port: int, path: str, body: Any, bearer: str) -> AsyncIterator[Ask]:
+    """A client that waits for the whole answer: nobody hears the provider's stream."""
+    request = post(path, body, bearer, "application/json")
+    async with http(port) as connection:
+
+        async def ask() -> Stream:
+            found = Stream()
+            found.hear(orjson.dumps(await connection.answer(request)))
+            return found.end()
+
+        yield ask
+
+
+@asynccontextmanager
 async def generations(port: int, path: str, body: Any, bearer: str) -> AsyncIterator[Ask]:
     """A GraphQL client: generations are started over HTTP and followed over one WebSocket."""
     request = post(path, {"query": START, "variables": body}, bearer, "application/json")

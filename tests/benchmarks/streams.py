@@ -33,7 +33,7 @@ from app.embedded.valkey import start_valkey
 from tests.benchmarks import bench
 from tests.benchmarks.bare import MESSAGES
 from tests.benchmarks.provider import TOKENS
-from tests.benchmarks.stream_clients import Ask, Stream, Wrong, events, generations
+from tests.benchmarks.stream_clients import Ask, Stream, Wrong, events, generations, whole
 from tests.support.service import CHARACTER, CHARACTER_INPUT, SECRET, token
 
 BEFORE, PACE = 20, 5  # ms: before the first token, and between two
@@ -66,6 +66,7 @@ CASES = [
     Row("direct", None, "/v1/chat/completions", CHAT, "the provider itself"),
     Row("bare stream", "stream", "/chat", CHAT, "Starlette and the SDK, nothing else"),
     Row("rest stream", "loregate", "/api/v2/text/character", CHARACTER, "REST v2, events"),
+    Row("rest whole", "loregate", "/api/v2/text/character", CHARACTER, "no events", whole),
     Row("graphql stream", "loregate", "/graphql", ASKED, "started, then followed", generations),
 ]
 ROWS = {row.name: row for row in CASES}

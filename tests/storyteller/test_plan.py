@@ -120,7 +120,7 @@ def test_as_many_steps_are_told_as_the_length_holds() -> None:
         def __init__(self, steps: list[Step]) -> None:
             self.words = 10 * len(steps)
 
-    plan = [Step(str(n), n % 3, "", False) for n in range(30)]
+    plan = [Step(str(n), n % 3, "", 0) for n in range(30)]
     for wanted in (100, 155, 290):
         told = fitted(plan, Length(wanted, exact=True), lambda steps: Text(list(steps)))
         assert wanted - 10 < told.words <= wanted
