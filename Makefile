@@ -45,7 +45,8 @@ help:
 	@echo "make soak    ten minutes of steady load; memory, files and tasks must be given back"
 	@echo "make conformance   every case of graphql-transport-ws, against the gateway and against every defect"
 	@echo "make conformance-peers   the same cases against other servers (needs npm)"
-	@echo "make fuzz    10,000 generated cases each for REST, GraphQL, WebSocket, cursors and raw bytes (FUZZ_CASES=10000)"
+	@echo "make fuzz    10,000 generated cases each for REST, GraphQL, WebSocket, cursors and raw bytes (FUZZ_CASES=10000),"
+	@echo "             and 20,000 texts of the storyteller"
 	@echo "make try-model   every operation against llama.cpp with a small model (builds it first: five minutes)"
 	@echo "make docs    build the documentation into build/docs; make test-docs tests what was built"
 
@@ -239,6 +240,8 @@ FUZZ_CASES ?= 10000
 fuzz: $(READY)
 	@echo "== $(FUZZ_CASES) cases each"
 	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -m long tests/fuzz -n $(JOBS) $(ARGS)
+	@echo "== 20000 texts of the storyteller"
+	@$(BIN)/python -m pytest -m long tests/storyteller/test_tales.py tests/storyteller/test_character.py -n $(JOBS) $(ARGS)
 
 # A real model in an environment of its own: llama.cpp's server comes as AGPL source, and the
 # project must not depend on it. Nothing but the server is wanted, compiled soon rather than to be
