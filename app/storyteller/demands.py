@@ -8,6 +8,8 @@ from typing import Any
 
 from app.operations.validation import Rule
 from app.storyteller import bounds
+from app.storyteller.inflection import bases
+from app.storyteller.subject import CLASS_KEYS, LEVEL_KEYS, NAME_KEYS, RACE_KEYS
 
 UNITS = r"(words?|characters?|letters?|sentences?)"
 SMALL = {
@@ -59,12 +61,17 @@ AGE = re.compile(
     r"\b(?:anachronis\w+|out of (?:time|period)|modern (?:\w+ )?(?:words?|technology|items?|things?"
     r"|objects?|slang|language|speech|terms?|devices?|references?|inventions?)|nothing modern"
     r"|period[- ](?:appropriate|accurate)|true to (?:its|the) (?:period|age)|medieval|no modern\w*"
-    r"|modernity)\b"
+    r"|modernity|no technology|without technology)\b"
 )
 HERO = re.compile(
     r"\b(?:hero(?:ine)?|character|protagonist|subject|npc)(?:['’]s)?\b.{0,20}\bnam(?:e|ed)\b"
     r"|\bnam(?:e|es|ing) (?:of )?(?:the |its |each |every |our )?(?:hero|heroine|character"
     r"|protagonist)s?\b|\b(?:correct|right|given) names?\b|\bby name\b"
+)
+CALLED = re.compile(
+    r"\b(?:hero|heroine|character|protagonist|subject|npc)(?:['’]s name)?"
+    r" (?:is|must be|should be|has to be) (?:always )?(?:called|named)? ?"
+    r"([A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,3})"
 )
 TALK = re.compile(r"\b(?:dialogue|direct speech|spoken line|conversation)\b")
 LEVEL = re.compile(r"\b(?:level|spells?|training|proficien\w+|class features?|armou?r|weapons?)\b")
@@ -89,6 +96,7 @@ class Demands:
     profanity: bool = False
     age: bool = False
     hero: bool = False
+    name: str | None = None  # which the rule's own words give to the hero
     talk: bool = False
     level: bool = False
 
@@ -108,7 +116,8 @@ def demanded(rule: Rule) -> Demands:
     found.tense = _kind(rule, "tense", TENSE.search(text))
     found.profanity = bool(PROFANITY.search(text)) or _flag(rule, "profanity")
     found.age = bool(AGE.search(text)) or _flag(rule, "age")
-    found.hero = bool(HERO.search(text))
+    found.hero = bool(HERO.search(text)) or any(key in rule.parameters for key in NAME_KEYS)
+    found.name = next((m[1] for m in CALLED.finditer(said)), None)
     found.talk = bool(TALK.search(text)) and not DENIED.search(text)
     found.level = bool(LEVEL.search(text))
     return found
@@ -155,7 +164,7 @@ def _terms(said: str) -> dict[str, Any]:
             refused.append(term)
         elif WANTS.search(f"{before} "):
             wanted.append(term)
-    refused += [_bare(m[1]) for m in FORBID.finditer(said) if not _vague(m[1])]
+    refused += [f for m in FORBID.finditer(said) if not _vague(m[1]) for f in _forms(_bare(m[1]))]
     wanted += [_bare(m[1]) for m in REQUIRE.finditer(said)]
     terms = {"must_include": wanted, "must_not_include": refused}
     return {k: list(dict.fromkeys(v)) for k, v in terms.items() if v}
@@ -163,6 +172,13 @@ def _terms(said: str) -> dict[str, Any]:
 
 def _bare(noun: str) -> str:
     return re.sub(r"^(?:the|a|an|any|its|his|her) ", "", noun, flags=re.I).strip("'\"“”.,")
+
+
+def _forms(noun: str) -> list[str]:
+    """One and many of it: whoever forbids dragons forbids the dragon."""
+    if " " in noun:
+        return [noun]
+    return list(dict.fromkeys([*bases(noun.lower()), f"{noun.lower()}s"]))
 
 
 def _vague(noun: str) -> bool:
@@ -202,4 +218,11 @@ def _flag(rule: Rule, name: str) -> bool:
     return False
 
 
-KNOWN = bounds.KNOWN | {"person", "tense", *LIMITS, *FLAGS["profanity"], *FLAGS["age"]}
+KNOWN = bounds.KNOWN | {
+    *(key for keys in (NAME_KEYS, CLASS_KEYS, RACE_KEYS, LEVEL_KEYS) for key in keys),
+    "person",
+    "tense",
+    *LIMITS,
+    *FLAGS["profanity"],
+    *FLAGS["age"],
+}

@@ -22,7 +22,7 @@ DEAD = re.compile(
     r"|drowned|perished|dead)\b"
 )
 GONE_KIN = re.compile(rf"\b({KIN})\b[^.;]{{0,30}}?{DEAD.pattern}", re.I)
-GONE_NAME = re.compile(rf"\b([A-Z][a-z]+(?: [A-Z][a-z]+)?)\b[^.;]{{0,30}}?{DEAD.pattern}")
+GONE_NAME = re.compile(rf"\b([A-Z][a-z]+(?: [A-Z][a-z]+)?)(?: [a-z]+){{0,2}}? {DEAD.pattern}")
 ORPHAN = re.compile(r"\borphan(?:ed)?\b|\bboth (?:her |his |my )?parents are dead\b", re.I)
 # With one of these a sentence speaks of the time before, of a grave or of a dream.
 EARLIER = re.compile(

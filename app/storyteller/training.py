@@ -27,6 +27,8 @@ HELD = re.compile(
     r"((?:[\w'-]+ ){0,4}[\w'-]+)"
 )
 NEAR = 100  # characters before a feat within which a class that is named does it
+# A cleric's domain and a dwarf's clan may bring the training that the class lacks.
+MAY_WEAR = frozenset({"cleric", "dwarf"})
 SHORT_NAME = 7  # letters; a single word with no more is too common to be a spell's name alone
 
 
@@ -135,6 +137,8 @@ def _features(passage: Passage, cls: str, level: int | None) -> Findings:
 def _gear(passage: Passage, cls: str, race: str | None) -> Findings:
     for pattern, verb in ((WORN, "in"), (HELD, "with")):
         for place in pattern.finditer(passage.lower):
+            if verb == "in" and (cls in MAY_WEAR or race in MAY_WEAR):
+                continue
             if rules.trained(cls, race, place[1]) is False and not _another(passage, place, cls):
                 thing = rules.armour_of(place[1]) or rules.weapon_of(place[1]) or place[1]
                 yield error(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from app.operations.validation import (
     Rule,
@@ -33,12 +34,21 @@ from app.storyteller.issues import Findings
 from app.storyteller.packs import Packs
 from app.storyteller.passage import SPEECH, Passage
 from app.storyteller.reading import Analyst, Reading
-from app.storyteller.subject import Subject, named, subject_of
+from app.storyteller.subject import (
+    CLASS_KEYS,
+    LEVEL_KEYS,
+    NAME_KEYS,
+    RACE_KEYS,
+    Subject,
+    named,
+    subject_of,
+)
 from app.storyteller.wordlists import theme_texts
 
 FITS, BARELY = 0.5, 0.36  # fit to a theme: at home in it; against it below the second
 KEYWORD = re.compile(r"[A-Za-z][A-Za-z'’-]{3,30}")
 MAX_KEYWORDS = 8
+SUBJECT_KEYS = frozenset({*NAME_KEYS, *CLASS_KEYS, *RACE_KEYS, *LEVEL_KEYS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +80,15 @@ class Judge:
     def _reading(self) -> Reading:
         return self._analyst.read(self._passage)
 
-    @cached_property
-    def _subject(self) -> Subject:
+    def _context(self, rule: Rule) -> dict[str, Any]:
+        """What is known beside the text, and what the rule's parameters say of the subject."""
+        told = {k: v for k, v in rule.parameters.items() if k in SUBJECT_KEYS}
+        return {**self._request.context, **told}
+
+    def _subject(self, rule: Rule) -> Subject:
         book = self._packs.lawbook
         races = {race.replace("-", "_"): race for race in book["races"]}
-        return subject_of(self._request.context, book["features"], races)
+        return subject_of(self._context(rule), book["features"], races)
 
     def draft(self) -> ValidationDraft:
         results = [self._result(n, rule) for n, rule in enumerate(self._request.rules, 1)]
@@ -111,8 +125,9 @@ class Judge:
         if texts := [v for v in felt if isinstance(v, str)]:
             theme = self._felt(texts)
             found, judged = [*found, *theme.issues], judged or theme.judged
-        looked = list(self._looked_through(asked))
-        hero = asked.hero and self._subject.name is not None
+        name = asked.name or self._subject(rule).name
+        looked = [*self._looked_through(asked), *self._hero(asked, name)]
+        hero = name is not None and (asked.hero or asked.name is not None)
         return Checked(judged or asked.looks or hero, [*found, *looked])
 
     def _looked_through(self, asked: Demands) -> Findings:
@@ -124,26 +139,25 @@ class Judge:
         yield from grammatical.judged(passage, asked.person, asked.tense)
         if asked.talk and not SPEECH.search(passage.text):
             yield issues.error("Nobody speaks in the text.", None, "Let somebody say a line aloud.")
-        if asked.hero:
-            yield from self._hero()
 
-    def _hero(self) -> Findings:
-        name = self._subject.name
-        if name is None:
+    def _hero(self, asked: Demands, name: str | None) -> Findings:
+        if name is None and asked.hero:
             yield issues.info("The context has no `name` to look for.", None, "Give it a `name`.")
-        elif not named(self._passage, name):
+        elif name and (asked.hero or asked.name) and not named(self._passage, name):
             yield issues.error(f"{name} is not named in the text.", None, f"Name {name}.")
 
     def _shared(self, category: RuleCategory, rule: Rule) -> Checked:
         """What the text alone gives: the same for every rule of a category."""
         if category is RuleCategory.THEME:
             return self._theme(rule)
+        if SUBJECT_KEYS & rule.parameters.keys():
+            return self._judged(category, rule)
         if category not in self._known:
-            self._known[category] = self._judged(category)
+            self._known[category] = self._judged(category, rule)
         return self._known[category]
 
-    def _judged(self, category: RuleCategory) -> Checked:
-        book, context = self._packs.lawbook, self._request.context
+    def _judged(self, category: RuleCategory, rule: Rule) -> Checked:
+        book, context = self._packs.lawbook, self._context(rule)
         if category is RuleCategory.QUALITY:
             return Checked(True, list(quality.judged(self._passage, self._packs.wording)))
         if category is RuleCategory.CONSISTENCY:
@@ -152,9 +166,10 @@ class Judge:
                 found += wording.out_of_time(self._passage, strict=False)
             return Checked(True, found)
         found = [*lawbook.judged(self._passage, context, book)]
-        found += training.judged(self._passage, self._subject)
+        subject = self._subject(rule)
+        found += training.judged(self._passage, subject)
         spoken = any(i.severity is not Severity.INFO for i in found)
-        touched = training.touched(self._passage, self._subject)
+        touched = training.touched(self._passage, subject)
         if touched:
             found = [i for i in found if i.severity is not Severity.INFO]
         return Checked(touched or spoken or not found, found)
@@ -183,7 +198,10 @@ class Judge:
         if self._reading.obstacle:
             told = issues.info(f"The theme was not judged: {self._reading.obstacle}.")
             return Checked(False, [told])
-        return Checked(True, list(self._fits(wanted)))
+        found = list(self._fits(wanted))
+        if not wording.modern(self._request.theme, self._request.context):
+            found += wording.out_of_time(self._passage, strict=False)
+        return Checked(True, found)
 
     def _fits(self, wanted: dict[str, float]) -> Findings:
         target = max(wanted, key=lambda c: wanted[c])
