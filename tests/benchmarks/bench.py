@@ -108,18 +108,8 @@ def start(command: list[str], cores: set[int], **environment: str) -> subprocess
     )
 
 
-def must_be_free(port: int) -> None:
-    """What a killed run left behind would be measured in place of ours."""
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise SystemExit(f"port {port} is taken, perhaps by what a killed run left behind")
-
-
 @contextmanager
 def running(command: list[str], cores: set[int], **environment: str) -> Iterator[int]:
-    for port in (PROVIDER, SERVER):
-        if str(port) in command or environment.get("LOREGATE_PORT") == str(port):
-            must_be_free(port)
     process = start(command, cores, **environment)
     try:
         yield process.pid
