@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.graphql.test_guard import OVER_HTTP, PERMITTED, ROOT, document, without
+from tests.support.root_fields import OVER_HTTP, PERMITTED, ROOT, document, without
 from tests.support.service import Service
 
 
