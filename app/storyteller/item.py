@@ -34,6 +34,8 @@ PRICED = dict(zip(RARITIES, (10, 20, 35, 45, 60, 100), strict=True))
 ATTUNED = dict(zip(RARITIES, (0, 40, 70, 90, 100, 100), strict=True))
 DARK, DARKER = ("horror", "dark"), 75  # tales in which more have a drawback, and how many
 CURSED = re.compile(r"\b(?:curse|doom|damn|haunt|bargain)", re.I)
+RESERVED = 90  # tokens that the first sentences of history, drawback and place may take
+PLAIN = 3  # of ten items begin with what they look like
 UNTOLD = {"look": 3, "past": 4}  # of five items, how many are told of without it
 CASTERS = (ItemKind.ROD, ItemKind.STAFF, ItemKind.WAND)
 MAX_SEARCHED = 400  # characters of a caller's value in which words are looked for
@@ -50,7 +52,8 @@ def compose(packs: Packs, request: ItemRequest, rng: Random) -> ItemDraft:
     once = {**brief.once, "item": plan.form["name"]}
     telling = Expander(rng, plan.words, brief.scopes(*plan.tables), once)
     name = plan.name or telling.draw("item")
-    sheet = Sheet(brief, telling, grammar["sheet"], grammar["text"], request.model.max_tokens)
+    room = max(1, request.model.max_tokens - RESERVED)
+    sheet = Sheet(brief, telling, grammar["sheet"], grammar["text"], room)
     description = sheet.prose("description")
     effects = sheet.items("properties")
     return ItemDraft(
@@ -83,7 +86,10 @@ class _Plan:
         self.powers = list(_powers(packs.item, label, self.kind, self.rarity, rng))
         self.charges = _charges(packs.item["charges"], self.kind, self.rarity, rng)
         self.words = self.brief.words | self._words(packs, given, noun, rng)
-        self.tables = [*self._tables(packs, rng), packs.item["text"], packs.item["words"]]
+        texts = dict(packs.item["text"])
+        if rng.randrange(10) < PLAIN:
+            del texts["item_first"]
+        self.tables = [*self._tables(packs, rng), texts, packs.item["words"]]
 
     def _attunement(self, bearer: str, rng: Random) -> str:
         if bearer:

@@ -9,6 +9,7 @@ import pytest
 
 from app.operations.item import ItemKind, ItemRarity
 from app.storyteller import rules
+from app.storyteller.grammar import read
 from app.storyteller.rules import LEVELS
 
 FEATURES = {
@@ -207,6 +208,16 @@ def test_magic_items_stand_under_their_rarity() -> None:
     for rarity in ItemRarity:
         assert rules.items(rarity.value)
         assert set(rules.table("items")[rarity.value]) <= kinds
+
+
+def test_the_spells_of_made_up_items_are_the_documents_own() -> None:
+    grammar = read("aspects")
+    for pack in (grammar["any"], *grammar["aspect"].values()):
+        for said in pack["spells"]:
+            level, name = said.split(" ", 1)
+            found = rules.spell(name)
+            assert found, name
+            assert found.level == int(level), name
 
 
 def test_every_table_names_its_source_and_licence() -> None:

@@ -110,18 +110,25 @@ def prose(text: str) -> str:
     """All that is to be read in an answer, a line for each of its fields and their items."""
     if not text.startswith("{"):
         return text
-    lines = []
+    lines: list[str] = []
     for name, value in json.loads(text).items():
-        if name not in ("summary", "name"):
+        if name not in NO_PROSE:
             lines += _lines(value)
     return "\n".join(lines)
+
+
+NO_PROSE = ("summary", "name", "attunement", "relationships", "kind", "rarity")
 
 
 def _lines(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     for item in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        [said for name, said in value.items() if name not in NO_PROSE]
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else ()
     ):
         yield from _lines(item)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.support.operations import CAMPAIGN, LOCATION, STORY
+from tests.support.operations import CAMPAIGN, CHARACTER, ITEM, LOCATION, NPC, STORY
 
 MATTERS = (
     "slay the dragon", "a king's deathbed", "revenge", "political intrigue", "a drowned crown",
@@ -29,6 +29,26 @@ VILLAINS = ("the Raven King", "Mother Gristle", "Lord Hask", "the wolves of the 
 PLACES = ("town", "dungeon", "wilderness", "landmark", "building", "shop", "tavern")
 STORIES = ("plot", "quest", "scene", "dialogue", "description", "event")
 TALES = ("plot", "location", "quest", "dialogue", "event")
+CHARACTERS = ("backstory", "personality", "combat", "equipment")
+CLASSES = (
+    "barbarian", "bard", "cleric", "druid", "fighter", "monk", "paladin", "ranger", "rogue",
+    "sorcerer", "warlock", "wizard", None,
+)  # fmt: skip
+RACES = (
+    "human", "elf", "half-elf", "dwarf", "halfling", "half-orc", "gnome", "tiefling", "dragonborn",
+    None,
+)  # fmt: skip
+ALIGNMENTS = (
+    "lawful good", "neutral good", "chaotic good", "lawful neutral", "true neutral",
+    "chaotic neutral", "lawful evil", "neutral evil", "chaotic evil", None,
+)  # fmt: skip
+BACKGROUNDS = (
+    "acolyte", "charlatan", "criminal", "entertainer", "folk hero", "hermit", "noble", "outlander",
+    "sage", "sailor", "soldier", "urchin", None,
+)  # fmt: skip
+ROLES = ("ally", "antagonist", "merchant", "quest_giver", "lore_keeper", "mentor", "neutral")
+KINDS = ("weapon", "armor", "potion", "ring", "rod", "scroll", "staff", "wand", "wondrous")
+RARITIES = ("common", "uncommon", "rare", "very_rare", "legendary", "artifact", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +102,35 @@ def _location(kind: str) -> Callable[[Random], dict[str, Any]]:
     )
 
 
+def _character(kind: str) -> Callable[[Random], dict[str, Any]]:
+    def made(rng: Random) -> dict[str, Any]:
+        context = {
+            "character_class": rng.choice(CLASSES),
+            "character_race": rng.choice(RACES),
+            "character_level": rng.choice((*range(1, 21), None)),
+            "alignment": rng.choice(ALIGNMENTS),
+            "background": rng.choice(BACKGROUNDS),
+        }
+        return {"type": kind, "character_context": given(context)} | feel(rng)
+
+    return made
+
+
+def _npc(rng: Random) -> dict[str, Any]:
+    return {"role": rng.choice(ROLES), "context": frame(rng)} | feel(rng)
+
+
+def _item(rng: Random) -> dict[str, Any]:
+    asked = {"kind": rng.choice(KINDS), "rarity": rng.choice(RARITIES), "context": frame(rng)}
+    return given(asked) | feel(rng)
+
+
 # A new type of text belongs in this list; the measure, its test and the printed pieces read it.
 VARIED: list[Varied] = [
     *(Varied(f"story {each}", STORY, _story(each)) for each in STORIES),
     *(Varied(f"campaign {each}", CAMPAIGN, _campaign(each)) for each in TALES),
     *(Varied(f"location {each}", LOCATION, _location(each)) for each in PLACES),
+    *(Varied(f"character {each}", CHARACTER, _character(each)) for each in CHARACTERS),
+    Varied("npc", NPC, _npc),
+    Varied("item", ITEM, _item),
 ]
