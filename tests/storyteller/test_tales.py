@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 
 from app.llm.completion import Completion, CompletionRequest
+from app.operations.fields import Theme
 from app.storyteller import continuation, lengths
+from app.storyteller.asked import Asked
 from app.storyteller.english import tokens
+from app.storyteller.lines import line
 from app.storyteller.packs import Packs
 from app.storyteller.premise import premise
+from app.storyteller.tale import Tale
 from tests.storyteller.variety import measured, prose, texts_of
 from tests.support.careful_reader import faults
 from tests.support.operations import CAMPAIGN, STORY
@@ -22,6 +26,9 @@ from tests.support.storyteller_requests import STORYTELLER, written
 from tests.support.varied_requests import VARIED, Varied
 
 PACKS = Packs()
+# Slots that only a place has, or a text that goes on, or the caller's own words.
+OF_A_PLACE = {"place", "folk1", "folk2", "size", "size_kind", "purpose", "features"}
+OF_A_PLACE |= {"thread", "given", "what"}
 CASES = int(os.environ.get("FUZZ_CASES", "20000"))
 FEW = 12  # varied texts of a type that the ordinary run looks at
 
@@ -137,6 +144,26 @@ async def test_varied_requests_open_in_different_ways_and_nobody_is_everywhere(
     found = measured(await texts_of(varied, FEW))
     assert found.openings >= FEW - 1, found
     assert found.met <= 0.5, found  # of twelve; the command's fifty are held to a third
+
+
+def test_every_line_of_a_tale_finds_words_for_its_slots() -> None:
+    """In a tale of which everything is known; a line without words would only be left out."""
+    context = {"campaign_theme": "revenge", "campaign_type": "sandbox", "duration": "two nights"}
+    asked = Asked(context=context | {"conflict": "two heirs"}, theme={"tone": "grim"})
+    tells = Tale(PACKS, asked, Theme(tone="grim"), Random(1), []).facts.tells
+    kinds = PACKS.places["kind"].values()
+    grammars = [PACKS.tales["line"], PACKS.campaigns["line"], PACKS.tones["line"], PACKS.clauses]
+    tables = [*grammars, PACKS.canon["line"], PACKS.places["text"], *kinds]
+    untold = {
+        (name, slot)
+        for table in tables
+        for name, texts in table.items()
+        if isinstance(texts, list) and name != "name"
+        for text in texts
+        for slot in line(text).slots
+        if slot[0] not in OF_A_PLACE and not tells(*slot)
+    }
+    assert untold == set()
 
 
 def cases(number: int) -> Iterator[tuple[Varied, dict[str, Any]]]:

@@ -38,21 +38,13 @@ def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> None:
     names |= {"features", "about", "doing"}
     for table in (packs.common["once"], packs.common["free"], packs.story["once"]):
         names |= table.keys()
-    for table in (packs.campaign["free"], packs.location["text"]):
-        names |= table.keys()
     names |= packs.story["free"].keys()
     names |= {"reward", "sum2"}
-    for prefix, table in (
-        ("mood", packs.moods["horror"]),
-        ("kind", packs.location["kind"]["town"]),
-    ):
+    for prefix, table in (("mood", packs.moods["horror"]),):
         names |= {f"{prefix}_{key}" for key in table}
     used = {
         slot.removesuffix("_cap").removesuffix("_low")
-        for table in (
-            *(packs.moods, packs.story),
-            *(packs.campaign, packs.location),
-        )
+        for table in (*(packs.moods, packs.story),)
         for template in _templates(table)
         for slot in SLOT.findall(template)
     }
@@ -108,14 +100,13 @@ def test_every_pack_has_every_list() -> None:
         (packs.callings, set(packs.callings["wizard"])),
         (packs.moods, set(packs.moods["horror"])),
         (packs.npc["role"], set(packs.npc["role"]["ally"])),
-        (packs.location["kind"], set(packs.location["kind"]["town"])),
+        (packs.places["kind"], set(packs.places["kind"]["town"])),
         (people["race"], set(people["race"]["elf"])),
         (people["background"], set(people["background"]["noble"])),
     ):
         for name, table in tables.items():
             assert lists <= set(table), (name, lists - set(table))
     assert set(packs.npc["role"]) == set(NpcRole)
-    assert set(packs.location["kind"]) == set(LocationType)
-    for plan in ("plan", "short", "long"):
-        assert set(packs.campaign[plan]) == set(CampaignContentType)
+    assert set(packs.places["kind"]) == set(LocationType)
+    assert set(packs.campaigns["plan"]) == set(CampaignContentType)
     assert set(packs.moods) == set(packs.lists.categories) == set(KINDS_OF_TALE)
