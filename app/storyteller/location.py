@@ -59,6 +59,7 @@ def _cast(tale: Tale, packs: Packs, request: LocationRequest, kind: Any) -> str:
     facts.add("place", Entity(name, name))
     for part in ("folk1", "folk2"):
         cast.stranger(part)
+    facts.free |= {"head": kind["head"], "about": packs.places["text"]["about"]}
     facts.once |= {"purpose": ["nobody living has been told."]}
     size, noun = supplied.subject(request.size), str(kind["noun"])
     facts.words["size_kind"] = noun

@@ -27,7 +27,17 @@ from tests.support.varied_requests import VARIED, Varied
 
 PACKS = Packs()
 # Slots that only a place has, or a text that goes on, or the caller's own words.
-OF_A_PLACE = {"place", "folk1", "folk2", "size", "size_kind", "purpose", "features"}
+OF_A_PLACE = {
+    "place",
+    "folk1",
+    "folk2",
+    "size",
+    "size_kind",
+    "purpose",
+    "features",
+    "head",
+    "about",
+}
 OF_A_PLACE |= {"thread", "given", "what"}
 CASES = int(os.environ.get("FUZZ_CASES", "20000"))
 FEW = 12  # varied texts of a type that the ordinary run looks at
