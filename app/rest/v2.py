@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import cache
@@ -111,13 +112,14 @@ def _events_document() -> JSON:
 
 
 def _documents() -> list[Route]:
-    document, events_document = _document(), _events_document()  # 40 ms
-
+    # Made when they are first asked for, in 40 ms, beside the loop.
     async def openapi(_: Request) -> Response:
+        document = await asyncio.to_thread(_document)
         return Response(document.body, media_type="application/json")
 
     async def asyncapi(_: Request) -> Response:
-        return Response(events_document.body, media_type="application/json")
+        document = await asyncio.to_thread(_events_document)
+        return Response(document.body, media_type="application/json")
 
     async def errors(_: Request) -> Response:
         return HTMLResponse(error_pages.page(*error_pages.EXPLAINED), headers=error_pages.HEADERS)

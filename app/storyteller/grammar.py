@@ -31,6 +31,7 @@ def read(name: str) -> dict[str, Any]:
     return tomllib.loads((GRAMMARS / f"{name}.toml").read_text(encoding="utf-8"))
 
 
+@cache
 def names() -> list[str]:
     """The grammar files' names."""
     return sorted(path.stem for path in GRAMMARS.iterdir())
