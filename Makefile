@@ -238,7 +238,7 @@ conformance-peers: $(READY)
 FUZZ_CASES ?= 10000
 fuzz: $(READY)
 	@echo "== $(FUZZ_CASES) cases each"
-	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -m long tests/fuzz -n $(JOBS) $(ARGS)
+	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -m long tests/fuzz tests/storyteller/test_tales.py -n $(JOBS) $(ARGS)
 
 # A real model in an environment of its own: llama.cpp's server comes as AGPL source, and the
 # project must not depend on it. Nothing but the server is wanted, compiled soon rather than to be
