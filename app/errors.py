@@ -22,7 +22,7 @@
     ├── BadQuestion             422  BAD_USER_INPUT          resolvers.questions
     │   └── UnreadableQuestion  400  BAD_USER_INPUT          resolvers.questions
     ├── RateLimited             429  RATE_LIMIT_EXCEEDED
-    ├── TooManyOperations       429  TOO_MANY_OPERATIONS     resolvers.websocket_connection
+    ├── TooManyOperations       429  TOO_MANY_OPERATIONS     resolvers.websocket_messages
     ├── TooManySubscriptions    429  TOO_MANY_OPERATIONS     app.pipeline.subscriptions
     ├── HeadersTooLarge         431  HEADERS_TOO_LARGE       app.http_heads
     ├── Left                    499  CANCELLED

@@ -205,6 +205,7 @@ class GenerationLog:
             self.changed(transcript)
         elif isinstance(reply, list):
             _end_with(transcript, reply)  # its user was erased
+            await self.release_lease(transcript.key)
 
     async def end(self, transcript: Transcript, event: Event) -> None:
         """Its last event, unless another process has ended it: then that one's."""

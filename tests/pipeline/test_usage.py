@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -55,10 +54,6 @@ def told(row: UsageRow) -> tuple[str, int, int, int]:
     return row.model, row.answers, row.calls, row.prompt_tokens + row.completion_tokens
 
 
-def inserts(statements: list[Any]) -> int:
-    return sum("INTO usage" in statement[2] for statement in statements)
-
-
 async def test_an_answer_is_written_with_what_it_cost(metered: Service) -> None:
     answer = (await ask(metered, TEXT, tier="gold")).json()
     [row] = await rows(metered)
@@ -82,14 +77,12 @@ async def test_what_calls_no_model_writes_nothing(metered: Service, provider: Up
     provider.then(Behaviour(delay=0.3))
     first = asyncio.create_task(ask(metered, THEME, key="k"))
     await until(lambda: bool(provider.requests))
-    with engine_events_heard("before_cursor_execute") as statements:
-        coalesced = await ask(metered, THEME)
-        await first
-        hit, replayed = await ask(metered, THEME), await ask(metered, THEME, key="k")
-        assert (await ask(metered, THEME, {"content": ""})).status_code == 400
+    coalesced = await ask(metered, THEME)
+    await first
+    hit, replayed = await ask(metered, THEME), await ask(metered, THEME, key="k")
+    assert (await ask(metered, THEME, {"content": ""})).status_code == 400
     assert coalesced.headers["x-cache"] == "COALESCED"
     assert (hit.headers["x-cache"], replayed.status_code) == ("HIT", 200)
-    assert inserts(statements) == 1
     assert len(await rows(metered)) == 1
 
 
