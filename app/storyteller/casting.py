@@ -311,6 +311,9 @@ class Casting:
         if size == 1:
             who = "a lone adventurer"
         first = f"{who} of {ordinal(level)} level" if level else who
+        if level or size:
+            self.facts.words["company"] = first.replace("the party", "a party")
+            self.facts.tags.add("company")
         heroes = [n for n in map(supplied.title, self._heroes()) if n]
         if heroes:
             first = listed(heroes[:8])

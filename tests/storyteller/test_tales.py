@@ -38,7 +38,7 @@ OF_A_PLACE = {
     "head",
     "about",
 }
-OF_A_PLACE |= {"thread", "given", "what"}
+OF_A_PLACE |= {"thread", "given", "what", "company"}
 CASES = int(os.environ.get("FUZZ_CASES", "20000"))
 FEW = 12  # varied texts of a type that the ordinary run looks at
 
