@@ -93,7 +93,7 @@ class Metadata:
         "The model's name in its provider's own answer; null without one."
     )
     ignored_parameters: list[str] = described(
-        "What of the request's `model` could not be used, by the names of its fields."
+        "What of the request could not be used: names of its `model`, or paths in its input."
     )
     seed: int | None = described(
         "The seed that was used; null without one, or where it is no 32-bit number."

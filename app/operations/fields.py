@@ -240,7 +240,8 @@ class Metadata(BaseModel):
         None, description="The model's name in the provider's own answer; null without one."
     )
     ignored_parameters: list[str] = Field(
-        default_factory=list, description="What of the request's `model` could not be used."
+        default_factory=list,
+        description="What of the request could not be used: names of its `model`, or paths.",
     )
     seed: int | None = Field(None, description="The seed that was used, where one was.")
     prompt_version: str = Field("1", description="Which wording of the prompt was used.")

@@ -160,7 +160,7 @@ export interface Metadata {
   cost: number | null;
   /** The model's name in its provider's own answer; null without one. */
   upstreamModel: string | null;
-  /** What of the request's `model` could not be used, by the names of its fields. */
+  /** What of the request could not be used: names of its `model`, or paths in its input. */
   ignoredParameters: string[];
   /** The seed that was used; null without one, or where it is no 32-bit number. */
   seed: number | null;
