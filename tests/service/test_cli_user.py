@@ -41,6 +41,7 @@ async def told(directory: Path, sub: str) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in out.splitlines()]
 
 
+@pytest.mark.long  # processes that start, ten seconds of CPU
 async def test_beside_a_gateway_that_serves_no_file_keeps_a_byte(tmp_path: Path) -> None:
     async with cli_process.serving(tmp_path, "dev") as gateway:
         made, other = await live(gateway, WORD, tmp_path), await live(gateway, "mira", tmp_path)
@@ -61,6 +62,7 @@ async def test_beside_a_gateway_that_serves_no_file_keeps_a_byte(tmp_path: Path)
         assert [x["content_id"] for x in of_other if x["kind"] == "content"] == [other]
 
 
+@pytest.mark.long  # processes that start, ten seconds of CPU
 async def test_without_a_gateway_the_embedded_server_is_started_for_it(tmp_path: Path) -> None:
     async with cli_process.serving(tmp_path, "dev") as gateway:
         await live(gateway, WORD, tmp_path)
