@@ -150,6 +150,8 @@ class SharedConnection:
             redis.exceptions.ConnectionError, OSError: all that a connection fails with.
             TimeoutError: the server was silent for the budget, in seconds.
         """
+        if not commands:
+            return []  # nothing is answered to nothing: it would hold up all who come behind
         try:
             packed = b"".join([pack_command(tuple(command)) for command in commands])
         except TypeError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,8 +19,8 @@ from app.storage.database import CommitProgress, Database, T, Work, translated
 
 READERS = 4  # threads; a read of a warm page takes well under a millisecond
 BUSY_SHARE = 0.6  # of the bound, waited for other processes' locks before giving up
+JOURNAL = "PRAGMA journal_mode = WAL"
 WRITER_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     # FULL syncs at every commit, so that not even a crash of the operating system loses what was
     # acknowledged, as far as the disk keeps its word. A lone commit takes 0.6 ms instead of 0.3,
     # and 64 together no measurable time more. NORMAL would lose the commits since the last
@@ -28,6 +29,7 @@ WRITER_PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",  # bytes; a long reader may make the journal outgrow it
 )
 READER_PRAGMAS = ("PRAGMA query_only = ON",)
+LOCK_INTERVAL = 0.005  # s between tries for a lock that SQLite does not wait for
 
 
 class SQLite(Database):
@@ -36,7 +38,7 @@ class SQLite(Database):
     def __init__(self, url: URL, timeout: float) -> None:
         super().__init__(timeout)
         busy = timeout * BUSY_SHARE
-        self._writer = _engine(url, 1, busy, WRITER_PRAGMAS)
+        self._writer = _engine(url, 1, busy, WRITER_PRAGMAS, writes=True)
         self._reader = _engine(url, READERS, busy, READER_PRAGMAS)
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
@@ -94,7 +96,9 @@ def begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _engine(url: URL, size: int, busy: float, pragmas: tuple[str, ...]) -> Engine:
+def _engine(
+    url: URL, size: int, busy: float, pragmas: tuple[str, ...], *, writes: bool = False
+) -> Engine:
     engine = create_engine(
         url.set(drivername="sqlite"),
         poolclass=QueuePool,
@@ -107,8 +111,25 @@ def _engine(url: URL, size: int, busy: float, pragmas: tuple[str, ...]) -> Engin
 
     def prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself
+        if writes:
+            _write_ahead(connection, busy)
         for pragma in pragmas:
             connection.execute(pragma).close()
 
     event.listen(engine, "connect", prepare)
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, busy: float) -> None:
+    """Has the file keep a write-ahead log. For this one change SQLite waits for no lock itself: of
+    processes that first write to a new file at once, all but one would be refused."""
+    end = time.monotonic() + busy
+    while True:
+        try:
+            connection.execute(JOURNAL).close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+            time.sleep(LOCK_INTERVAL)
+        else:
+            return

@@ -74,6 +74,14 @@ async def test_a_rejected_command_leaves_its_neighbours_their_replies(redis: Red
     assert redis.up
 
 
+async def test_who_asks_nothing_holds_nobody_up(redis: Redis) -> None:
+    nothing = asyncio.create_task(redis.run_all([]))
+    await asyncio.sleep(0)
+    assert await redis.call("ECHO", "one") == b"one"
+    assert await nothing == []
+    assert redis.up
+
+
 async def test_whoever_leaves_costs_no_connection(redis: Redis, admin: Any) -> None:
     before = ours(admin)
     leaving = [asyncio.create_task(redis.call("ECHO", n)) for n in range(50)]
