@@ -8,6 +8,7 @@ from app.storyteller.sides import quotations
 from app.storyteller.wordlists import Profile, felt_texts, theme_texts
 
 FAR = 0.4  # a fit below it asks for more than new words
+MOST = 2  # lines of a kind that an answer has
 
 
 def compatibility(
@@ -23,7 +24,8 @@ def compatibility(
     if reading.obstacle and not reading.legible:
         return _unread(reading.obstacle)
     found = _compared(analyst, reading, wanted)
-    return found.model_copy(update={"enhancements": [*found.enhancements, *_left_out(unknown)]})
+    told = [*_left_out(unknown), *found.enhancements]
+    return found.model_copy(update={"enhancements": told[:MOST]})
 
 
 def _compared(analyst: Analyst, reading: Reading, wanted: Profile) -> Compatibility:
@@ -38,17 +40,18 @@ def _compared(analyst: Analyst, reading: Reading, wanted: Profile) -> Compatibil
 
 
 def _conflicts(analyst: Analyst, target: str, wanted: Profile, reading: Reading) -> list[str]:
-    return [
+    told = [
         f"{quotations(words)} {'read' if len(words) > 1 else 'reads'} as {category}, "
         f"which works against a {target} theme."
         for category, words in analyst.conflicting(wanted, reading).items()
     ]
+    return told[:MOST]
 
 
 def _enhancements(analyst: Analyst, target: str, reading: Reading) -> list[str]:
     shown = analyst.evidence(target, reading)
     kept = [f"Keep {quotations(shown)}: the {target} is already there."] if shown else []
-    return [*kept, *(f"Add {_aim(analyst, target, place)}." for place in (0, 1))]
+    return [*kept, *(f"Add {_aim(analyst, target, place)}." for place in (0, 1))][:MOST]
 
 
 def _steps(analyst: Analyst, target: str, score: float, reading: Reading) -> list[str]:

@@ -67,7 +67,7 @@ def _advice(more: Sequence[str], seen: Seen, score: float, passage: Passage) -> 
     said = [
         f"“{passage.words_at(s.places[0])}” stands {s.times} times; let one stay." for s in worn
     ]
-    return said[:1] + advice[: 1 if score > 0.7 else 2]
+    return (said[:1] + advice)[: 1 if score > 0.7 else 2]
 
 
 def _thinnest(seen: Seen, passage: Passage) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from app.llm.completion import CompletionRequest
@@ -103,7 +104,7 @@ async def test_an_unknown_word_beside_a_known_one_is_left_out_and_named() -> Non
     assert found
     assert found.score
     assert found.score > 0.7
-    assert "“qwertyish” is not known" in found.enhancements[-1]
+    assert "“qwertyish” is not known" in found.enhancements[0]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,17 @@ def test_ordinary_blurbs_come_out_as_a_careful_reader_would_have_them() -> None:
     right, undecided = blurbs_right()
     assert right >= 0.70
     assert undecided <= 0.15
+
+
+async def test_every_answer_keeps_the_bounds_that_clients_are_told() -> None:
+    bounds = jsonschema_rs.validator_for(ThemeDraft.model_json_schema())
+    targets = [
+        {"tone": "heroic comedy", "genre": "gothic", "additional": "of xyzzy"},
+        {"tone": "dark"},
+    ]
+    for n, passage in enumerate(labelled.passages()):
+        found = await analysed(passage.text, target_theme=targets[n % 2])
+        bounds.validate(found.model_dump(mode="json"))
 
 
 def test_every_concept_has_its_trained_weights() -> None:
