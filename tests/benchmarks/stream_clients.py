@@ -148,7 +148,8 @@ async def whole(port: int, path: str, body: Any, bearer: str) -> AsyncIterator[A
 
         async def ask() -> Stream:
             found = Stream()
-            found.hear(orjson.dumps(await connection.answer(request)))
+            body = await connection.answer(request)
+            found.hear(orjson.dumps({"text": body["content"]}))
             return found.end()
 
         yield ask
