@@ -178,7 +178,7 @@ class ThemeAnalysis(Operation[ThemeRequest, ThemeDraft]):
     permission = "theme:analyze"
     limit = "theme_analysis"
     content_type = ContentType.THEME
-    version = 2
+    version = 3
     cached = True
     caller_chooses = False
     mutation = Mutation(

@@ -190,7 +190,7 @@ class ContentValidation(Operation[ValidationRequest, ValidationDraft]):
     permission = "content:validate"
     limit = "content_validation"
     content_type = ContentType.VALIDATION
-    version = 2
+    version = 3
     cached = True
     caller_chooses = False
     mutation = Mutation(

@@ -10,12 +10,17 @@ from functools import cache
 from app.storyteller import concepts, shape
 from app.storyteller.concepts import Findings, Sighting
 from app.storyteller.passage import Passage
+from app.storyteller.vocabulary import CATEGORIES, leanings
 
-CATEGORIES = ("fantasy", "horror", "mystery", "adventure", "drama", "comedy", "heroic", "dark",
-              "epic")  # fmt: skip
 BRIEF = 60  # words; a shorter text is measured as if it had so many, or one word would decide
 
 DENIED = 0.6  # what a denied word counts against its concept, beside one that is there
+BOOKS = "books:"  # before a category: how far the plain words lean to it
+# The form to be filled in and the dragon: what is of every day beside what is not makes comedy.
+INCONGRUOUS = "incongruous"
+EVERYDAY = ("officialdom", "pantry", "dress", "menagerie", "hours", "deadpan")
+RARE = ("undead", "fair_folk", "magic", "dread", "oppressor", "deities", "throne", "prophecy",
+        "crime", "valour")  # fmt: skip
 
 Weights = Mapping[str, Mapping[str, float]]  # by feature, then by category
 
@@ -29,7 +34,7 @@ def trained() -> Weights:
 
 
 def features(passage: Passage, found: Findings) -> dict[str, float]:
-    """What the weights are for: each concept's density, and the shape."""
+    """What the weights are for: each concept's density, the plain words and the shape."""
     per_word = 100 / max(found.total, BRIEF)
     named = [n for n in {*found.seen, *found.denied} if not n.startswith(concepts.ELEMENT)]
     rows = {
@@ -37,7 +42,13 @@ def features(passage: Passage, found: Findings) -> dict[str, float]:
         - DENIED * math.log1p(per_word * found.denied[name])
         for name in sorted(named)
     }
-    return {"": 1.0, **rows, **shape.measured(passage)}
+    words = {f"{BOOKS}{c}": v for c, v in leanings(passage.counted).items()}
+    both = {INCONGRUOUS: min(_together(rows, EVERYDAY), _together(rows, RARE))}
+    return {"": 1.0, **rows, **words, **both, **shape.measured(passage)}
+
+
+def _together(rows: Mapping[str, float], names: Iterable[str]) -> float:
+    return sum(max(0.0, rows.get(name, 0.0)) for name in names)
 
 
 def _weight(seen: Iterable[Sighting]) -> float:

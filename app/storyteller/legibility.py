@@ -29,7 +29,9 @@ KINDS = {
         simmer stir whisk season chop chopped dough flour butter sugar salt pepper garlic onion
         onions serve serves drain boil dice grams ml pint icing skewer saucepan fry sauté
         knead tomatoes minutes ingredients degrees baking powder oil stock mix chill recipe
-        marinate grate""",
+        marinate grate eggs egg milk cream chocolate tin pan grams sift fold melt melted beat cool
+        tray lemon juice yeast vanilla cinnamon parsley carrots potatoes chicken beef slice sliced
+        cut squares paper rack gently until""",
     "a stat block": """str dex con int wis cha ac hp xp ft armor hit points speed
         senses passive perception challenge melee ranged weapon attack reach damage slashing
         piercing bludgeoning multiattack saving throws darkvision humanoid undead unaligned
@@ -40,13 +42,26 @@ KINDS = {
         prone frightened charmed restrained effect effects equal feet ability score""",
     "a report": """committee minutes agenda treasurer budget meeting meetings quarter quarterly
         report contract contracts accounts department photocopier approved agreed members annual
-        policy chapter described species classification section figure table""",
+        policy chapter described species classification section figure table hall booking hire
+        deposit payable pounds dollars fee fees damage liability terms conditions permitted
+        responsible returned available parking premises tenant customer customers company shall
+        clause""",
+    "a weather report": """rain cloud clouds cloudy sunny spells showers scattered outbreaks winds
+        wind gusts gales gale fog patches forecast temperatures temperature degrees highs lows
+        morning afternoon evening tonight tomorrow northern southern western eastern north south
+        east west coast coastal inland heavy light dry mild cold front pressure thunderstorms
+        snow sleet frost drizzle breezy spread""",
     "an instruction": """install package command server configuration port file files directory
         click software email password website download database api error version default log logged
-        button select menu settings update run restart user data code""",
+        button select menu settings update run restart user data code fixed added removed
+        deprecated upgraded support dependencies crash bug readme release default option line
+        client process version link changed unchanged""",
 }
 WORDS = {kind: frozenset(words.split()) for kind, words in KINDS.items()}
 LIST_SHARE, LIST_WORDS = 0.14, 4  # of a kind's words: how thickly, and how many different ones
+WEATHER_SHARE = 0.3  # the same of the weather, which tales have as well
+SIGNS = re.compile(r"[{}<>\[\]=_`\\|]|\w\(|\w\.\w|;\n")  # what programs have and prose does not
+SIGNS_MOST = 0.03  # share of characters
 STATS = re.compile(r"\b(?:armou?r class|hit points|challenge \d|melee weapon attack|to hit,)", re.I)
 
 
@@ -67,13 +82,17 @@ def obstacle(passage: Passage) -> str | None:
 
 
 def _kind(passage: Passage) -> str | None:
-    if len(STATS.findall(passage.text[:20_000])) >= 2:
+    text = passage.text[:20_000]
+    if len(STATS.findall(text)) >= 2:
         return "a stat block"
+    if len(SIGNS.findall(text)) > SIGNS_MOST * len(text):
+        return "a program"
     total = len(passage.words)
     if sum(n for w, n in passage.counted.items() if w in TOLD) > TOLD_LEAST * total:
         return None
     for kind, known in WORDS.items():
         found = {w: n for w, n in passage.counted.items() if w in known}
-        if len(found) >= LIST_WORDS and sum(found.values()) >= LIST_SHARE * total:
+        least = WEATHER_SHARE if kind == "a weather report" else LIST_SHARE
+        if len(found) >= LIST_WORDS and sum(found.values()) >= least * total:
             return kind
     return None

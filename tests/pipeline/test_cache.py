@@ -16,6 +16,7 @@ from app.config_file import ConfigFile
 from app.embedded.valkey import start_valkey
 from app.operations import OPERATIONS
 from app.operations.theme import ThemeAnalysis
+from app.operations.validation import ContentValidation
 from app.pipeline.gateway import Asked
 from app.policies.cache import LARGEST, SQUEEZE, STAMP, lifetime, pack, unpack
 from tests.support import service
@@ -132,8 +133,19 @@ async def test_another_version_of_the_prompt_has_other_answers(
     with_models: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ask(with_models, THEME)
-    monkeypatch.setattr(ThemeAnalysis, "version", 3)
+    monkeypatch.setattr(ThemeAnalysis, "version", ThemeAnalysis.version + 1)
     assert cache_and_id(await ask(with_models, THEME))[0] == "MISS"
+
+
+async def test_answers_from_before_judged_and_undecided_are_not_given(
+    loregate: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 2 is that of the answers without `judged` and with a category for every text."""
+    for path, operation in ((THEME, ThemeAnalysis), (VALIDATION, ContentValidation)):
+        with monkeypatch.context() as then:
+            then.setattr(operation, "version", 2)
+            await ask(loregate, path)
+        assert cache_and_id(await ask(loregate, path))[0] == "MISS"
 
 
 async def test_what_cache_control_says(with_models: Service) -> None:

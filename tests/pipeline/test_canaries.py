@@ -97,7 +97,7 @@ async def test_another_prompt_is_really_sent_and_told(trying: Trying, provider: 
         assert GROUNDED in provider.requests[-1]["messages"][1]["content"]
         assert (told["prompt_version"], told["variant"]) == ("2", "grounded")
         other = (await found.post(THEME, GOOD[THEME])).json()["metadata"]
-        assert (other["prompt_version"], other["variant"]) == ("2", None)
+        assert (other["prompt_version"], other["variant"]) == ("3", None)
 
 
 async def test_only_its_tiers_are_tried_on(trying: Trying) -> None:

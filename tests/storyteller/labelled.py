@@ -36,13 +36,18 @@ def passages(folder: Path = PASSAGES) -> list[Labelled]:
 
 
 def tuned_on() -> list[Labelled]:
-    """All that weights may be trained on: the odd passages, and those written for training."""
+    """All that weights may be trained on: the odd passages, and those that were looked at since."""
     odd = [p for p in passages() if not p.kept_aside]
-    return odd + passages(PASSAGES / "training")
+    return [*odd, *passages(PASSAGES / "training"), *passages(PASSAGES / "voices")]
 
 
 def kept_aside() -> list[Labelled]:
     return [p for p in passages() if p.kept_aside]
+
+
+def fresh() -> list[Labelled]:
+    """Written when lists, words and weights were finished; nothing is trained on them."""
+    return passages(PASSAGES / "fresh")
 
 
 def blurbs() -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from app.operations.fields import KINDS_OF_TALE
@@ -19,6 +20,7 @@ from tests.storyteller.labelled import Labelled
 from tests.support.operations import THEME, VALIDATION
 
 PACKS = Packs()
+BUCKETS = (0.0, 0.3, 0.5, 0.7, 1.0)
 # A theme that is neither the category's own nor its opposite, and one that is its opposite.
 OTHERS = {
     "fantasy": ("drama", "dark"),
@@ -72,6 +74,7 @@ class Figures:
     ordered: float = 0.0
     undecided: float = 0.0
     sure: tuple[float, float] = (0.0, 0.0)
+    claims: list[tuple[float, bool]] = field(default_factory=list)  # confidence, and whether right
     wrong: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -86,7 +89,8 @@ def figures(passages: Sequence[Labelled]) -> Figures:
         found.first_two += (passage.category in best) / total
         found.undecided += (best[0] == "undecided") / total
         found.ordered += _in_order(passage) / total
-        sure[right].append(analysed(passage.text).category_confidence)
+        found.claims.append((analysed(passage.text).category_confidence, right))
+        sure[right].append(found.claims[-1][0])
         if not right:
             found.wrong.append((passage.category, best[0]))
     found.sure = (_mean(sure[True]), _mean(sure[False]))
@@ -151,9 +155,21 @@ def _line(name: str, found: Figures) -> str:
     )
 
 
+def reliability(claims: Sequence[tuple[float, bool]]) -> Iterator[str]:
+    """How sure the analysis was, and how right, where its confidence was between two bounds."""
+    for low, high in pairwise(BUCKETS):
+        here = [(sure, right) for sure, right in claims if low <= sure < high]
+        if here:
+            told, right = _mean([s for s, _ in here]), _mean([float(r) for _, r in here])
+            yield f"  told {low:.1f} to {high:.1f}: {told:.0%}, right {right:.0%}, of {len(here)}"
+
+
 def lines() -> Iterator[str]:
     aside = labelled.kept_aside()
-    yield _line("kept aside", figures(aside))
+    untrained = [figures(aside), figures(labelled.fresh())]
+    yield _line("kept aside", untrained[0])
+    yield _line("fresh", untrained[1])
+    yield from reliability([claim for found in untrained for claim in found.claims])
     yield _line("tuned on", figures(labelled.tuned_on()))
     yield f"always the same answer: {baseline(aside):.0%}"
     right, undecided = blurbs_right()

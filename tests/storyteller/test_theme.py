@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import jsonschema_rs
@@ -13,7 +14,7 @@ from app.storyteller import classifier, concepts
 from app.storyteller.inflection import bases
 from app.storyteller.storyteller import Storyteller
 from tests.storyteller import labelled
-from tests.storyteller.measured import blurbs_right, figures
+from tests.storyteller.measured import BUCKETS, blurbs_right, figures
 from tests.support.operations import THEME
 
 STORYTELLER = Storyteller()
@@ -181,9 +182,27 @@ def test_the_kept_aside_half_comes_out_right() -> None:
     assert found.undecided <= 0.15
 
 
+def test_passages_that_nothing_was_tuned_on_come_out_too() -> None:
+    found = figures(labelled.fresh())
+    assert found.passages >= 40
+    assert found.first >= 0.65
+    assert found.first_two >= 0.80
+    assert found.ordered >= 0.75
+    assert found.undecided <= 0.15
+
+
 def test_confidence_tells_right_answers_from_wrong_ones() -> None:
     right, wrong = figures(labelled.kept_aside()).sure
     assert right > wrong + 0.15
+
+
+def test_confidence_is_no_more_than_is_right() -> None:
+    """In each bucket the share that is right is at most a seventh below what was told."""
+    claims = figures([*labelled.kept_aside(), *labelled.fresh()]).claims
+    for low, high in pairwise(BUCKETS):
+        here = [claim for claim in claims if low <= claim[0] < high]
+        told, right = (sum(values) / len(here) for values in zip(*here, strict=True))
+        assert right > told - 0.15
 
 
 def test_ordinary_blurbs_come_out_as_a_careful_reader_would_have_them() -> None:

@@ -17,8 +17,9 @@ from app.storyteller.passage import Passage
 from tests.storyteller.labelled import Labelled, tuned_on
 
 ROUNDS, STEP, INERTIA = 400, 0.5, 0.9
-FIRST = 0.9  # what a weight of `for` is worth at the beginning
-PULL = 0.010  # towards where a weight began, per round
+FIRST = 0.6  # what a weight of `for` is worth at the beginning
+PULL = 0.06  # towards where a concept's weight began, per round
+PULL_SHAPE, PULL_BOOKS = 0.03, 0.003  # the same of the shape's and of the plain words' weights
 Sample = tuple[str, dict[str, float]]
 
 
@@ -38,11 +39,22 @@ def beginning(names: Sequence[str], first: float = FIRST) -> dict[str, dict[str,
         stated = table[name].get("for", {})
         assert isinstance(stated, dict)
         weights[name].update({c: first * float(v) for c, v in stated.items()})
+    for category in CATEGORIES:
+        if (name := f"{classifier.BOOKS}{category}") in weights:
+            weights[name][category] = 1.0
+    if classifier.INCONGRUOUS in weights:
+        weights[classifier.INCONGRUOUS]["comedy"] = 1.0
     return weights
 
 
-def trained(data: Sequence[Sample], first: float = FIRST, pull: float = PULL,
-            rounds: int = ROUNDS) -> dict[str, dict[str, float]]:  # fmt: skip
+def pull(name: str) -> float:
+    if name.startswith(classifier.BOOKS):
+        return PULL_BOOKS
+    return PULL if name in concepts.table() else PULL_SHAPE
+
+
+def trained(data: Sequence[Sample], first: float = FIRST, rounds: int = ROUNDS
+            ) -> dict[str, dict[str, float]]:  # fmt: skip
     names = sorted({name for _, row in data for name in row} | set(concepts.table()))
     start = beginning(names, first)
     weights = {n: dict(row) for n, row in start.items()}
@@ -56,8 +68,9 @@ def trained(data: Sequence[Sample], first: float = FIRST, pull: float = PULL,
                 for c, share in shares.items():
                     slope[name][c] += share * value / len(data)
         for name in names:
+            back = pull(name)
             for c in CATEGORIES:
-                away = slope[name][c] + pull * (weights[name][c] - start[name][c])
+                away = slope[name][c] + back * (weights[name][c] - start[name][c])
                 speed[name][c] = INERTIA * speed[name][c] - STEP * (1 - INERTIA) * away
                 weights[name][c] += speed[name][c]
     return weights
