@@ -55,6 +55,26 @@ def counted(number: int) -> str:
     return NUMBERS[number] if 0 <= number < len(NUMBERS) else f"{number:,}"
 
 
+IRREGULAR = {"man": "men", "woman": "women", "wolf": "wolves", "thief": "thieves", "mouse": "mice",
+             "elf": "elves", "ox": "oxen", "lich": "liches"}  # fmt: skip
+
+
+def many(noun: str) -> str:
+    """The plural of a noun, which is its last word unless an `of` stands behind it."""
+    head, of, rest = noun.partition(" of ")
+    before, space, last = head.rpartition(" ")
+    for one, several in IRREGULAR.items():
+        if last.endswith(one):
+            return f"{before}{space}{last.removesuffix(one)}{several}{of}{rest}"
+    if last.endswith(("s", "x", "ch", "sh", "z")):
+        last += "es"
+    elif last.endswith("y") and last[-2:-1] not in "aeiou":
+        last = f"{last[:-1]}ies"
+    else:
+        last += "s"
+    return f"{before}{space}{last}{of}{rest}"
+
+
 def listed(items: Sequence[str], joiner: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(items) < 2:

@@ -15,7 +15,8 @@ from app.storyteller import rules, supplied
 from app.storyteller.arms import arm
 from app.storyteller.asked import Asked
 from app.storyteller.casting import shorter
-from app.storyteller.english import ordinal
+from app.storyteller.continuation import Parent
+from app.storyteller.english import counted, many, ordinal
 from app.storyteller.facts import Entity, Facts, record
 from app.storyteller.packs import Packs, known, seeded, tier
 from app.storyteller.powers import can, numbers
@@ -41,26 +42,46 @@ STEERING = ("pronouns", "gender", "sex", "character_level", "level", "alignment"
 CONDUCT = {"lawful": "l", "chaotic": "c", "neutral": "n"}
 NATURE = {"good": "g", "evil": "e", "neutral": "n"}
 SHORT = re.compile(r"\A([lcn])?([gen])\Z")
+PARTY = 4  # as many as the document's own examples have
 YOUNG = 1.6  # times the age of the grown is the most that is drawn
-KIN = ("a cousin", "a friend", "a sister", "a brother", "a neighbour", "an old comrade", "an aunt")
-NO_KIN = ("a friend", "a neighbour", "an old comrade", "a stray", "a partner")
+KIN = (
+    ("cousin", "friend", "sister", "brother", "neighbour", "old comrade", "aunt", "uncle"),
+    ("friend", "neighbour", "old comrade", "fellow foundling", "partner"),  # who has no family
+)
+SEX = {"sister": "she", "aunt": "she", "brother": "he", "uncle": "he"}
+GROWN = 13  # years; what somebody did for years was done after these
+YEARS = {"four years": 4, "five winters": 5, "six years": 6, "seven years": 7, "nine winters": 9,
+         "eleven years": 11, "a dozen years": 12, "fifteen years": 15}  # fmt: skip
 STOPPED = frozenset(".;")  # what no further clause goes behind
+KEPT = "; it is kept {kept_where}"
 PLACED = (
-    "",
-    "; it is kept {kept_where}",
     "; {hero} would {would_rather} before giving it up",
+    "; it has a place of its own, {kept_where}",
     "; nobody has been told {untold}",
+    ", and goes {kept_where}",
+    "; of all of it this is what {hero} would {would_rather} to keep",
+    "; even {mentor} was not told {untold}",
+    ", {thing_story}",
+    "; {hero} looks at it when others pray",
 )
 
 
 class Hero:
     """The facts of one character. `tables`: where the steps of a plan find the hero's own lines."""
 
-    def __init__(self, packs: Packs, given: Mapping[str, Any], theme: Any, seed: Any) -> None:
-        self.packs, self.given = packs, given
+    def __init__(
+        self,
+        packs: Packs,
+        given: Mapping[str, Any],
+        theme: Any,
+        seed: Any,
+        parent: Parent | None = None,
+    ) -> None:
+        self.packs, self.given, self.parent = packs, given, parent or Parent()
         self.asked = Asked(character_context=given)
+        self.asked.understand(key for keys in KEYS.values() for key in keys)
         self.facts = Facts()
-        named = self.asked.title(*KEYS["name"])
+        named = self.asked.title(*KEYS["name"]) or next(iter(self.parent.people), "")
         self.rng = seeded("person", named) if named else seeded("person", given, seed)
         self.level: int = given.get("character_level") or self.rng.randint(1, 3)
         self.cls, self.class_noun = self._kind("class", packs.callings)
@@ -73,6 +94,7 @@ class Hero:
         self._words()
         self._cast(named)
         self._weapons()
+        self._foes()
         self._steer()
         self.tables = list(self._tables())
 
@@ -140,6 +162,7 @@ class Hero:
             "orphan": orphan,
             "kin": family == "kin" or bool(self.asked.get(*KEYS["family"])),
             "noble": self.background == "noble",
+            "street": self.background == "urchin",
             "odd_race": self.race == "homebrew",
         }
         self.facts.tags |= {tag for tag, true in facts.items() if true}
@@ -157,12 +180,14 @@ class Hero:
             "background": self.background_noun,
         }
         facts.words |= {name: str(n) for name, n in numbers(self.cls, self.level).items()}
+        facts.free |= {f"mood_{n}": v for n, v in self.packs.moods[self.mood].items()}
+        facts.free |= self.packs.common["free"] | self.packs.names | manners["free"]
         if ages := rules.ages(self.race):
             age = self.rng.randint(ages[0] + 1, int(ages[0] * YOUNG) + 4)
             facts.words |= {"age": str(age), "young": "young" if age < ages[1] / 3 else "no age"}
             facts.tags.add("age")
-        facts.free |= {f"mood_{n}": v for n, v in self.packs.moods[self.mood].items()}
-        facts.free |= self.packs.common["free"] | self.packs.names | manners["free"]
+            able = [n for n, many in YEARS.items() if many <= max(4, age - GROWN)]
+            facts.free["years"] = able
         facts.free["purse"] = manners["purse"][str(tier(self.level))]
         for side in (self.nature, self.conduct):
             for name, options in manners.get(side, {}).items():  # neutral has no conduct of its own
@@ -187,7 +212,9 @@ class Hero:
         packs, rng = self.packs, self.rng
         places = packs.story["places"]
         home = supplied.place(self.asked.get(*KEYS["home"]), places)
-        home = home or rng.choice(packs.names["town"])
+        home = home or self.parent.place or rng.choice(packs.names["town"])
+        if self.parent.thread:
+            self.facts.words["open_thread"] = self.parent.thread
         towns = rng.sample([t for t in packs.names["town"] if t != home], 2)
         known_for = rng.sample(list(packs.towns["known"]), 2)
         self.facts.once["town2"] = [towns[0]]
@@ -213,36 +240,59 @@ class Hero:
         return found | can(self.packs.fights, self.cls, self.level, self.nature, path, self.rng)
 
     def _others(self, taken: set[str]) -> None:
-        """Mentor, rival and the one who was lost."""
-        packs, rng = self.packs, self.rng
-        calling = packs.callings[self.cls]
-        mentor: dict[str, Any] = dict(rng.choice(packs.mentors["mentor"]))
-        mentor["saying_quoted"] = [f"“{said}”" for said in mentor["saying"]]
+        """Mentor, rival and the one who was lost; from the parent's cast, if it has somebody."""
+        rest = [name for name in self.parent.people if not taken & {name, name.split()[0]}]
+        found = {"rival": self.parent.enemy or next(iter(rest), "")}
+        found["lost"] = next((name for name in rest if name != found["rival"]), "")
         for part in ("mentor", "rival", "lost"):
-            pronoun = rng.choice(("she", "he"))
-            first = rng.choice([n for n in packs.names[pronoun] if n not in taken])
-            family = rng.choice([n for n in packs.names["family"] if n not in taken])
-            taken |= {first, family}
             given = self.asked.title(*KEYS[part]) if part in KEYS else ""
-            if given:
-                entity = Entity(given, shorter(given, packs.titles), "they", record(mentor))
-            elif part == "mentor":
-                noun = rng.choice(calling["teacher"])
-                entity = Entity(f"the {noun} {first} {family}", family, pronoun, record(mentor))
-            elif part == "rival":
-                known_as = self.life.get("rival_as", calling["foe"])
-                entity = Entity(f"{known_as} {first} {family}", first, pronoun)
+            if given := given or found.get(part, ""):
+                again = shorter(given, self.packs.titles)
+                said = record(self._mentor()) if part == "mentor" else {}
+                self.facts.add(part, Entity(given, again, "they", said))
+                taken |= {given, again}
             else:
-                kin = NO_KIN if "orphan" in self.facts.tags else KIN
-                entity = Entity(f"{self.life.get('relation') or rng.choice(kin)} called {first}",
-                                first, pronoun)  # fmt: skip
-            self.facts.add(part, entity)
+                self.facts.add(part, self._drawn(part, taken))
+
+    def _drawn(self, part: str, taken: set[str]) -> Entity:
+        packs, rng = self.packs, self.rng
+        drawn = rng.choice(KIN[self._orphan()])  # in any case, so that the next draw is the same
+        kin = str(self.life.get("relation") or drawn)
+        pronoun = rng.choice(("she", "he"))
+        if part == "lost":
+            pronoun = SEX.get(kin, pronoun)
+        first = rng.choice([n for n in packs.names[pronoun] if n not in taken])
+        family = rng.choice([n for n in packs.names["family"] if n not in taken])
+        taken |= {first, family}
+        calling = packs.callings[self.cls]
+        if part == "mentor":
+            full = f"the {rng.choice(calling['teacher'])} {first} {family}"
+            return Entity(full, family, pronoun, record(self._mentor()))
+        if part == "rival":
+            known_as = self.life.get("rival_as", calling["foe"])
+            return Entity(f"{known_as} {first} {family}", first, pronoun)
+        their = self.facts.cast["hero"].field("their")
+        return Entity(f"{their} {kin} {first}", first, pronoun)
+
+    def _mentor(self) -> dict[str, Any]:
+        mentor: dict[str, Any] = dict(self.rng.choice(self.packs.mentors["mentor"]))
+        return mentor | {"saying_quoted": [f"“{said}”" for said in mentor["saying"]]}
+
+    def _orphan(self) -> bool:
+        return "orphan" in self.facts.tags
 
     def _weapons(self) -> None:
         said = supplied.noun(self.asked.get(*KEYS["weapon"]))
         words = arm(self.packs, self.cls, self.race, self.level, said, self.rng)
         self.facts.words |= words
         self.facts.tags |= words.keys()
+
+    def _foes(self) -> None:
+        """Monsters that a party of the hero's level may meet, as `three ghouls`."""
+        count = self.rng.randint(2, 4)
+        found = rules.suited(self.level, PARTY, count)
+        self.facts.words["foes"] = f"{counted(count)} {many(self.rng.choice(found).name)}"
+        self.facts.tags.add("foes")
 
     # -- where the steps find their lines
     def _tables(self) -> Iterator[Mapping[str, Any]]:
@@ -253,18 +303,18 @@ class Hero:
         life |= {"want": self._wants(), "thread": self.life["thread"]}
         yield life
         yield {"birth": race["origin"], "kin_trait": race["trait"], "kin_fight": race["combat"]}
-        yield {"race_thing": _placed(race["keepsake"]), "past_thing": _placed(past["item"])}
+        yield {"race_thing": _placed(race["keepsake"], 0), "past_thing": _placed(past["item"], 1)}
         yield {"past": past["origin"]}
         yield {"calling": self.packs.callings[self.cls]["calling"]}
         yield {"trait": own["trait"], "habit": own["habit"], "ground": own["ground"]}
         yield {
-            "keepsake": _placed(own["keepsake"]),
+            "keepsake": _placed(own["keepsake"], 2),
             "bond": _headed("Bond: ", own["bond"], past["bond"]),
         }
         yield {"flaw": _headed("Flaw: ", own["flaw"])}
         kit = self.packs.arms[self.cls]["kit"]
-        yield {"kit": [f"{thing}{more}." for thing in kit for more in ("", ", {kit_note}")]}
-        yield {"keep": _placed([self.life["keep"]] if "keep" in self.life else own["keepsake"])}
+        yield {"kit": [f"{thing}{more}." for thing in kit for more in (", {kit_note}", KEPT)]}
+        yield {"keep": _placed([self.life["keep"]] if "keep" in self.life else own["keepsake"], 3)}
         yield self.packs.character["line"]
 
     def _wants(self) -> Sequence[str]:
@@ -274,10 +324,14 @@ class Hero:
         return wants
 
 
-def _placed(things: Sequence[str]) -> list[str]:
-    """Things of somebody's, as they are, or with where they are kept and what they are worth."""
+def _placed(things: Sequence[str], at: int) -> list[str]:
+    """Things of somebody's, with where they are kept or what they are worth: for each of the four
+    lists another of these, so that nothing is said of two of them.
+    """
     bare = [thing.removesuffix(".") for thing in things]
-    return [f"{t}{more}." for t in bare for more in PLACED if not more or not STOPPED & {*t}]
+    return [
+        f"{t}{more}." for t in bare for more in (PLACED[at::4] if not STOPPED & {*t} else ("",))
+    ]
 
 
 def _headed(head: str, *lists: Sequence[str]) -> list[str]:

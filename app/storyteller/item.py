@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -16,12 +17,19 @@ from app.operations.item import (
     WrittenProperty,
     rarity_of,
 )
-from app.storyteller import supplied
+from app.storyteller import brief, continuation, lengths, supplied
+from app.storyteller.asked import Asked
 from app.storyteller.brief import Brief
+from app.storyteller.continuation import Parent
 from app.storyteller.english import article, listed, ordinal, polished
-from app.storyteller.grammar import Expander, scope
+from app.storyteller.facts import Facts
+from app.storyteller.grammar import Expander, Unit, introduced, scope
+from app.storyteller.lengths import Length, Step
 from app.storyteller.packs import Packs, tier
-from app.storyteller.sheet import Sheet
+from app.storyteller.portrait import Portrait
+from app.storyteller.premise import premise
+from app.storyteller.prose import Composed
+from app.storyteller.sheet import frame, text, within
 
 Table = Mapping[str, Any]
 
@@ -34,9 +42,16 @@ PRICED = dict(zip(RARITIES, (10, 20, 35, 45, 60, 100), strict=True))
 ATTUNED = dict(zip(RARITIES, (0, 40, 70, 90, 100, 100), strict=True))
 DARK, DARKER = ("horror", "dark"), 75  # tales in which more have a drawback, and how many
 CURSED = re.compile(r"\b(?:curse|doom|damn|haunt|bargain)", re.I)
-RESERVED = 90  # tokens that the first sentences of history, drawback and place may take
-PLAIN = 3  # of ten items begin with what they look like
-UNTOLD = {"look": 3, "past": 4}  # of five items, how many are told of without it
+UNTOLD = {"look": 2, "past": 3}  # of five items, how many are told of without it
+USUAL = 165  # words
+FIELDS = ("description", "properties", "history", "drawback", "found")
+EMPTY = Unit("", "")
+# What has decided something, so that its words need not stand in the text.
+STEERING = ("party_level", "party_size", "campaign_type", "tone", "mood", "atmosphere", "genre",
+            "style")  # fmt: skip
+# Whom or what the caller named, and the list of sentences that must then speak of it.
+SPOKEN_OF = {"villain": "last_owner", "giver": "how", "lair": "where", "foe": "where",
+             "setting": "where"}  # fmt: skip
 CASTERS = (ItemKind.ROD, ItemKind.STAFF, ItemKind.WAND)
 MAX_SEARCHED = 400  # characters of a caller's value in which words are looked for
 # Of a spell on a scroll, by its level; its attack is the same less 8.
@@ -45,51 +60,132 @@ MAKE = re.compile(r"\A(?:pair|suit|coat) of |\A(?:plain|slender|small|broad|twis
 SMALL = ("of", "the", "and", "from", "without")
 
 
-def compose(packs: Packs, request: ItemRequest, rng: Random) -> ItemDraft:
-    """The item, in at most `model.max_tokens` words and marks beside what the caller gave."""
-    plan = _Plan(packs, request, rng)
-    brief, grammar = plan.brief, packs.item
-    once = {**brief.once, "item": plan.form["name"]}
-    telling = Expander(rng, plan.words, brief.scopes(*plan.tables), once)
-    name = plan.name or telling.draw("item")
-    room = max(1, request.model.max_tokens - RESERVED)
-    sheet = Sheet(brief, telling, grammar["sheet"], grammar["text"], room)
-    description = sheet.prose("description")
-    effects = sheet.items("properties")
-    return ItemDraft(
-        name=_capital(supplied.LEADING.sub("", name)),
-        attunement=plan.attunement,
-        description=f"{description}{sheet.missing}",
-        properties=list(_properties(plan, telling, effects)),
-        history=sheet.prose("history"),
-        drawback=" ".join(sheet.items("drawback")) or None,
-        found=sheet.prose("found"),
+def compose(
+    packs: Packs, request: ItemRequest, rng: Random, continues: str | None = None
+) -> Composed:
+    """The item, in at most `model.max_tokens` words and marks."""
+    plan = _Plan(packs, request, rng, continuation.read(continues))
+    seed = rng.getrandbits(64)
+    told = lengths.fitted(
+        [step for step in plan.steps if step.need],
+        plan.length,
+        lambda chosen: _told(plan, chosen, seed),
     )
+    name = _capital(supplied.LEADING.sub("", plan.name or told.item))
+    canon = Portrait(packs, plan.asked, Facts(), [], rng)
+    beside = f"{told.text} {name} {plan.attunement or ''}"
+    told.fields["description"] += canon.canon(beside)
+    draft = _draft(plan, name, told, {field: [EMPTY] for field in told.fields})
+    fields, cut = within(told.fields, request.model.max_tokens - frame(draft))
+    draft = _draft(plan, name, told, fields)
+    return Composed(draft, cut, canon.lost(f"{name} {draft.model_dump_json()}"))
+
+
+def _draft(plan: _Plan, name: str, told: _Told, fields: Mapping[str, Sequence[Unit]]) -> ItemDraft:
+    return ItemDraft(
+        name=name,
+        attunement=plan.attunement,
+        description=text(fields["description"]),
+        properties=list(_properties(plan, told.telling, fields["properties"])),
+        history=text(fields["history"]),
+        drawback=text(fields["drawback"]) or None,
+        found=text(fields["found"]),
+    )
+
+
+@dataclass
+class _Told:
+    """The fields of one telling, and what tells the names of its powers."""
+
+    telling: Expander
+    item: str
+    fields: dict[str, list[Unit]]
+
+    @property
+    def text(self) -> str:
+        return " ".join(unit.text for units in self.fields.values() for unit in units)
+
+    @property
+    def words(self) -> int:
+        return lengths.words(self.text)
+
+
+def _told(plan: _Plan, chosen: Sequence[Step], seed: int) -> _Told:
+    """What cannot be left out, and the chosen steps, in their order; no sentence twice."""
+    once = {**plan.brief.once, "item": plan.form["name"]}
+    telling = Expander(Random(seed), plan.words, plan.brief.scopes(plan.words, *plan.tables), once)
+    item = plan.name or telling.draw("item")
+    fields: dict[str, list[Unit]] = {field: [] for field in FIELDS}
+    said: set[str] = set()
+    wanted = set(chosen)
+    for step in plan.steps:
+        if (step.need and step not in wanted) or not telling.knows(step.pool):
+            continue
+        sentence = polished(telling.draw(step.pool))
+        if sentence not in said:
+            fields[step.field].append(Unit(" ", sentence))
+        said.add(sentence)
+    people = plan.brief.people(telling)
+    named = iter(introduced([u for units in fields.values() for u in units], people))
+    return _Told(telling, item, {f: [next(named) for _ in u] for f, u in fields.items()})
 
 
 class _Plan:
     """What is decided before the telling: form, aspect, powers with their numbers, attunement."""
 
-    def __init__(self, packs: Packs, request: ItemRequest, rng: Random) -> None:
+    def __init__(self, packs: Packs, request: ItemRequest, rng: Random, parent: Parent) -> None:
         self.kind, self.rarity = request.kind, rarity_of(request)
         given = request.context.given()
+        self.asked = Asked(context=given)
         self.name = _said(given, NAME_KEYS, supplied.title)
         noun = _said(given, FORM_KEYS, _one)
         bearer = _said(given, CLASS_KEYS, supplied.noun)
         attuned = self.kind not in CONSUMED and rng.randrange(100) < ATTUNED[self.rarity]
-        became = ((self.name, NAME_KEYS), (noun, FORM_KEYS), (attuned and bearer, CLASS_KEYS))
-        used = frozenset(key for said, keys in became if said for key in keys)
-        self.brief = Brief(packs, request.context, request.theme, rng, used=used)
+        self.brief = Brief(packs, request.context, request.theme, rng)
+        self.feeling = [*request.theme.given().values(), given.get("campaign_theme", "")]
+        self.length = lengths.asked(given.items(), USUAL)
+        self._understand()
         label, self.form = _form(packs, self.kind, noun, rng)
         self.aspect = _aspect(packs, request, self.brief.mood, rng)
         self.attunement = self._attunement(bearer, rng) if attuned else None
         self.powers = list(_powers(packs.item, label, self.kind, self.rarity, rng))
         self.charges = _charges(packs.item["charges"], self.kind, self.rarity, rng)
         self.words = self.brief.words | self._words(packs, given, noun, rng)
-        texts = dict(packs.item["text"])
-        if rng.randrange(10) < PLAIN:
-            del texts["item_first"]
-        self.tables = [*self._tables(packs, rng), texts, packs.item["words"]]
+        self.words |= _continued(parent, self.asked, self.brief.named) | _matter(packs, given)
+        self.tables = [*self._tables(packs, rng), self._about(packs.item), packs.item["words"]]
+        self.steps = [
+            Step(said.partition("@")[0], self._need(said), "", at, field)
+            for field in FIELDS
+            for at, said in enumerate(packs.item["sheet"][field])  # so that no two are the same
+        ]
+
+    def _need(self, said: str) -> int:
+        """All that a thing does is told, unless a number of words was asked for."""
+        told = said.startswith("effect") and not self.length.exact
+        return 0 if told else int(said.partition("@")[2])
+
+    def _understand(self) -> None:
+        """Which keys become words of sentences, and which only decide something."""
+        self.asked.steer(*STEERING)
+        if self.length != Length(USUAL):
+            self.asked.steer(*lengths.KEYS)
+        keys = [key for some in brief.KEYS.values() for key in some]
+        self.asked.understand((*keys, *brief.PLACES, "setting", *NAME_KEYS, *FORM_KEYS,
+                               *CLASS_KEYS, "campaign_theme"))  # fmt: skip
+
+    def _about(self, grammar: Table) -> Table:
+        """The sentences of every item; of some lists only those that speak of whom was named."""
+        texts = dict(grammar["text"])
+        named = {*self.brief.named}
+        if self.asked.get("setting", *brief.PLACES):
+            named.add("setting")
+        for word, pool in SPOKEN_OF.items():
+            slot = f"{{{word}}}"
+            if word in named and (able := [line for line in texts[pool] if slot in line]):
+                texts[pool] = able
+        if _many(self.brief.named.get("villain", "")):
+            texts["last_owner"] = texts["last_owner_many"]
+        return texts
 
     def _attunement(self, bearer: str, rng: Random) -> str:
         if bearer:
@@ -109,7 +205,8 @@ class _Plan:
         title = rng.choice(self.form.get("title", [MAKE.sub("", form)]))
         words |= {"form": form, "form_title": _titled(title), "use": self.form["use"]}
         words |= {"regained": self.charges[1]}
-        words |= {"party_ve": "s" if self.brief.words["party_s"] else "ve"}
+        one = self.brief.words["party_s"]
+        words |= {"party_ve": "s" if one else "ve", "party_ies": "ies" if one else "y"}
         return words | ({"item": _named(self.name)} if self.name else {})
 
     def _tables(self, packs: Packs, rng: Random) -> Iterator[Table]:
@@ -123,6 +220,8 @@ class _Plan:
         for number, power in enumerate(self.powers, 1):
             yield {f"effect_{number}": power["effect"], f"power_{number}": power["name"]}
         manner = dict(packs.item["consumed" if consumed else "lasting"])
+        if "villain" in self.brief.named:
+            manner["past_since"] = [m for m in manner["past_since"] if "{last_owner" in m]
         great = manner.pop("great_price")
         prices = [*manner.pop("price"), *self.aspect["flaw_once" if consumed else "flaw"]]
         if self.rarity is ItemRarity.ARTIFACT:
@@ -132,13 +231,36 @@ class _Plan:
         yield manner
 
     def _priced(self, rng: Random) -> bool:
-        feeling = (self.brief.words.get(name, "") for name in ("matter", "flavour"))
-        if any(CURSED.search(said) for said in feeling):
+        if any(CURSED.search(str(said)[:MAX_SEARCHED]) for said in self.feeling):
             return True
         of_hundred = PRICED[self.rarity]
         if self.brief.mood in DARK:
             of_hundred = max(of_hundred, DARKER)
         return rng.randrange(100) < of_hundred
+
+
+def _many(name: str) -> bool:
+    """Whether a name is that of several: the wolves of the fell."""
+    words = name.split(" of ")[0].split()
+    return name.startswith("the ") and len(words) > 1 and words[-1].endswith("s")
+
+
+def _continued(parent: Parent, asked: Asked, named: Table) -> dict[str, str]:
+    """The parent's cast, place and open thread, where the caller has named nobody else."""
+    found = dict(zip(("giver", "other", "third"), parent.people, strict=False))
+    found |= {"villain": parent.enemy, "thread": parent.thread}
+    if not asked.get("setting", *brief.PLACES):
+        found["setting"] = parent.place
+    return {name: said for name, said in found.items() if said and name not in named}
+
+
+def _matter(packs: Packs, given: Table) -> dict[str, str]:
+    """What the campaign is about: a thing to be done, or a matter that is spoken of."""
+    said = premise(given.get("campaign_theme"), packs.spines["spine"], packs.nouns)
+    if said.action and said.matter:
+        return {"deed": said.matter[:1].lower() + said.matter[1:]}
+    found = supplied.subject(given.get("campaign_theme"))
+    return {"matter": found} if found else {}
 
 
 def _said(given: Table, keys: Sequence[str], made: Any) -> str:
@@ -234,14 +356,14 @@ def _known(spells: Sequence[str], least: int, most: int) -> set[tuple[int, str]]
 
 
 def _properties(
-    plan: _Plan, telling: Expander, effects: Sequence[str]
+    plan: _Plan, telling: Expander, effects: Sequence[Unit]
 ) -> Iterator[WrittenProperty]:
     """The powers whose effects had room, each with its name and, where it has some, its charges."""
     for number, (power, effect) in enumerate(zip(plan.powers, effects, strict=False), 1):
         charged = power.get("charges", False)
         yield WrittenProperty(
             name=_capital(polished(telling.draw(f"power_{number}"))),
-            effect=effect,
+            effect=effect.text,
             charges=plan.charges[0] if charged else None,
             recharge=polished(telling.draw("recharge")) if charged else None,
         )

@@ -141,6 +141,7 @@ def fitted(plan: Sequence[Step], length: Length, tell: Callable[[Sequence[Step]]
         told = tell([plan[at] for at in sorted(order[:count])])
         best = told if best is None else _nearer(best, told, length.words)
         if length.holds(told.words):
+            best = told
             break
         count = _next(count, told.words, length.words)
     return best

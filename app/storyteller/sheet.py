@@ -3,57 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from app.storyteller.brief import Brief
-from app.storyteller.english import polished, tokens
-from app.storyteller.grammar import Expander, Options, Unit, finished, introduced
+from pydantic import BaseModel
 
-Plan = Sequence[Sequence[str]]
+from app.storyteller.english import tokens
+from app.storyteller.grammar import Unit
+from app.storyteller.prose import kept
+
+LEAST = 4  # tokens of a field in the narrowest allowance; a field that must be there is never empty
+
+Fields = Mapping[str, Sequence[Unit]]
 
 
-class Sheet:
-    """The fields of a plan, told in its order; the last one brings in what is still missing.
+def within(fields: Fields, limit: int) -> tuple[dict[str, list[Unit]], bool]:
+    """The fields in at most `limit` tokens, and whether something had to be left out.
 
-    The fields together have at most `limit` words and marks, save that each has its first
-    sentence. They are read in order; a text takes at most half of what is left.
+    Each has its first sentences; then all have their second ones, and so on, as there is room.
+    Where not even the first ones fit, they are cut between words.
     """
+    first = {name: tokens(units[0].text) for name, units in fields.items() if units}
+    room = limit - sum(first.values())
+    if room < 0:
+        whole = max(1, sum(first.values()))
+        shares = {name: max(LEAST, limit * size // whole) for name, size in first.items()}
+        return {
+            name: [_shorter(fields[name][0], shares[name])] if name in first else []
+            for name in fields
+        }, True
+    found = {name: list(units[:1]) for name, units in fields.items()}
+    open_ = set(first)
+    for at in range(1, max(map(len, fields.values()), default=0)):
+        for name in [n for n in fields if n in open_ and at < len(fields[n])]:
+            size = tokens(fields[name][at].text)
+            if size > room:
+                open_.discard(name)
+                continue
+            found[name].append(fields[name][at])
+            room -= size
+    return found, any(len(found[name]) < len(units) for name, units in fields.items())
 
-    def __init__(
-        self,
-        brief: Brief,
-        expander: Expander,
-        plan: Mapping[str, Plan],
-        templates: Options,
-        limit: int,
-    ) -> None:
-        told = {field: expander.units(paragraphs) for field, paragraphs in plan.items()}
-        everything = " ".join(unit.text for units in told.values() for unit in units)
-        if missing := brief.missing(everything, templates):
-            told["missing"] = [Unit(" ", polished(expander.expand(missing)))]
-        people = brief.people(expander)
-        if own := expander.called("name", brief.packs.titles):
-            people.append(own)
-        named = iter(introduced([unit for units in told.values() for unit in units], people))
-        self._told = {field: [next(named) for _ in units] for field, units in told.items()}
-        self._room = limit
 
-    def prose(self, field: str) -> str:
-        """A field that is one text."""
-        text = finished(self._told[field], max(1, self._room // 2))
-        self._room -= tokens(text)
-        return text
+def _shorter(unit: Unit, limit: int) -> Unit:
+    text, cut = kept([unit], limit)
+    return replace(unit, text=f"{text.rstrip('.,;:…“ ')}…" if cut else text)
 
-    def items(self, field: str) -> list[str]:
-        """A field that is a list, the first item whatever it takes."""
-        kept: list[str] = []
-        for text in dict.fromkeys(unit.text for unit in self._told[field]):
-            if kept and tokens(text) > self._room:
-                break
-            self._room -= tokens(text)
-            kept.append(text)
-        return kept
 
-    @property
-    def missing(self) -> str:
-        """Sentences for what the caller named and no field speaks of, each behind a space."""
-        return "".join(f" {unit.text}" for unit in self._told.get("missing", ()))
+def text(units: Sequence[Unit]) -> str:
+    """Units of one field as its text."""
+    return "".join((unit.joiner if at else "") + unit.text for at, unit in enumerate(units))
+
+
+def frame(draft: BaseModel) -> int:
+    """How many tokens an answer has beside its fields: names, numbers, marks."""
+    return tokens(draft.model_dump_json())
