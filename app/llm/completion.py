@@ -9,6 +9,8 @@ from app.operations import Operation, Prompt
 from app.operations.fields import Request
 from app.operations.metadata import FinishReason
 
+MARK_BYTES = 4  # of a mark: of 100 others one is the same by chance in 40 million texts
+MAX_MARKS = 12  # of a text; one names some four people
 CHARACTERS_PER_TOKEN = 3  # English has about 4; reserving too much is given back, too little is not
 
 
@@ -60,6 +62,7 @@ class CompletionRequest:
     user: a pseudonym of who asks, for a provider to know abuse by; empty: nothing is said.
     owner: who asks, among whom a model's places are shared; it never leaves the process.
     continues: the text that it goes on from, as it stands in the prompt.
+    lately: the marks of each piece that its user got lately, which another one is to do without.
     progress: of the call that is made with it.
     """
 
@@ -69,6 +72,7 @@ class CompletionRequest:
     user: str = ""
     owner: str = ""
     continues: str | None = None
+    lately: tuple[tuple[bytes, ...], ...] = ()
     progress: Progress = field(default_factory=lambda: Progress(), compare=False, repr=False)
 
     @property
@@ -111,6 +115,8 @@ class Completion:
     upstream_model: the model's name in the provider's own words. seed: the one that was used.
     ignored: what the caller gave and could not be used: names of the request's `model`, or paths
     such as `parameters.secret`.
+    marks: by what its text is known again, for `CompletionRequest.lately` of the user's next ones;
+    none where nothing need differ from it.
     first_token: seconds from the call to its first text; None where nobody waits for one.
     """
 
@@ -120,6 +126,7 @@ class Completion:
     upstream_model: str | None = None
     seed: int | None = None
     ignored: tuple[str, ...] = ()
+    marks: tuple[bytes, ...] = ()
     first_token: float | None = field(default=None, compare=False)
 
 

@@ -23,6 +23,7 @@ from app.llm.fallback import Model
 from app.llm.spending import Spending
 from app.llm.worst_case import worst_case
 from app.operations.metadata import AttemptOutcome
+from app.pipeline import lately
 from app.pipeline.admission_call import AdmissionCall, Decision, letting_go
 from app.pipeline.answer import Body
 from app.pipeline.charges import CHARGES, Kind
@@ -174,6 +175,7 @@ async def admit(
             tokens=request.work.tokens,
             lookup=request.lookup,
             claims=claims,
+            ring=lately.ring_to_read(request),
         )
     standing = request.context.note(decision.standings)
     admission = Admission(call, request, decision, standing, recorder, spending, reservation)

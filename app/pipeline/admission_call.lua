@@ -3,7 +3,8 @@
 -- KEYS         one a limit; behind them what ARGV[1] and ARGV[2] announce
 -- ARGV[1]      1: the revocation mark of the caller's token follows
 -- ARGV[2]      what is asked once, a sum of 1: the cached answer, 2: the lease of whoever is
---              making it, 4: the idempotency key; their keys follow in this order, and only then:
+--              making it, 4: the idempotency key, 8: a ring of marks of what the user got lately;
+--              their keys follow in this order. Only with one of the first three come:
 -- ARGV[3..6]   who asks, how long a lease lives in ms, how old a cached answer may be in ms,
 --              and the request's fingerprint
 -- ARGV[..]     four a limit: what it admits in a window, the window in microseconds (negative: a
@@ -17,8 +18,8 @@
 -- reply        {revoked, refused, now, wait, mode, payload, count, reset, count, reset, …}
 --              refused: which limit refused (1..), 0 for none; wait: microseconds until a lone
 --              caller gets in; mode: lead (go and make it), hit, follow, replay, running or
---              conflict; payload: the cached value, or what the idempotency key holds; count: in
---              the window now; reset: when a full limit has room, or a count next falls.
+--              conflict; payload: the cached value, what the idempotency key holds, or whoever
+--              leads what the ring holds; count: in the window now; reset: when a full limit has room, or a count next falls.
 --              With budgets, before the first count: of each {spent, reserved, us since the ledger
 --              was read or -1, whether to tell that it was crossed, whether it refuses}; none of any
 --              where no model is called or a limit refuses
@@ -123,10 +124,12 @@ end
 -- What is asked once. An idempotency key's value is 'r', 'd' or 'c' (running, done, done out of the
 -- cache), the fingerprint of 32 characters, and then whoever runs it or the id of its answer.
 local revocable, asked = tonumber(ARGV[1]), tonumber(ARGV[2])
-local asks_cache, asks_lease, asks_key = asked % 2, math.floor(asked / 2) % 2, math.floor(asked / 4)
+local function asks(kind) return math.floor(asked / kind) % 2 end
+local asks_cache, asks_lease, asks_key, asks_ring = asks(1), asks(2), asks(4), asks(8)
 local count_of_budgets = budgets and tonumber(ARGV[#ARGV]) or 0
-local count_of_limits = #KEYS - revocable - asks_cache - asks_lease - asks_key - 2 * count_of_budgets
-local next_key, next_arg = count_of_limits + revocable + 1, asked > 0 and 7 or 3
+local count_of_asked = asks_cache + asks_lease + asks_key + asks_ring
+local count_of_limits = #KEYS - revocable - count_of_asked - 2 * count_of_budgets
+local next_key, next_arg = count_of_limits + revocable + 1, asked % 8 > 0 and 7 or 3
 
 if revocable == 1 and call('EXISTS', KEYS[count_of_limits + 1]) == 1 then
     return { 1, 0, now, 0, '', '' }
@@ -138,6 +141,7 @@ local function take_key(flag)
     return KEYS[next_key - 1]
 end
 local cached, lease, once = take_key(asks_cache), take_key(asks_lease), take_key(asks_key)
+local ring = take_key(asks_ring)
 local who, lease_ms, max_age_ms, fingerprint = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 local function decide()
@@ -152,7 +156,7 @@ local function decide()
         return 'hit', found
     end
     if lease and call('EXISTS', lease) == 1 then return 'follow', '' end
-    return 'lead', ''
+    return 'lead', ring and table.concat(call('LRANGE', ring, 0, -1)) or ''
 end
 local mode, payload = decide()
 

@@ -2,8 +2,9 @@
 
 Whether the token was revoked, whether every limit has room, whether the idempotency key or the
 cache has the answer, and who is making it: decided together, in Redis's time, and what is taken is
-taken all or not at all. A cluster holds the limits that all users share elsewhere, and is asked
-twice. While Redis is away each process decides alone, by its share of the limits.
+taken all or not at all. What the user got lately is read along, for who leads. A cluster holds the
+limits that all users share elsewhere, and is asked twice. While Redis is away each process decides
+alone, by its share of the limits.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from app.caller import Caller
 from app.errors import BudgetExceeded, DependencyUnavailable, RateLimited
 from app.limit_standing import Standing
 from app.pipeline.charges import CHARGES, Charges, Kind
-from app.pipeline.lookup import LEASE_TTL, Disposition, Lookup
+from app.pipeline.lookup import Disposition, Lookup, Question
 from app.pipeline.reservations import Claims, Reservations, by_slot
 from app.policies.budget_accounts import LIBRARY, REREAD_REFUSING, Reply
 from app.policies.budgets import Account
@@ -44,7 +45,7 @@ class Decision:
 
     at: Redis's time, under which it was taken; None: this process took it of its own share.
     shared_at: in a cluster, the time of the server that has the limits which all users share.
-    payload: the cached value, or what the idempotency key holds.
+    payload: the cached value, what the idempotency key holds, or for who leads what the ring holds.
     accounts: how the budgets were found that it has something reserved of.
     """
 
@@ -61,6 +62,11 @@ class Decision:
         """What of the charge was really taken: a model's part only where it is to be called."""
         led = self.disposition is Disposition.LEAD
         return [(x, cost) for x, cost in self.charge.priced if led or not x.of_model]
+
+    @property
+    def lately(self) -> bytes:
+        """What the ring holds of what the user got lately (see `app/pipeline/lately.py`)."""
+        return self.payload if self.disposition is Disposition.LEAD else b""
 
     def refunds(self, amounts: Iterable[tuple[Limit, int]]) -> list[Call]:
         """What gives back so much of what was taken."""
@@ -107,12 +113,13 @@ class AdmissionCall:
         tokens: int = 0,
         lookup: Lookup | None = None,
         claims: Claims | None = None,
+        ring: str | None = None,
     ) -> Decision:
         """Take `requests` (and `tokens`) from every limit on `targets`, or from none of them.
 
         With `lookup`, the same call looks for the answer; a model's limit is then left alone unless
         the model must really be called (`Disposition.LEAD`); and so are the budgets, of which
-        `claims` are reserved.
+        `claims` are reserved. `ring`: the key of what is read along where it must.
 
         Raises:
             BudgetExceeded: a budget has no room; the one that renews last is named.
@@ -125,7 +132,7 @@ class AdmissionCall:
             raise self.from_memory(caller, known)
         decide = self._decide_by_slot if self.redis.clustered else self._decide
         try:
-            decision = await decide(caller, charge, lookup, claims)
+            decision = await decide(caller, charge, Question(lookup, ring), claims)
         except RateLimited as full:
             self._on_refusal(full.scope)
             raise
@@ -166,12 +173,12 @@ class AdmissionCall:
         return None
 
     async def _decide(
-        self, caller: Caller, charge: Charge, lookup: Lookup | None, claims: Claims | None
+        self, caller: Caller, charge: Charge, question: Question, claims: Claims | None
     ) -> Decision:
         try:
             if claims is None:
-                return await self._ask(caller, charge, lookup)
-            return await self._ask_budgets(caller, charge, lookup, claims)
+                return await self._ask(caller, charge, question)
+            return await self._ask_budgets(caller, charge, question, claims)
         except DependencyUnavailable:
             self.revocations.recall(caller)
             if claims is not None:
@@ -179,13 +186,13 @@ class AdmissionCall:
             return Decision(charge, self._limiter.spend_locally(charge))
 
     async def _ask_budgets(
-        self, caller: Caller, charge: Charge, lookup: Lookup | None, claims: Claims
+        self, caller: Caller, charge: Charge, question: Question, claims: Claims
     ) -> Decision:
         """The same, once the accounts that it needs know what the ledger has."""
         accounts = self.reservations.accounts if self.reservations is not None else None
         for _ in range(MAX_READINGS):
             try:
-                return await self._ask(caller, charge, lookup, claims)
+                return await self._ask(caller, charge, question, claims)
             except Unread as unread:
                 if accounts is None:
                     raise DependencyUnavailable("redis") from None
@@ -216,17 +223,14 @@ class AdmissionCall:
         self,
         caller: Caller,
         charge: Charge,
-        lookup: Lookup | None,
+        question: Question,
         claims: Claims | None = None,
     ) -> Decision:
         keys, priced, room = self._limiter.ask(charge)
         if caller.token_id:
             keys.append(revocation_key(caller.token_id))
-        args: list[Any] = [int(caller.token_id is not None), lookup.kinds if lookup else 0]
-        if lookup is not None and lookup.kinds:
-            keys += lookup.keys
-            age, lease = round(lookup.max_age * 1000), round(LEASE_TTL * 1000)
-            args += (lookup.owner, lease, age, lookup.fingerprint)
+        keys += question.keys
+        args: list[Any] = [int(caller.token_id is not None), question.kinds, *question.args]
         args += priced
         if claims is not None:
             keys += claims.keys
@@ -252,7 +256,7 @@ class AdmissionCall:
         return Decision(charge, standings, str(now), str(now), found, payload, accounts)
 
     async def _decide_by_slot(
-        self, caller: Caller, charge: Charge, lookup: Lookup | None, claims: Claims | None
+        self, caller: Caller, charge: Charge, question: Question, claims: Claims | None
     ) -> Decision:
         """In a cluster: the user's slot, then the shared one; a refusal gives the first back.
 
@@ -262,7 +266,7 @@ class AdmissionCall:
         bare = replace(caller, token_id=None)
         own, _ = _by_slot(charge)
         mine, everybodys = by_slot(claims)
-        first = await self._decide(bare, own, lookup, mine)
+        first = await self._decide(bare, own, question, mine)
         called = first.disposition is Disposition.LEAD
         shared = [
             (x, cost if called or not x.of_model else 0)
@@ -271,10 +275,10 @@ class AdmissionCall:
         ]
         try:
             second = await self._decide(
-                bare, charge.only(shared), None, everybodys if called else None
+                bare, charge.only(shared), Question(), everybodys if called else None
             )
         except (RateLimited, BudgetExceeded, DependencyUnavailable):
-            held = lookup.held(first.disposition) if lookup else {}
+            held = question.lookup.held(first.disposition) if question.lookup else {}
             back = mine.giving_back if mine else []
             await self.send([*back, *first.refunds(first.taken), *steps.calls(letting_go(held))])
             raise

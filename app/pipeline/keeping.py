@@ -17,6 +17,7 @@ from app import spans
 from app.errors import DependencyUnavailable, UserErased
 from app.events.log import EventLog
 from app.events.types import SOURCE, Event, made_by
+from app.pipeline import lately
 from app.pipeline.admission import Admission
 from app.pipeline.answer import Body
 from app.pipeline.idempotency import Idempotency, mark
@@ -94,8 +95,9 @@ class Keeping:
         request, lookup = admission.request, admission.request.lookup
         own = self._idempotency.done(lookup, new.body) if lookup else []
         cached = self._cached(request, new) if new.cacheable else []
+        told = lately.told(request, new.marks, new.body["content_id"])
         try:
-            calls = admission.settlement(*cached, *own)
+            calls = admission.settlement(*cached, *own, *told)
             if cached and lookup is not None:
                 calls.append(await _indexed(request, new.body, lookup.ttl))
             with stage(Stage.PUBLISH):

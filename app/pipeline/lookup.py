@@ -18,6 +18,7 @@ from app.redis.client import user_slot
 
 LEASE_TTL = 5.0  # s; whoever makes an answer renews it, and is followed when it lapses
 RUNNING = "r"
+RING = 8  # in the sum of what the script is asked
 
 
 class Disposition(StrEnum):
@@ -57,7 +58,7 @@ class Lookup:
 
     @property
     def kinds(self) -> int:
-        """What is asked, as the script wants it: a sum of 1, 2 and 4."""
+        """What is asked, as the admission's script wants it: a sum of 1, 2 and 4."""
         asked = self.cached, self.lease, self.idempotency
         return sum(2**n for n, key in enumerate(asked) if key is not None)
 
@@ -86,6 +87,34 @@ class Lookup:
         to wait for them.
         """
         return self.idempotency if disposition.by_key else self.lease or self.idempotency
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the admission's script is to look at beside limits, and how it is told so.
+
+    ring: the key of what the user got lately, where another text must differ from it.
+    """
+
+    lookup: Lookup | None = None
+    ring: str | None = None
+
+    @property
+    def kinds(self) -> int:
+        return (self.lookup.kinds if self.lookup else 0) + (RING if self.ring else 0)
+
+    @property
+    def keys(self) -> list[str]:
+        found = self.lookup.keys if self.lookup else []
+        return [*found, self.ring] if self.ring else found
+
+    @property
+    def args(self) -> tuple[str | int, ...]:
+        found = self.lookup
+        if found is None or not found.kinds:
+            return ()
+        age, lease = round(found.max_age * 1000), round(LEASE_TTL * 1000)
+        return found.owner, lease, age, found.fingerprint
 
 
 def lookup(

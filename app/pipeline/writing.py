@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from app.llm.completion import Listener
 from app.llm.fallback import CheckedCompletion, Models
 from app.operations.metadata import FinishReason
+from app.pipeline import lately
 from app.pipeline.admission import Admission
 from app.pipeline.answer import Body
 from app.pipeline.reading import PreparedRequest
@@ -18,10 +19,13 @@ from app.policies.quotas import Quotas
 
 @dataclass(frozen=True, slots=True)
 class NewAnswer:
-    """cacheable: worth keeping for others. unstored: an earlier request had it written."""
+    """cacheable: worth keeping for others. marks: by what the user's next texts are to differ.
+    unstored: an earlier request had it written.
+    """
 
     body: Body
     cacheable: bool
+    marks: tuple[bytes, ...] = ()
     unstored: bool = False
 
 
@@ -50,7 +54,7 @@ class Writing:
         await self._quotas.check(request.caller)
         drafted = await self._models.complete(
             request.links,
-            request.work,
+            replace(request.work, lately=lately.pieces(admission.decision.lately)),
             charge=admission.charge_model,
             reserve=admission.reserve if admission.reservation else None,
             degrade=request.directives.allow_degraded,
@@ -64,7 +68,8 @@ class Writing:
 def _new(request: PreparedRequest, drafted: CheckedCompletion) -> NewAnswer:
     own = request.operation.answer(request.work.request, drafted.draft)
     body = {"content_id": request.content_id, **own, "metadata": _metadata(request, drafted)}
-    return NewAnswer(body, _cacheable(request, drafted.model.name, drafted.finish))
+    cacheable = _cacheable(request, drafted.model.name, drafted.finish)
+    return NewAnswer(body, cacheable, drafted.completion.marks)
 
 
 def _cacheable(request: PreparedRequest, model: str, finish: FinishReason) -> bool:

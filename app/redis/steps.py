@@ -1,8 +1,8 @@
 """Steps: small changes of keys of one user, made together by one script.
 
-`keep` a value, `note` a value in a set, `free` a key that still holds a value: what lapsed may be
-somebody else's by now. Times to live are in seconds. What is kept or noted tells of something that
-has an id; if the user was erased since that began, nothing is.
+`keep` a value, `note` a value in a set, `push` one into a ring, `free` a key that still holds a
+value: what lapsed may be somebody else's by now. Times to live are in seconds. What is kept, noted
+or pushed tells of something that has an id; if the user was erased since that began, nothing is.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ def keep(key: str, value: Any, ttl: float, of: str) -> Step:
 def note(key: str, value: Any, ttl: float, of: str) -> Step:
     """The set lives on for `ttl` at the least."""
     return key, "note", value, max(1, round(ttl * 1000)), of
+
+
+def push(key: str, value: Any, ttl: float, of: str) -> Step:
+    """The list has the twelve newest values, the newest first, and lives on for `ttl`."""
+    return key, "push", value, max(1, round(ttl * 1000)), of
 
 
 def free(key: str, value: Any) -> Step:

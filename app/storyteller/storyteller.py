@@ -2,14 +2,14 @@
 
 Prose comes from seeded grammars: a request with a seed gets the same text in every process, one
 without gets another each time, and is told the seed that was drawn for it. Analyses come from word
-lists and verdicts from rules, which are the same for the same text.
+lists and verdicts from rules, which are the same for the same text. Which seed is drawn depends on
+what the user got lately (`seeds.Draws`); what a seed tells does not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,12 +24,13 @@ from app.operations import OPERATIONS
 from app.operations.metadata import AttemptOutcome, FinishReason
 from app.storyteller import lengths
 from app.storyteller.english import tokens
+from app.storyteller.marks import Marks
 from app.storyteller.packs import Packs, seeded
 from app.storyteller.prose import Composed
+from app.storyteller.seeds import Draws, drawn, with_seed
 
 PACE = 0.02  # s between pieces: 150 words in half a second, as a fast model writes them
 PIECES = re.compile(r"(?:\s*\S+){1,6}\s*")
-SEEDS = 2**31  # drawn below it, so that every JSON reader and GraphQL's Int hold them
 LONG = 4_000  # characters of a prompt; up to there an answer takes under 5 ms of the event loop
 
 UNUSED = ("temperature",)  # of the model settings: a grammar is as free as it was written
@@ -54,21 +55,14 @@ def _rng(work: CompletionRequest, request: Any) -> Random:
     return seeded(work.operation.name, asked, request.model.seed)
 
 
-def _with_seed(request: Any) -> Any:
-    """The request with its own seed, else with one drawn for it."""
-    if request.model.seed is not None:
-        return request
-    drawn = {"seed": secrets.randbelow(SEEDS)}
-    return request.model_copy(update={"model": request.model.model_copy(update=drawn)})
-
-
 class Storyteller:
     """A `Writer` without a provider. It fails only for an operation that it has no composer for."""
 
-    def __init__(self, *, pace: float = PACE) -> None:
-        """`pace`: seconds between the pieces of six words that a listener hears."""
+    def __init__(self, *, pace: float = PACE, draw: Callable[[], int] = drawn) -> None:
+        """`pace`: seconds between the pieces of six words that a listener hears. `draw`: a seed."""
         self.packs = Packs()
-        self._pace = pace
+        self._marks = Marks(self.packs)
+        self._pace, self._draw = pace, draw
         self._loaded: set[str] = set()  # operations whose grammars were read
 
     async def probe(self, *, deadline: float) -> None:
@@ -81,13 +75,23 @@ class Storyteller:
         compose = COMPOSERS.get(work.operation.name)
         if compose is None:
             raise AttemptFailed(AttemptOutcome.REFUSED, f"cannot write for {work.operation.name}")
-        if self._is_long(work):
-            found = await asyncio.to_thread(self._complete, compose, work)
-        else:
-            found = self._complete(compose, work)
+        found = await self._another(compose, work)
         if listener is not None:
             await self._stream(found.text, listener)
         return found
+
+    async def _another(self, compose: Composer, work: CompletionRequest) -> Completion:
+        """The answer; of several, where the caller gave no seed and got too much of it lately."""
+        draws, found = Draws(work.lately), await self._told(compose, work)
+        while not draws.settled(found):
+            await asyncio.sleep(0)  # each text holds the loop for itself, others go in between
+            found = await self._told(compose, work)
+        return draws.best
+
+    async def _told(self, compose: Composer, work: CompletionRequest) -> Completion:
+        if self._is_long(work):
+            return await asyncio.to_thread(self._complete, compose, work)
+        return self._complete(compose, work)
 
     def _is_long(self, work: CompletionRequest) -> bool:
         """Whether it would hold the loop: much to read, much to write, or grammars to load."""
@@ -111,11 +115,12 @@ class Storyteller:
         """Nothing is held open."""
 
     def _complete(self, compose: Composer, work: CompletionRequest) -> Completion:
-        asked = sum(tokens(message["content"]) for message in work.prompt.messages)
+        said = "\n".join(message["content"] for message in work.prompt.messages)
+        asked = tokens(said)
         if not work.operation.caller_chooses:  # it is measured, and the same each time
             text = _written(compose(self.packs, work.request))
             return Completion(text, Usage(asked, tokens(text), counted=True))
-        request = _with_seed(work.request)
+        request = with_seed(work.request, self._draw)
         more = (work.continues,) if work.operation.name in CONTINUING else ()
         made = compose(self.packs, request, _rng(work, request), *more)
         if not isinstance(made, Composed):
@@ -128,6 +133,7 @@ class Storyteller:
             finish=FinishReason.LENGTH if made.cut else FinishReason.STOP,
             seed=request.model.seed,
             ignored=(*(name for name in UNUSED if name in given), *made.unused),
+            marks=self._marks.of(made.draft, text, said),
         )
 
 

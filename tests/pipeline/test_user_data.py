@@ -106,7 +106,7 @@ async def test_a_scan_of_all_stores_finds_no_byte_of_an_erased_user(
     store = mine.found.parts.store
     before = redis_holds(redis_url)
     families = {key.split(b":")[3] for key in naming(before, NAMES) if key.count(b":") > 3}
-    assert {b"cache", b"made", b"similar", b"once", b"draft", b"generation"} <= families
+    assert {b"cache", b"made", b"similar", b"once", b"draft", b"generation", b"lately"} <= families
     tables = naming(await database_holds(store), NAMES)
     assert {"contents", "events", "idempotency", "holdings", "ratings", "usage"} <= set(tables)
     answer = await erase(mine.found)
@@ -230,6 +230,7 @@ async def test_what_was_stored_just_before_is_told_nowhere_behind_it(
     assert (await erase(found)).status_code == 200
     of, slot = record.content_id, user_slot(SUB)
     late = [steps.keep(f"{slot}:cache:x", WORD, 60, of), steps.note(f"{slot}:made:x", WORD, 60, of)]
+    late.append(steps.push(f"{slot}:lately:x", WORD, 60, of))
     entry = similar.entry(of, "f" * similar.FRAME, similar.signature({"word": WORD}))
     index = similar.index_call(SUB, "character", entry, 60.0)
     await parts.event_log.publish([event], also=[*steps.calls(late), index])

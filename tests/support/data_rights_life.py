@@ -43,7 +43,7 @@ class Life:
         await self._begin()
 
     async def _have_written(self) -> None:
-        """Cached, repeated, likened, generated."""
+        """Cached, repeated, likened, generated, and told by the storyteller."""
         self.provider.always = Behaviour(text=f"{self.word} keeps the lamp of Saltmere.")
         body = changed(TEXT, character_context={"background": self.word, self.word: self.word})
         first = await ask(self.found, TEXT, body, cache=USE, key=f"{self.word}-1", sub=self.sub)
@@ -58,6 +58,9 @@ class Life:
         ended = await start(self.found, given, sub=self.sub)
         await read_to_end(self.found, ended, sub=self.sub)
         self.contents.append(ended)
+        told = changed(TEXT, model={"name": "storyteller"})
+        answer = await ask(self.found, TEXT, told, sub=self.sub)
+        self.contents.append(cache_and_id(answer)[1])
 
     async def _have_read(self) -> None:
         """A batch under a key, an analysis that is cached, a validation with rules of their own."""
