@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pydantic import BaseModel
-
+from app.operations.fields import Written
 from app.storyteller.english import tokens
 from app.storyteller.grammar import Unit
 from app.storyteller.prose import kept
@@ -54,6 +53,6 @@ def text(units: Sequence[Unit]) -> str:
     return "".join((unit.joiner if at else "") + unit.text for at, unit in enumerate(units))
 
 
-def frame(draft: BaseModel) -> int:
+def frame(draft: Written) -> int:
     """How many tokens an answer has beside its fields: names, numbers, marks."""
     return tokens(draft.model_dump_json())
