@@ -47,7 +47,8 @@ FORBID = re.compile(
     rf"|cannot|can't) (?:ever )?{ASKS} {NOUN}", re.I
 )  # fmt: skip
 REQUIRE = re.compile(
-    rf"\b(?:must|should|has to|have to|needs to)(?: also)? {ASKS}"
+    rf"(?:\b(?:must|should|has to|have to|needs to)(?: also)? {ASKS}|(?:^|[.;:] )(?:(?:It|The \w+)"
+    r" )?(?:[Mm]ention|[Ii]nclude|[Cc]ontain|[Nn]ame)s?)"
     rf" ((?:the )?[A-Z][\w’'-]+(?: (?:of|the|de|van|[A-Z][\w’'-]+)){{0,4}})"
 )
 PERSON = re.compile(r"\b(first|second|third)[ -]person\b")
@@ -68,8 +69,17 @@ HERO = re.compile(
     r"|\bnam(?:e|es|ing) (?:of )?(?:the |its |each |every |our )?(?:hero|heroine|character"
     r"|protagonist)s?\b|\b(?:correct|right|given) names?\b|\bby name\b"
 )
+PERSONS_NAMED = r"(?:hero|heroine|character|protagonist|subject|npc)"
+NAMELESS = re.compile(
+    rf"\b{PERSONS_NAMED}(?:'s name)?\b[^.;]{{0,25}}\b(?:not|never|n't)\b[^.;]{{0,20}}\b(?:named"
+    rf"|by name|appear|given|told|mentioned)\b|\b(?:not|never|n't|without|avoid)\b[^.;]{{0,12}}"
+    rf"\bnam(?:e|ing) (?:the |its )?{PERSONS_NAMED}|\b(?:unnamed|nameless) {PERSONS_NAMED}"
+)
+NO_NAMES = re.compile(r"\b(?:not|never|n't|without|avoid|no)\b[^.;]{0,30}\bnam(?:e|es|ed|ing)\b")
+QUESTION = re.compile(r"\bend(?:s|ing)? (?:with|on|in) a question\b")
+BEGINS = re.compile(r"\b(?:begin|start|open)s? with (?:the )?(?:words? |phrase )?$")
 CALLED = re.compile(
-    r"\b(?:hero|heroine|character|protagonist|subject|npc)(?:['’]s name)?"
+    r"\b(?i:hero|heroine|character|protagonist|subject|npc)(?:['’]s name)?"
     r" (?:is|must be|should be|has to be) (?:always )?(?:called|named)? ?"
     r"([A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,3})"
 )
@@ -97,6 +107,9 @@ class Demands:
     age: bool = False
     hero: bool = False
     name: str | None = None  # which the rule's own words give to the hero
+    nameless: bool = False  # the hero's name must not stand in the text
+    opening: str | None = None  # the words with which the text has to begin
+    question: bool = False  # it has to end with one
     talk: bool = False
     level: bool = False
 
@@ -104,7 +117,8 @@ class Demands:
     def looks(self) -> bool:
         """Whether the text is looked through for anything that can be found or missed."""
         told = self.person in PERSONS or self.tense in TENSES
-        return told or self.profanity or self.age or self.talk
+        framed = self.opening is not None or self.question
+        return told or framed or self.profanity or self.age or self.talk
 
 
 def demanded(rule: Rule) -> Demands:
@@ -117,6 +131,10 @@ def demanded(rule: Rule) -> Demands:
     found.profanity = bool(PROFANITY.search(text)) or _flag(rule, "profanity")
     found.age = bool(AGE.search(text)) or _flag(rule, "age")
     found.hero = bool(HERO.search(text)) or any(key in rule.parameters for key in NAME_KEYS)
+    found.nameless = bool(NAMELESS.search(text))
+    found.hero = found.hero and not found.nameless and not NO_NAMES.search(text)
+    found.opening = _opening(said)
+    found.question = bool(QUESTION.search(text)) and not DENIED.search(text)
     found.name = next((m[1] for m in CALLED.finditer(said)), None)
     found.talk = bool(TALK.search(text)) and not DENIED.search(text)
     found.level = bool(LEVEL.search(text))
@@ -168,6 +186,11 @@ def _terms(said: str) -> dict[str, Any]:
     wanted += [_bare(m[1]) for m in REQUIRE.finditer(said)]
     terms = {"must_include": wanted, "must_not_include": refused}
     return {k: list(dict.fromkeys(v)) for k, v in terms.items() if v}
+
+
+def _opening(said: str) -> str | None:
+    places = (m for m in QUOTED.finditer(said) if BEGINS.search(said[: m.start()].lower()))
+    return next((term for m in places for term in m.groups() if term), None)
 
 
 def _bare(noun: str) -> str:

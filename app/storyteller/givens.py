@@ -9,7 +9,7 @@ from typing import Any
 from app.storyteller.inflection import bases
 from app.storyteller.issues import Findings, error, warning
 from app.storyteller.passage import MAX_SENTENCE, MAX_TOLD, Passage, quoted
-from app.storyteller.subject import NAME_KEYS, first
+from app.storyteller.subject import ANOTHER, NAME_KEYS, first, meant_by, name_parts
 
 MAX_FACTS, MAX_FACT = 40, 400  # facts that are read, and characters of each
 KIN = (
@@ -30,7 +30,7 @@ EARLIER = re.compile(
     r"|death|late|killed|before (?:she|he|they)|when (?:i|she|he) was|as a child|years ago|long ago"
     r"|would|in life|was alive|still alive then|portrait|last words|taught|raised|gave birth|left"
     r"|never|no longer|if|as though|as if|wished|childhood|always|murder\w*|funeral|voice|loved"
-    r"|born|inherit\w*|'s)\b", re.I
+    r"|born|inherit\w*)\b", re.I
 )  # fmt: skip
 LIVING = frozenset(
     """write say smile laugh speak walk come wait call send cook stand sit sing nod shout whisper
@@ -41,28 +41,39 @@ LIVING = frozenset(
 )
 FROM = r"(?:letters?|notes?|word|news|messages?|gifts?) (?:\w+ ){{0,2}}from (?:{own} )?{who}"
 BORN = re.compile(
-    r"\b(?:born|raised|reared|brought up|grew up|hails?|native|comes?|came) (?:and raised )?"
+    r"\b(?:[Bb]orn|[Rr]aised|reared|brought up|grew up|hails?|native|comes?|came) (?:and raised )?"
     r"(?:in|at|of|from) (?:the (?:city|town|village|port|hamlet) of )?"
     r"((?:[A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)*)"
 )
+# The words right before it whose subject was born there.
+OWN = r"\b(?:{who})(?:'d)?(?: (?:was|were|is|had|has|been|originally))*$"
 HOME_KEYS = ("birthplace", "hometown", "home_town", "home", "origin", "born_in", "place_of_birth",
              "place", "location", "town", "city")  # fmt: skip
+COLOURED = {
+    "hair": ("hair", "hair_color", "hair_colour"),
+    "eyes": ("eyes", "eye_color", "eye_colour"),
+}
+COLOURS = ("black", "brown", "red", "blond", "blonde", "golden", "grey", "gray", "white", "silver",
+           "blue", "green", "auburn", "copper", "violet", "hazel", "amber")  # fmt: skip
 CALLED = re.compile(
     r"\b(?:my name is|i am called|they call me|i'm called|call me)"
     r" ((?-i:[A-Z])[\w'’-]+)",
     re.I,
 )
-AGED = re.compile(
-    r"\b(?:i am|i'm|{who} is|{who} was|aged) (\d{{1,4}})(?: years| winters| summers|,|\.)"
+AGED = (
+    r"\b(?:(i) am|(i)'m|({who}) (?:is|was|turned),?(?: now| only| just)?|(aged)) (\d{{1,4}})"
+    r"(?= years| winters| summers|,|\.|$)"
 )
+THEN = re.compile(r"\b(?:when|then|at the time|that year|ago|before|until)\b")
 AGE_KEYS = ("age", "character_age")
 
 
 def judged(passage: Passage, context: Mapping[str, Any]) -> Findings:
     yield from _dead(passage, context)
-    yield from _home(passage, first(context, HOME_KEYS))
+    yield from _home(passage, first(context, HOME_KEYS), first(context, NAME_KEYS))
     yield from _name(passage, first(context, NAME_KEYS))
-    yield from _age(passage, first(context, AGE_KEYS))
+    yield from _colours(passage, context, first(context, NAME_KEYS))
+    yield from _age(passage, first(context, AGE_KEYS), first(context, NAME_KEYS))
 
 
 def told(context: Mapping[str, Any]) -> Iterator[str]:
@@ -134,6 +145,8 @@ def _acting(passage: Passage, who: str, start: int) -> str | None:
         short = sentence[:MAX_SENTENCE]
         if who.lower() not in short.lower():
             continue
+        if f"{who}'s".lower() in short.lower().replace("’", "'"):
+            continue  # what was theirs may do what it likes
         does = any(set(bases(m[1].lower())) & LIVING for m in acts.finditer(short))
         if (does or sends.search(short)) and not EARLIER.search(short):
             return short
@@ -145,18 +158,45 @@ def _is_present(sentence: str) -> bool:
                      sentence) is not None  # fmt: skip
 
 
-def _home(passage: Passage, given: Any) -> Findings:
+def _home(passage: Passage, given: Any, name: Any) -> Findings:
     if not isinstance(given, str) or not given.strip() or passage.first(given.strip().lower()):
         return
+    names = name_parts(name) if isinstance(name, str) else []
+    own = re.compile(OWN.format(who="|".join(["i", "she", "he", "they", *map(re.escape, names)])))
+    before = ""
     for sentence in passage.narrated:
         place = BORN.search(sentence[:MAX_SENTENCE])
-        own = place and re.search(r"\b(?:I|[Ss]he|[Hh]e|[Tt]hey|was|were|[A-Z]\w+)\b", sentence)
-        if place and own and place[1].lower() not in given.lower():
+        told, before = before, sentence[:MAX_SENTENCE]
+        start = sentence[: place.start()].lower().strip() if place else ""
+        if not place or (start and not own.search(start)) or meant_by(f"{told} {start}"):
+            continue
+        if place[1].lower() not in given.lower():
             yield error(
                 f"The context says {given[:60]}; the text says {place[1]}.",
                 quoted(place[0]), f"Write {given[:60]}, or change the context.",
             )  # fmt: skip
             return
+
+
+def _colours(passage: Passage, context: Mapping[str, Any], name: Any) -> Findings:
+    """Hair and eyes of the subject in another colour than the context's."""
+    names = name_parts(name) if isinstance(name, str) else []
+    for thing, keys in COLOURED.items():
+        given = str(first(context, keys) or "").lower()
+        known = [c for c in COLOURS if re.search(rf"\b{c}\b", given)]
+        told = re.compile(
+            rf"\b(my|her|his) (?:\w+ ){{0,2}}?({'|'.join(COLOURS)}) (?:\w+ )?{thing}\b"
+        )
+        for sentence in passage.narrated[:MAX_TOLD] if known else ():
+            short = sentence[:MAX_SENTENCE].lower()
+            place = told.search(short)
+            its = place and (place[1] == "my" or any(part in short for part in names))
+            if place and its and place[2] not in known and not ANOTHER.search(short):
+                yield error(
+                    f"The context says {given[:60]} {thing}; the text says {place[2]}.",
+                    quoted(sentence), f"Make it {known[0]}, or change the context.",
+                )  # fmt: skip
+                return
 
 
 def _name(passage: Passage, given: Any) -> Findings:
@@ -171,13 +211,22 @@ def _name(passage: Passage, given: Any) -> Findings:
             return
 
 
-def _age(passage: Passage, given: Any) -> Findings:
+def _age(passage: Passage, given: Any, name: Any) -> Findings:
+    """What the narration says of the subject's age now; of a past one it may say what it will."""
     if isinstance(given, bool) or not str(given).isdigit():
         return
-    for place in re.finditer(AGED.pattern.format(who="(?:she|he)"), passage.lower):
-        if int(place[1]) != int(str(given)):
+    names = name_parts(name) if isinstance(name, str) else []
+    aged = re.compile(AGED.format(who="|".join(["she", "he", *map(re.escape, names)])))
+    before = ""
+    for sentence in passage.narrated[:MAX_TOLD]:
+        short = sentence[:MAX_SENTENCE].lower().replace("’", "'")
+        place = aged.search(short)
+        told, before = before, short
+        if place is None or THEN.search(short) or int(place[5]) == int(str(given)):
+            continue
+        if place[3] in names or not meant_by(f"{told} {short[: place.start()]}"):
             yield error(
-                f"The context's age is {given}; the text says {place[1]}.",
-                passage.around(*place.span()), f"Write {given}, or change the context.",
+                f"The context's age is {given}; the text says {place[5]}.",
+                quoted(sentence), f"Write {given}, or change the context.",
             )  # fmt: skip
             return

@@ -23,6 +23,20 @@ OTHERS = (
     "|king|queen|lord|blood|blade|steel|bow|sword|axe|city|town|village|kingdom|realm|tongue|song"
     "|language|name|clan|hold|stone|ale|wine|bread|smith|caravan|army|guard|guards|merchant|folk"
 )
+# Words of a name that many have.
+TITLES = frozenset(
+    """sir lady lord dame king queen prince princess duke duchess count countess baron baroness
+    captain master mistress brother sister father mother saint the of von van der den del doctor
+    dr mr mrs miss madam uncle aunt old young sergeant general""".split()  # noqa: SIM905 - read as prose
+)
+QUOTES = re.compile(r"[“”\"‘`()]|(?<!\w)'|'(?!\w)")
+CAPITAL = re.compile(r"\b[A-Z][a-z]{2,10}\b")
+ANOTHER = re.compile(
+    r"\b(?:father|mother|parents?|brother|sister|uncle|aunt|cousin|grand(?:father|mother)|wife"
+    r"|husband|daughter|son|friend|companion|mentor|master|teacher|enemy|foe|rival|lover|man|woman"
+    r"|boy|girl|captain|king|queen|stranger|priest|widow)\b", re.I
+)  # fmt: skip
+PRONOUNS = frozenset({"she", "he", "they"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +66,20 @@ def first(context: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
 
 
 def named(passage: Passage, name: str) -> bool:
-    """Whether a name stands in the text, whole or by its first or its last part."""
-    parts = [p for p in re.split(r"[\s,]+", name.lower()) if len(p) > 2] or [name.lower()]
-    return any(passage.first(part) for part in (name.lower(), parts[0], parts[-1]))
+    """Whether a name stands in the text: whole, by a part that is no title, or shortened."""
+    parts = name_parts(name)
+    written = {form for part in parts for form in (part, part.replace("'", "’"))}
+    if any(passage.first(form) for form in sorted(written)):
+        return True
+    short = (m[0].lower() for m in CAPITAL.finditer(passage.text))
+    return any(part.startswith(s) for s in short for part in parts)
+
+
+def name_parts(name: str) -> list[str]:
+    """The words of a name in small letters, without titles, quotation marks and particles."""
+    plain = QUOTES.sub(" ", name.lower().replace("’", "'"))
+    parts = [p for p in re.split(r"[\s,]+", plain) if p.strip(".'")]
+    return [p for p in parts if len(p) > 2 and p.strip(".") not in TITLES] or parts
 
 
 def said_of(passage: Passage, subject: Subject, kind: str) -> Iterator[re.Match[str]]:
@@ -69,18 +94,32 @@ def said_of(passage: Passage, subject: Subject, kind: str) -> Iterator[re.Match[
         rf"\A\W{{0,3}}(?:the|this|our|an?) (?:[\w'-]+ ){{0,2}}({word})\b(?![- ](?:{OTHERS})\b)",
         re.I,
     )
-    lead = subject.name is None or not named(passage, subject.name)
+    lead = not passage.counted["i"] and not (subject.name and named(passage, subject.name))
+    before = ""
     for at, sentence in enumerate(passage.narrated):
         short = sentence[:MAX_SENTENCE].replace("’", "'")
         found = is_one.search(short) or (opens.search(short) if lead and at < OPENING else None)
+        told = f"{before} {short[: found.start()]}" if found else ""
+        before = short
+        if found and _of_another(found, told):
+            continue
         if found and not re.search(r"\b(?:not|never|no longer|unlike|than|like)\b", found[0]):
             yield found
+
+
+def _of_another(found: re.Match[str], before: str) -> bool:
+    """Whether a pronoun may mean somebody who was spoken of just before."""
+    return found[0].split()[0].strip(",").lower() in PRONOUNS and meant_by(before)
+
+
+def meant_by(before: str) -> bool:
+    """Whether words before a pronoun speak of another person than the subject."""
+    return ANOTHER.search(before) is not None
 
 
 def _who(subject: Subject) -> str:
     """The words for the subject: `I`, its name; pronouns, when nobody else can be meant."""
     names = [r"i", r"i'm"]
     if subject.name:
-        parts = [p for p in re.split(r"[\s,]+", subject.name) if len(p) > 2]
-        names += [re.escape(subject.name), *map(re.escape, parts)]
+        names += [re.escape(subject.name), *map(re.escape, name_parts(subject.name))]
     return "|".join([*names, "she", "he", "they"])

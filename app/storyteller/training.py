@@ -26,6 +26,12 @@ HELD = re.compile(
     r"\b(?:wields?|wielded|wielding|swings?|swung|fights? with|fought with|draws?|drew) "
     r"((?:[\w'-]+ ){0,4}[\w'-]+)"
 )
+# A clause whose subject is somebody with an article: not the one whom the text is about.
+CLAUSE = re.compile(r"[,;:]|\n")
+OTHER = re.compile(
+    r"\s*(?:and |but |then |while |as |when |so )?(?:the|an?|his|her|my|their|our|one of|some)"
+    r" [a-z'-]+"
+)
 NEAR = 100  # characters before a feat within which a class that is named does it
 # A cleric's domain and a dwarf's clan may bring the training that the class lacks.
 MAY_WEAR = frozenset({"cleric", "dwarf"})
@@ -148,8 +154,10 @@ def _gear(passage: Passage, cls: str, race: str | None) -> Findings:
 
 
 def _another(passage: Passage, place: re.Match[str], cls: str) -> bool:
-    """Whether the class named last before a feat, in the same few words, is another one."""
+    """Whether somebody else does it: another class, named last before it, or “the captain”."""
     before = passage.lower[max(0, place.start() - NEAR) : place.start()].split(".")[-1]
     named = {c: before.rfind(c) for c in rules.classes()}
     best = max(named, key=lambda c: named[c])
-    return named[best] >= 0 and best != cls
+    if named[best] >= 0:
+        return best != cls
+    return OTHER.match(CLAUSE.split(before)[-1]) is not None

@@ -32,7 +32,7 @@ from app.storyteller.demands import Demands, demanded
 from app.storyteller.english import counted
 from app.storyteller.issues import Findings
 from app.storyteller.packs import Packs
-from app.storyteller.passage import SPEECH, Passage
+from app.storyteller.passage import SPEECH, Passage, quoted
 from app.storyteller.reading import Analyst, Reading
 from app.storyteller.subject import (
     CLASS_KEYS,
@@ -48,6 +48,7 @@ from app.storyteller.wordlists import theme_texts
 FITS, BARELY = 0.5, 0.36  # fit to a theme: at home in it; against it below the second
 KEYWORD = re.compile(r"[A-Za-z][A-Za-z'’-]{3,30}")
 MAX_KEYWORDS = 8
+SINGLE = re.compile(r"(?<!\w)['‘][A-Z][^'’\n]{0,300}[,.!?—]['’]")  # speech as some houses print it
 SUBJECT_KEYS = frozenset({*NAME_KEYS, *CLASS_KEYS, *RACE_KEYS, *LEVEL_KEYS})
 
 
@@ -127,7 +128,7 @@ class Judge:
             found, judged = [*found, *theme.issues], judged or theme.judged
         name = asked.name or self._subject(rule).name
         looked = [*self._looked_through(asked), *self._hero(asked, name)]
-        hero = name is not None and (asked.hero or asked.name is not None)
+        hero = name is not None and (asked.hero or asked.nameless or asked.name is not None)
         return Checked(judged or asked.looks or hero, [*found, *looked])
 
     def _looked_through(self, asked: Demands) -> Findings:
@@ -137,12 +138,15 @@ class Judge:
         if asked.age:
             yield from wording.out_of_time(passage, strict=True)
         yield from grammatical.judged(passage, asked.person, asked.tense)
-        if asked.talk and not SPEECH.search(passage.text):
+        if asked.talk and not (SPEECH.search(passage.text) or SINGLE.search(passage.text)):
             yield issues.error("Nobody speaks in the text.", None, "Let somebody say a line aloud.")
+        yield from _framed(passage, asked)
 
     def _hero(self, asked: Demands, name: str | None) -> Findings:
         if name is None and asked.hero:
             yield issues.info("The context has no `name` to look for.", None, "Give it a `name`.")
+        elif name and asked.nameless and named(self._passage, name):
+            yield issues.error(f"{name} is named in the text.", None, "Leave the name out.")
         elif name and (asked.hero or asked.name) and not named(self._passage, name):
             yield issues.error(f"{name} is not named in the text.", None, f"Name {name}.")
 
@@ -241,6 +245,17 @@ class Judge:
         told = "What this rule means was not judged: only its words were looked for."
         advice = "Give it `must_include`, `must_not_include`, `min_words` or `max_words`."
         return Checked(False, [*found, issues.info(told, None, advice)])
+
+
+def _framed(passage: Passage, asked: Demands) -> Findings:
+    """How a text has to begin and to end."""
+    text = passage.text.strip()
+    begins = text.lstrip("“\"'‘").lower()
+    if asked.opening and not begins.startswith(asked.opening.strip(" .,").lower()):
+        told = f"The text does not begin with “{asked.opening}”."
+        yield issues.error(told, quoted(text[:60]), f"Begin with “{asked.opening}”.")
+    if asked.question and not text.rstrip("”\"'’)").endswith("?"):
+        yield issues.error("The text does not end with a question.", None, "End by asking one.")
 
 
 def _keywords(text: str, small: Collection[str]) -> list[str]:
