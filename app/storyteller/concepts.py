@@ -7,7 +7,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from app.storyteller.grammar import read
@@ -24,6 +24,7 @@ DENIALS = frozenset({"no", "not", "never", "without", "nor", "neither", "nothing
 AFFIRMED = frozenset({"but", "only", "more", "less", "longer", "just", "sooner", "even"})
 MAX_PLACES = 40  # of one word in a text; quoting and comparing stretches needs no more
 ELEMENT = "element:"  # before the names of the sides of a text, which are read along with concepts
+MAX_KNOWN = 16_384  # words whose base form is remembered; about 2 MB when full
 IDIOM = "idiom"  # the concept of phrases whose words mean nothing of their own
 
 Place = tuple[int, int]  # of characters in the text
@@ -77,15 +78,17 @@ class Lexicon:
         for known in self.phrases.values():
             known.sort(key=len, reverse=True)
         self._starts = frozenset(first for first, _ in self.phrases)
+        self.base = lru_cache(MAX_KNOWN)(self._base)
 
-    def base(self, word: str) -> str | None:
+    def _base(self, word: str) -> str | None:
         """The form under which a word is listed."""
         return next((b for b in bases(word) if b in self.words), None)
 
     def read(self, text: str) -> Findings:
         """The concepts of a text; what is denied is counted apart."""
         lower = text.lower().translate(STRAIGHT)
-        words = TOKEN.findall(lower)
+        tokens = [(m[0], m.start()) for m in TOKEN.finditer(lower)]
+        words = [word for word, _ in tokens]
         # A pass over 50,000 characters is 9,000 words: what no list knows is passed over first.
         bases_of = {word: self.base(word) for word in set(words)}
         seen: list[tuple[int, int, str, bool]] = []  # token, how many of them, base, denied
@@ -101,7 +104,7 @@ class Lexicon:
                 seen.append((at, length, base, denied > 0))
             if denied or word in DENIALS:
                 denied = _denied(words, at, denied)
-        return self._found(words, [m.start() for m in TOKEN.finditer(lower)], seen)
+        return self._found(words, [start for _, start in tokens], seen)
 
     def _phrase(self, words: Sequence[str], at: int) -> tuple[str, ...] | None:
         if at + 1 == len(words):

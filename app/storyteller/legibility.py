@@ -17,6 +17,7 @@ ENGLISH = frozenset({
 # Of those, what other languages have as well: Spanish `a`, German `in` and `was`, Dutch `of`.
 SHARED = frozenset({"a", "as", "no", "me", "he", "i", "in", "on", "or", "an", "of", "is", "was",
                     "we", "be", "up", "all", "one", "by", "at", "has", "had"})  # fmt: skip
+OWN = ENGLISH - SHARED
 OWN_LEAST = 0.08  # share of words that only English has; English prose has 0.2 and more
 FOREIGN_LETTERS = 0.3  # share of letters beyond ASCII above which no word need be counted
 MAX_LETTERS = 1000  # characters of a text by which its letters are told
@@ -61,13 +62,15 @@ WORDS = {kind: frozenset(words.split()) for kind, words in KINDS.items()}
 LIST_SHARE, LIST_WORDS = 0.14, 4  # of a kind's words: how thickly, and how many different ones
 WEATHER_SHARE = 0.3  # the same of the weather, which tales have as well
 SIGNS = re.compile(r"[{}<>\[\]=_`\\|]|\w\(|\w\.\w|;\n")  # what programs have and prose does not
+PLAIN_SIGNS = "={}<>_\\|"  # without one of them no text is looked through for the others
 SIGNS_MOST = 0.03  # share of characters
 STATS = re.compile(r"\b(?:armou?r class|hit points|challenge \d|melee weapon attack|to hit,)", re.I)
 
 
 def obstacle(passage: Passage) -> str | None:
     """Why the text cannot be told to be of a category; None where it can be tried."""
-    letters = [c for c in passage.text[:MAX_LETTERS] if c.isalpha()]
+    start = passage.text[:MAX_LETTERS]
+    letters = [] if start.isascii() else [c for c in start if c.isalpha()]
     if sum(not c.isascii() for c in letters) > FOREIGN_LETTERS * len(letters):
         return "the text is not in English, the only language that is read here"
     words = passage.words
@@ -75,8 +78,7 @@ def obstacle(passage: Passage) -> str | None:
         return "the text is too short"
     if kind := _kind(passage):
         return f"the text is {kind} rather than a tale"
-    own = sum(n for w, n in passage.counted.items() if w in ENGLISH and w not in SHARED)
-    if own < OWN_LEAST * len(words):
+    if _times(passage, OWN) < OWN_LEAST * len(words):
         return "the text is not in English, the only language that is read here"
     return None
 
@@ -85,14 +87,20 @@ def _kind(passage: Passage) -> str | None:
     text = passage.text[:20_000]
     if len(STATS.findall(text)) >= 2:
         return "a stat block"
-    if len(SIGNS.findall(text)) > SIGNS_MOST * len(text):
+    if any(sign in text for sign in PLAIN_SIGNS) and (
+        len(SIGNS.findall(text)) > SIGNS_MOST * len(text)
+    ):
         return "a program"
     total = len(passage.words)
-    if sum(n for w, n in passage.counted.items() if w in TOLD) > TOLD_LEAST * total:
+    if _times(passage, TOLD) > TOLD_LEAST * total:
         return None
     for kind, known in WORDS.items():
-        found = {w: n for w, n in passage.counted.items() if w in known}
         least = WEATHER_SHARE if kind == "a weather report" else LIST_SHARE
-        if len(found) >= LIST_WORDS and sum(found.values()) >= least * total:
+        different = len(known & passage.counted.keys())
+        if different >= LIST_WORDS and _times(passage, known) >= least * total:
             return kind
     return None
+
+
+def _times(passage: Passage, known: frozenset[str]) -> int:
+    return sum(passage.counted[word] for word in known & passage.counted.keys())

@@ -31,7 +31,9 @@ from app.storyteller.seeds import Draws, drawn, with_seed
 
 PACE = 0.02  # s between pieces: 150 words in half a second, as a fast model writes them
 PIECES = re.compile(r"(?:\s*\S+){1,6}\s*")
-LONG = 4_000  # characters of a prompt; up to there an answer takes under 5 ms of the event loop
+# Characters of a prompt up to which an answer takes under 5 ms of the event loop; a text that is
+# judged takes 2 µs for each of its characters.
+LONG, LONG_JUDGED = 4_000, 2_000
 
 UNUSED = ("temperature",)  # of the model settings: a grammar is as free as it was written
 
@@ -100,7 +102,8 @@ class Storyteller:
             self._loaded.add(name)
             return True
         asked = [message["content"] for message in work.prompt.messages]
-        if sum(map(len, asked)) > LONG:
+        judged = not work.operation.caller_chooses
+        if sum(map(len, asked)) > (LONG_JUDGED if judged else LONG):
             return True
         return work.operation.caller_chooses and lengths.is_long(asked[-1])
 
