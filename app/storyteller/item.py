@@ -21,7 +21,7 @@ from app.storyteller import brief, continuation, lengths, supplied
 from app.storyteller.asked import Asked
 from app.storyteller.brief import Brief
 from app.storyteller.continuation import Parent
-from app.storyteller.english import article, listed, ordinal, polished
+from app.storyteller.english import article, listed, ordinal, polished, tokens
 from app.storyteller.facts import Facts
 from app.storyteller.grammar import Expander, Unit, introduced, scope
 from app.storyteller.lengths import Length, Step
@@ -29,7 +29,7 @@ from app.storyteller.packs import Packs, tier
 from app.storyteller.portrait import Portrait
 from app.storyteller.premise import premise
 from app.storyteller.prose import Composed
-from app.storyteller.sheet import frame, text, within
+from app.storyteller.sheet import text, within
 
 Table = Mapping[str, Any]
 
@@ -76,7 +76,7 @@ def compose(
     beside = f"{told.text} {name} {plan.attunement or ''}"
     told.fields["description"] += canon.canon(beside)
     draft = _draft(plan, name, told, {field: [EMPTY] for field in told.fields})
-    fields, cut = within(told.fields, request.model.max_tokens - frame(draft))
+    fields, cut = within(told.fields, request.model.max_tokens - tokens(draft.model_dump_json()))
     draft = _draft(plan, name, told, fields)
     return Composed(draft, cut, canon.lost(f"{name} {draft.model_dump_json()}"))
 

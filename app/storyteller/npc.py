@@ -10,17 +10,17 @@ from typing import Any
 
 from app.operations.npc import NpcDraft, NpcRequest, Relationship
 from app.storyteller import lengths, supplied
-from app.storyteller.asked import Asked
+from app.storyteller.asked import Asked, canon
 from app.storyteller.casting import PLACES, Casting, shorter
 from app.storyteller.continuation import Parent
 from app.storyteller.english import polished, tokens
 from app.storyteller.facts import Entity, record
-from app.storyteller.grammar import SENTENCE, Unit, finished
+from app.storyteller.grammar import Unit
 from app.storyteller.packs import Packs, known
 from app.storyteller.portrait import Portrait
 from app.storyteller.pronouns import which
-from app.storyteller.prose import Composed
-from app.storyteller.telling import Telling
+from app.storyteller.prose import Composed, Told
+from app.storyteller.sheet import text, within
 
 # Traits and further keys that the text speaks of in its own way, and what they are called here.
 KEYS = {
@@ -33,6 +33,7 @@ FIELDS = {"d": "description", "u": "description", "p": "personality", "m": "moti
           "s": "secrets"}  # fmt: skip
 TRAITS_PER_SENTENCE = 4  # traits that one sentence lists
 MAX_NATURE = 200  # characters of a given relationship
+EMPTY = Unit("", "")
 YES = ("yes", "true", "")
 USUAL = 230  # words
 STEERING = ("party_level", "level", "party_size", "campaign_type", "tone", "genre", "style")
@@ -41,20 +42,32 @@ STEERING = ("party_level", "level", "party_size", "campaign_type", "tone", "genr
 def compose(packs: Packs, request: NpcRequest, rng: Random) -> Composed:
     """The person, in at most `model.max_tokens` words and marks beside what the caller gave."""
     person = _Person(packs, request, rng)
-    told = person.told()
-    fields, cut = person.within(told, request.model.max_tokens)
-    given = " ".join(_kept(request.traits, person))
-    canon = person.portrait.canon_beside(told.text + given)
-    description = f"{fields['description']} {given} {canon}".strip()
-    draft = NpcDraft(
+    portrait, told = person.portrait, person.told()
+    fields = {name: told.of(name) for name in FIELDS.values()}
+    ties = list(_ties(request.relationships, person))
+    drawn = ties[len(request.relationships) :]
+    empty = _draft(person, {name: [EMPTY] for name in fields}, drawn)
+    limit = request.model.max_tokens - tokens(empty.model_dump_json())
+    kept, cut = within(fields, limit)
+    given = [Unit(" ", said) for said in _kept(request.traits, person)]
+    given += _talked(request.relationships)
+    beside = " ".join(unit.text for unit in (*told.units, *given))
+    kept["description"] += given + portrait.canon(beside)
+    draft = _draft(person, kept, ties)
+    return Composed(draft, cut, portrait.lost(draft.model_dump_json().replace('\\"', '"')))
+
+
+def _draft(
+    person: _Person, fields: Mapping[str, Sequence[Unit]], ties: Sequence[Relationship]
+) -> NpcDraft:
+    return NpcDraft(
         name=person.name,
-        description=polished(description),
-        personality=str(fields["personality"]),
-        motivations=list(fields["motivations"]),
-        secrets=list(fields["secrets"]),
-        relationships=list(_ties(request.relationships, person)),
+        description=polished(text(fields["description"])),
+        personality=text(fields["personality"]),
+        motivations=[unit.text for unit in fields["motivations"]],
+        secrets=[unit.text for unit in fields["secrets"]],
+        relationships=list(ties),
     )
-    return Composed(draft, cut, person.portrait.unused)
 
 
 class _Person:
@@ -63,7 +76,7 @@ class _Person:
     def __init__(self, packs: Packs, request: NpcRequest, rng: Random) -> None:
         self.packs, self.rng = packs, rng
         given = {**request.context.given(), **request.traits}
-        self.asked = Asked(context=request.context.given())
+        self.asked = Asked(context=request.context.given(), traits=request.traits)
         self.asked.steer(*STEERING, *lengths.KEYS)
         self.cast = Casting(packs, self.asked, request.theme, rng, Parent())
         self.facts = self.cast.facts
@@ -72,9 +85,6 @@ class _Person:
         self.role = packs.npc["role"][request.role.value]
         self._fill()
         self._who(given)
-        flavour = [supplied.noun(v) for v in request.theme.given().values()]
-        if words := supplied.shortened(" ".join(dict.fromkeys(" ".join(flavour).split()))):
-            self.facts.words["flavour"] = words
         tables = [packs.npc["line"], self.role]
         self.portrait = Portrait(packs, self.asked, self.facts, tables, rng)
 
@@ -129,45 +139,21 @@ class _Person:
             self.facts.add(part, Entity(f"{first} {family}", first, pronoun))
 
     # -- the fields
-    def told(self) -> Any:
-        """The sheet's steps told, in as many as the asked length holds."""
+    def told(self) -> Told:
+        """The sheet's steps told, in as many as the asked length holds; of each field the first."""
         said = [(path.partition(".")[2], value) for path, value in self.asked.values.items()]
-        steps = [
-            replace(step, field=FIELDS[step.pool[0]])
-            for step in lengths.steps([[name] for name in self.packs.npc["plan"]])
-        ]
-        return self.portrait.prose.fitted_steps(steps, lengths.asked(said, USUAL))
-
-    def within(self, told: Any, limit: int) -> tuple[dict[str, Any], bool]:
-        """The fields in at most `limit` tokens, save that each has its first sentence."""
-        units: dict[str, list[str]] = {field: [] for field in FIELDS.values()}
-        for unit, name in zip(told.units, told.fields, strict=True):
-            units[name].append(unit.text)
-        room, fields, whole = limit, {}, 0
-        for field, texts in units.items():
-            if field in ("description", "personality"):
-                fields[field] = finished([Unit(" ", text) for text in texts], max(1, room // 2))
-            else:
-                fields[field] = list(_fitting(texts, room))  # type: ignore[assignment]  # a list
-            room -= sum(map(tokens, [fields[field]] if isinstance(fields[field], str)
-                            else fields[field]))  # fmt: skip
-            whole += sum(map(tokens, texts))
-        return fields, room < limit - whole
-
-    def said(self, template: str) -> str:
-        """One line about the person, told by itself."""
-        telling = Telling(self.facts, self.rng)
-        telling.tell("{hero}")  # who was named already
-        return telling.tell(template)
-
-
-def _fitting(texts: Sequence[str], room: int) -> Iterator[str]:
-    """As many as have room, and the first whatever it takes."""
-    for at, text in enumerate(dict.fromkeys(texts)):
-        room -= tokens(text)
-        if at and room < 0:
-            return
-        yield text
+        steps = lengths.steps([self.packs.npc["plan"]])
+        steps = [replace(step, field=FIELDS[step.pool[0]]) for step in steps]
+        order = {step: at for at, step in enumerate(steps)}
+        core = [step for step in steps if not step.need]
+        told: Told = lengths.fitted(
+            [step for step in steps if step.need],
+            lengths.asked(said, USUAL),
+            lambda chosen: self.portrait.prose.told(
+                sorted({*core, *chosen}, key=order.__getitem__)
+            ),
+        )
+        return Told(self.portrait.named(told.units), told.fields)
 
 
 def _kept(traits: Mapping[str, str], person: _Person) -> Iterator[str]:
@@ -175,11 +161,14 @@ def _kept(traits: Mapping[str, str], person: _Person) -> Iterator[str]:
     listed: list[str] = []
     hero = person.facts.cast["hero"].again
     for key, value in traits.items():
+        person.asked.steer(key)  # it is told here, or stands in the sentences already
         if key in person.used:
             continue
-        if supplied.is_talk(value) and (talk := _once(supplied.verbatim(value))):
+        if supplied.is_talk(value):
+            talk, _ = canon(value)
             what = supplied.noun(key.replace("_", " ")) or "ways"
-            yield polished(f"It is said of {hero}, as to the {what}: “{_quoted(talk)}”")
+            if talk:
+                yield polished(f"It is said of {hero}, as to the {what}: “{' '.join(talk)}”")
         elif trait := _trait(key, value):
             listed.append(trait)
     listing = iter(listed)
@@ -190,11 +179,6 @@ def _kept(traits: Mapping[str, str], person: _Person) -> Iterator[str]:
         yield polished(f"{lead.format(hero)}: {'; '.join(some)}.")
 
 
-def _once(talk: str) -> str:
-    """Talk without a sentence that it has said already."""
-    return " ".join(dict.fromkeys(SENTENCE.split(talk))) if talk else ""
-
-
 def _trait(key: str, value: str) -> str:
     """A trait as `hair, red`, or its name alone where the value only says yes."""
     what, said = supplied.noun(key.replace("_", " ")), supplied.subject(value)
@@ -203,9 +187,14 @@ def _trait(key: str, value: str) -> str:
     return f"{what}, {said}" if what else said
 
 
-def _quoted(talk: str) -> str:
-    talk = supplied.ended(talk)
-    return talk[:1].upper() + talk[1:]
+def _talked(given: Mapping[str, str]) -> list[Unit]:
+    """The whole of a relationship that is too long for its line."""
+    long = ((to, value) for to, value in given.items() if len(value) > MAX_NATURE)
+    return [
+        Unit(" ", polished(f"As to {supplied.verbatim(to)}: “{' '.join(talk)}”"))
+        for to, value in long
+        if (talk := canon(value)[0])
+    ]
 
 
 def _ties(given: Mapping[str, str], person: _Person) -> Iterator[Relationship]:

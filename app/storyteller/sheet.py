@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from app.operations.fields import Written
 from app.storyteller.english import tokens
 from app.storyteller.grammar import Unit
 from app.storyteller.prose import kept
@@ -51,8 +50,3 @@ def _shorter(unit: Unit, limit: int) -> Unit:
 def text(units: Sequence[Unit]) -> str:
     """Units of one field as its text."""
     return "".join((unit.joiner if at else "") + unit.text for at, unit in enumerate(units))
-
-
-def frame(draft: Written) -> int:
-    """How many tokens an answer has beside its fields: names, numbers, marks."""
-    return tokens(draft.model_dump_json())
