@@ -17,7 +17,7 @@ CATEGORIES = ("fantasy", "horror", "mystery", "adventure", "drama", "comedy", "h
 SCALE = 10  # the file has tenths of a logarithm: how much likelier a word is in such books
 LEAST_WORDS = 40  # a shorter text is measured as if it had so many
 
-# A word's leanings are one integer with a lane for each category: one addition for each word instead
+# A word's leanings are one integer with a lane for each category: one addition for a word instead
 # of nine, which takes less than half of the time.
 LANE, BIAS = 28, 32  # bits of a lane; what makes every leaning positive
 PARTS = 16  # a weight is counted in sixteenths

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from app.operations import OPERATIONS, Operation
 from app.rest.openapi import openapi_document
 from tests.support.openapi import held, resolved, schemas
-from tests.support.rest_bodies import GOOD, changed
+from tests.support.rest_bodies import GOOD, THEME, VALIDATION, changed
 from tests.support.service import Service
 
 # JSON Schema's own words (draft 2020-12), as far as anything here may use them.
@@ -111,6 +111,26 @@ async def test_good_bodies_and_their_answers_fit_the_document(loregate: Service)
         answer = await loregate.post(path, body)
         told = described["responses"]["200"]["content"]["application/json"]["schema"]
         held(document, told).validate(answer.json())
+
+
+UNDECIDED = {
+    THEME: {"content": "Los soldados volvieron al amanecer con las manos vacías, y nadie preguntó.",
+            "target_theme": {"tone": "grim"}},
+    VALIDATION: {"content": "She gave the ring back to the river.", "content_type": "story",
+                 "rules": [{"category": "custom", "name": "a deserved ending"}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", UNDECIDED)
+async def test_what_was_not_judged_fits_the_document(loregate: Service, path: str) -> None:
+    document = openapi_document()
+    answer = (await loregate.post(path, UNDECIDED[path])).json()
+    if path == THEME:
+        assert (answer["primary_category"], answer["compatibility"]["score"]) == ("undecided", None)
+    else:
+        assert [(r["judged"], r["passed"]) for r in answer["results"]] == [(False, None)]
+    told = document["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]
+    held(document, told["schema"]).validate(answer)
 
 
 def operation_id(operation: Operation[Any, Any]) -> str:
