@@ -12,7 +12,6 @@ from app.storyteller.asked import Asked
 from app.storyteller.continuation import Parent
 from app.storyteller.english import counted, listed, ordinal
 from app.storyteller.facts import Entity, Facts, record
-from app.storyteller.lengths import WORDS
 from app.storyteller.packs import Packs, tier
 from app.storyteller.premise import Premise, premise
 from app.storyteller.pronouns import which
@@ -49,6 +48,7 @@ KNOWN = frozenset(
 SETTLED = ("want", "truth", "last", "offer", "nature")
 CAST = ("giver", "other", "third", "ward")
 NAME = re.compile(r"\A([^,:;(–—-]{2,60})[,:;(–—-]\s*(.{2,60}?)\)?\Z")
+SPAN = re.compile(r"\b(?:session|evening|night|hour|day|week|month|year)s?\b", re.I)
 FOES = (0.5, 1.0, 1.5)  # foes for each member of the party
 
 
@@ -144,7 +144,7 @@ class Casting:
         """What the caller's own phrases become: an action is a goal, what is no action a matter."""
         asked = self.asked.get
         length = asked("duration", "length")
-        if not WORDS.search(str(length)):
+        if SPAN.search(str(length)):
             yield "length", supplied.noun(length)
         for found in self.premises:
             if found.action and found.matter:
@@ -209,10 +209,10 @@ class Casting:
             given = known(self._given["enemy"])
         if not given:
             return name[0], name[1], name[2]
-        many = _many(given, self.packs.nouns)
+        plural = many(given, self.packs.nouns)
         pronoun = which(self.asked.get("enemy_pronouns"), False, self.rng)
-        pronoun = self._gender(given) or (name[2] if name[2] in ("it", "they") else pronoun)
-        if many:
+        pronoun = self.gender(given) or (name[2] if name[2] in ("it", "they") else pronoun)
+        if plural:
             pronoun = "many"
         return given, shorter(given, self.packs.titles), pronoun
 
@@ -227,10 +227,10 @@ class Casting:
             given = f"{name} {self._fresh(self.packs.names['family'])}"
             first = f"the {noun} {given}"
         elif given[:1].islower():
-            first, pronoun = given, self._gender(given) or pronoun
+            first, pronoun = given, self.gender(given) or pronoun
         else:
             first = f"the {noun} {given}" if described else given
-            pronoun = self._gender(given) or "they"
+            pronoun = self.gender(given) or "they"
         said = record(table) | {"says": table["says"][self._half :: 2]}
         entity = Entity(first, shorter(given, self.packs.titles), pronoun, said)
         self.facts.add(part, entity)
@@ -243,7 +243,7 @@ class Casting:
         full = f"{name} {self._fresh(self.packs.names['family'])}"
         self.facts.add(part, Entity(full, name, pronoun))
 
-    def _gender(self, name: str) -> str:
+    def gender(self, name: str) -> str:
         """The pronoun that a name's words ask for, or ``."""
         words = set(name.lower().split(" of ")[0].split())
         genders = self.packs.nouns["gender"].items()
@@ -352,8 +352,9 @@ def shorter(name: str, titles: frozenset[str]) -> str:
     return name.split(" of ")[0] if first in titles else first
 
 
-def _many(name: str, nouns: Mapping[str, Any]) -> bool:
+def many(name: str, nouns: Mapping[str, Any]) -> bool:
     """Whether a creature's name is a plural: the wolves, goblins."""
     last = name.lower().split(" of ")[0].split()[-1]
     singular = last.removesuffix("s")
-    return last != singular and any(singular in known for known in nouns["creature"].values())
+    known_nouns = [*nouns["creature"].values(), *nouns["person"].values()]
+    return last != singular and any(singular in known for known in known_nouns)

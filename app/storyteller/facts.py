@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.storyteller.wordings import Wordings
+
 PRONOUNS = {
     "she": ("she", "her", "her", "hers", "herself"),
     "he": ("he", "him", "his", "his", "himself"),
@@ -31,7 +33,8 @@ class Entity:
 
     first: how it is named where it comes in, `the reeve Odile Vell`; again: after that, `Odile`.
     many: whether verbs after its name are plural; after the first mention only, for a party of
-    four that is `the party` from then on, where `many_at_first`.
+    four that is `the party` from then on, where `many_at_first`. trade: `the reeve`, by which
+    somebody may be called as well.
     """
 
     first: str
@@ -39,6 +42,7 @@ class Entity:
     pronoun: str = "it"
     record: Mapping[str, Sequence[str]] = field(default_factory=dict)
     many_at_first: bool = False
+    trade: str = ""
 
     @property
     def many(self) -> bool:
@@ -63,13 +67,15 @@ class Entity:
             return PRONOUNS[self.pronoun][FIELDS.index(name)]
         if name in ENDINGS:
             return ENDINGS[name][self.plural_pronoun]
-        return {"name": self.again, "full": self.first}.get(name)
+        return {"name": self.again, "full": self.first, "the": self.trade or self.again}.get(name)
 
 
 class Facts:
     """A piece's cast, words and tags, and where its other slots draw from.
 
-    once: slots that keep what they first became; free: those that are drawn anew each time.
+    once: slots that keep what they first became; free: those that are drawn anew each time;
+    definite: those of `once` that are one thing, the second time `the`;
+    wordings: by which the author's sentences are reworded, where they are.
     """
 
     def __init__(self) -> None:
@@ -78,6 +84,8 @@ class Facts:
         self.once: dict[str, Sequence[str]] = {}
         self.free: dict[str, Sequence[str]] = {}
         self.tags: set[str] = set()
+        self.definite: set[str] = set()
+        self.wordings: Wordings | None = None
 
     def add(self, name: str, entity: Entity, *tags: str) -> None:
         """`entity` plays the part `name`; `tags` are true of the piece from now on."""

@@ -144,6 +144,26 @@ def fitted(plan: Sequence[Step], length: Length, tell: Callable[[Sequence[Step]]
             best = told
             break
         count = _next(count, told.words, length.words)
+    if length.exact and best.words < length.words * NEAR:
+        return _filled(plan, order, length, tell, best)
+    return best
+
+
+def _filled(
+    plan: Sequence[Step],
+    order: Sequence[int],
+    length: Length,
+    tell: Callable[[Sequence[Step]], Any],
+    best: Any,
+) -> Any:
+    """The text with one later step more, where one fits that is short enough."""
+    for count in range(LEAST_STEPS, len(order)):
+        if tell([plan[at] for at in sorted(order[:count])]).words >= length.words:
+            break
+    fit = order[: count - 1]
+    for at in order[count : count + MAX_FITS]:
+        told = tell([plan[each] for each in sorted([*fit, at])])
+        best = _nearer(best, told, length.words)
     return best
 
 

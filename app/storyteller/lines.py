@@ -25,13 +25,16 @@ from functools import lru_cache
 
 HEADER = re.compile(r"\A\[([^\]]*)\]\s*")
 SLOT = re.compile(r"\{([a-z_0-9]+)(?:\.([a-z_0-9]+))?\}")
+CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
 MARKS = "?!=+-"
 PARSED = 4096  # lines that are kept taken apart: all of two or three grammars
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sentence or two that stand or fall together. slots: (name, field or ``) in their order."""
+    """A sentence or two that stand or fall together. slots: (name, field or ``) in their order;
+    sure: who is named, whichever of its alternatives is told.
+    """
 
     text: str
     needs: frozenset[str]
@@ -40,6 +43,7 @@ class Line:
     opens: frozenset[str]
     pays: frozenset[str]
     slots: tuple[tuple[str, str], ...]
+    sure: frozenset[str]
 
     def fits(self, known: set[str], pending: set[str]) -> bool:
         """Whether it may stand where `known` is true and `pending` waits to be paid."""
@@ -63,7 +67,9 @@ def line(text: str) -> Line:
     bare = text[header.end() :] if header else text
     needs, bars, gives, opens, pays = (frozenset(marked[mark]) for mark in MARKS)
     slots = tuple((m[1], m[2] or "") for m in SLOT.finditer(bare))
-    return Line(bare, needs, bars, gives, opens, pays, slots)
+    told = SLOT.finditer(CHOICE.sub("", bare))
+    sure = frozenset(m[1] for m in told if m[2] in (None, "the"))
+    return Line(bare, needs, bars, gives, opens, pays, slots, sure)
 
 
 def lines(texts: Iterable[str]) -> Sequence[Line]:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from app.storyteller.grammar import Options, names, read, scope
+from app.storyteller.wordings import Wordings
 from app.storyteller.wordlists import WordLists, theme_texts
 
 NAME = re.compile(r"\{(name|they|they_cap)\}|\{(s|es|ies|has|is|was)\}")
@@ -37,6 +38,15 @@ class Packs:
     @cached_property
     def lists(self) -> WordLists:
         return WordLists(self.themes)
+
+    @cached_property
+    def same(self) -> Wordings:
+        return Wordings(self.wordings["same"])
+
+    @cached_property
+    def cases(self) -> list[Mapping[str, Any]]:
+        """What stories may be built on, of every file `cases_….toml`."""
+        return [c for name in names() if name.startswith("cases_") for c in grammar(name)["case"]]
 
     def __getattr__(self, name: str) -> Any:
         """The grammar file of this name, such as that of an operation."""

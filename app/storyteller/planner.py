@@ -58,8 +58,8 @@ class Planner:
             if line is None:
                 continue
             told.add(line.text)
-            met.update(name for name, field in line.slots if not field)
-            known |= line.gives | line.opens
+            met |= line.sure
+            known |= line.gives | line.opens | {f"met_{name}" for name in met}
             pending = (pending | line.opens) - line.pays
             used.update(slot for slot in line.slots if slot[1])
         return chosen, pending
@@ -90,9 +90,9 @@ class Planner:
     def _clear(self, line: Line, met: set[str]) -> bool:
         """Whether nobody is a pronoun, and no thing a bare clause, that was not named."""
         named = set(met)
-        inside = {name for name, field in line.slots if not field}
+        inside = {name for name, field in line.slots if field in ("", "the")}
         for name, field in line.slots:
-            if not field:
+            if field in ("", "the"):
                 named.add(name)
             elif name == "self":
                 continue

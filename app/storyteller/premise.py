@@ -50,8 +50,8 @@ def premise(value: Any, spines: Mapping[str, Any], nouns: Mapping[str, Any]) -> 
         return Premise()
     words = WORD.findall(supplied.plain(value))
     spine, at = _action(words, _verbs(tuple((n, *t["verbs"]) for n, t in spines.items())))
-    named, rest = _named(words, at if spine else 0, nouns)
-    sort, kind = _sort(named, nouns)
+    named, rest = noun_phrase(words, at if spine else 0, nouns)
+    sort, kind = sort_of(named, nouns)
     if not sort and not spine:
         named = []
     return Premise(
@@ -78,7 +78,7 @@ def _action(words: list[str], verbs: Mapping[str, str]) -> tuple[str, int]:
     return "", 0
 
 
-def _named(words: list[str], at: int, nouns: Mapping[str, Any]) -> tuple[list[str], int]:
+def noun_phrase(words: list[str], at: int, nouns: Mapping[str, Any]) -> tuple[list[str], int]:
     """The words of a noun phrase from `at` on, without its article, and where it ends.
 
     A possessor stands for what is no thing: of `a king's deathbed` it is the king, of `a king's
@@ -100,12 +100,12 @@ def _named(words: list[str], at: int, nouns: Mapping[str, Any]) -> tuple[list[st
         named = named[1:]
     for place, word in enumerate(named):
         owned = named[place + 1 :]
-        if owned and POSSESSIVE.search(word) and not _sort(owned, nouns)[0]:
+        if owned and POSSESSIVE.search(word) and not sort_of(owned, nouns)[0]:
             return [*named[:place], POSSESSIVE.sub("", word)], end
     return named[:MAX_NAMED], end
 
 
-def _sort(named: list[str], nouns: Mapping[str, Any]) -> tuple[str, str]:
+def sort_of(named: list[str], nouns: Mapping[str, Any]) -> tuple[str, str]:
     """The sort and kind of the head noun: the last word, or the last before `of`."""
     lower = [word.lower() for word in named]
     head = lower[: lower.index("of")] if "of" in lower[1:] else lower
@@ -122,8 +122,8 @@ def _where(words: list[str], at: int, nouns: Mapping[str, Any]) -> str:
     for place in range(at, len(words) - 1):
         if words[place].lower() not in PLACES:
             continue
-        named, _ = _named(words, place + 1, nouns)
-        if named and (_sort(named, nouns)[0] == "place" or named[0][0].isupper()):
+        named, _ = noun_phrase(words, place + 1, nouns)
+        if named and (sort_of(named, nouns)[0] == "place" or named[0][0].isupper()):
             return _phrase(named)
     return ""
 

@@ -53,6 +53,12 @@ class Tale:
         self.prose = Prose(self.facts, [*tables, packs.tones["line"], packs.canon["line"]], rng)
         self.unused: tuple[str, ...] = ()
         self.cut = False
+        # What only a longer text has, before its last paragraph.
+        self.tail: Plan = packs.tales["plan"]["tail"]
+
+    def tell_by(self, tables: Sequence[Mapping[str, Any]]) -> None:
+        """Tell by the lines of these tables from now on."""
+        self.prose = Prose(self.facts, tables, self.rng)
 
     def length(self, usual: int) -> Length:
         """How long it is to be; the caller's words for it need not be told."""
@@ -67,7 +73,7 @@ class Tale:
         length = self.length(usual)
         if "thread" in self.facts.words:
             plan = [["goes_on", "goes_cast"], *plan]
-        plan = [*plan[:-1], *self.packs.tales["plan"]["tail"], plan[-1]]
+        plan = [*plan[:-1], *self.tail, plan[-1]]
         told = self.prose.fitted(plan, length)
         if self.canon(told.text, beside):
             told = self._with_canon(plan, length, told, beside)

@@ -8,7 +8,7 @@ from random import Random
 
 from app.storyteller.english import polished
 from app.storyteller.facts import Entity, Facts
-from app.storyteller.lines import SLOT, Line
+from app.storyteller.lines import CHOICE, SLOT, Line
 
 MAX_DEPTH = 8  # clauses within clauses; deeper is a circle in a grammar
 PLURAL = "\x01"  # stands behind a subject whose verb must be plural
@@ -45,8 +45,15 @@ class Telling:
 
     def tell(self, line: Line | str) -> str:
         """A line as finished sentences."""
-        text = self._filled(line if isinstance(line, str) else line.text, "", 0)
+        text = self._chosen(line if isinstance(line, str) else line.text)
+        text = self._filled(text, "", 0)
         return polished(_agreed(text))
+
+    def _chosen(self, text: str) -> str:
+        """The text with one of each `(this|that)`."""
+        text = CHOICE.sub(lambda found: self._rng.choice(found[1].split("|")), text)
+        same = self._facts.wordings
+        return same.reworded(text, self._rng) if same else text
 
     def known(self, name: str) -> bool:
         """Whether somebody of the cast was named."""
@@ -60,10 +67,10 @@ class Telling:
     def _slot(self, name: str, field: str, about: str, depth: int) -> str:
         name = about if name == "self" else name
         entity = self._facts.cast.get(name)
-        if entity is not None and not field:
+        if entity is not None and (not field or (field == "the" and name not in self._met)):
             return self._mention(name, entity)
         if entity is not None and (said := entity.field(field)) is not None:
-            plural = field == "they" and entity.plural_pronoun
+            plural = (field == "they" and entity.plural_pronoun) or (field == "the" and entity.many)
             return said + PLURAL * plural
         options = self._facts.options(name, field)
         if not options:
@@ -71,14 +78,23 @@ class Telling:
         fresh = [option for option in options if option not in self._used] or options
         chosen = self._rng.choice(fresh)
         self._used.add(chosen)
+        if field or name not in self._facts.words:  # what a caller gave stays as it is
+            chosen = self._chosen(chosen)
         told = self._filled(chosen, name if entity else about, depth + 1)
         if not field and name in self._facts.once:
-            self._facts.words[name] = told
+            self._facts.words[name] = self._again(name, told)
         return told
+
+    def _again(self, name: str, told: str) -> str:
+        """What was `a clay pipe` is `the clay pipe` from now on, where it is one thing."""
+        article, _, rest = told.partition(" ")
+        known = name in self._facts.definite and article in ("a", "an")
+        return f"the {rest}" if known else told
 
     def _mention(self, name: str, entity: Entity) -> str:
         if name in self._met:
-            return entity.again + PLURAL * entity.many
+            called = (entity.again, entity.trade) if entity.trade else (entity.again,)
+            return self._rng.choice(called) + PLURAL * entity.many
         self._met.add(name)
         return entity.first + PLURAL * (entity.many or entity.many_at_first)
 
@@ -86,7 +102,7 @@ class Telling:
 def _agreed(text: str) -> str:
     """The text with a plural verb behind each subject that asks for one."""
     if PLURAL not in text:
-        return text
+        return text.replace("s's", "s'")
 
     def settle(found: re.Match[str]) -> str:
         before, subject, adverb, after = (part or "" for part in found.groups())

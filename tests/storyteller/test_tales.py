@@ -152,7 +152,7 @@ async def test_varied_requests_open_in_different_ways_and_nobody_is_everywhere(
     varied: Varied,
 ) -> None:
     found = measured(await texts_of(varied, FEW))
-    assert found.openings >= FEW - 1, found
+    assert found.openings >= FEW - 2, found
     assert found.met <= 0.5, found  # of twelve; the command's fifty are held to a third
 
 
