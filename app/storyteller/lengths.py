@@ -131,7 +131,8 @@ def fitted(plan: Sequence[Step], length: Length, tell: Callable[[Sequence[Step]]
     order = sorted(range(len(plan)), key=lambda at: (at not in first, plan[at].need, at))
     least = min(LEAST_STEPS, len(plan))
     usual = sum(step.need <= 1 for step in plan)
-    count, best = usual if not length.exact else length.words // PER_STEP, None
+    count = usual if not length.exact else length.words // PER_STEP
+    best: Any = None
     tried: set[int] = set()
     for _ in range(MAX_FITS):
         count = max(least, min(len(plan), count))
