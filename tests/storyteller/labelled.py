@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def passages(folder: Path = PASSAGES) -> list[Labelled]:
 def tuned_on() -> list[Labelled]:
     """All that weights may be trained on: the odd passages, and those that were looked at since."""
     odd = [p for p in passages() if not p.kept_aside]
-    return [*odd, *passages(PASSAGES / "training"), *passages(PASSAGES / "voices")]
+    since = (passages(PASSAGES / name) for name in ("training", "voices", "hands"))
+    return [*odd, *chain.from_iterable(since)]
 
 
 def kept_aside() -> list[Labelled]:

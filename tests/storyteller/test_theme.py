@@ -185,9 +185,9 @@ def test_the_kept_aside_half_comes_out_right() -> None:
 def test_passages_that_nothing_was_tuned_on_come_out_too() -> None:
     found = figures(labelled.fresh())
     assert found.passages >= 40
-    assert found.first >= 0.65
+    assert found.first >= 0.70
     assert found.first_two >= 0.80
-    assert found.ordered >= 0.75
+    assert found.ordered >= 0.80
     assert found.undecided <= 0.15
 
 
