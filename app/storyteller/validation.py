@@ -46,6 +46,7 @@ from app.storyteller.subject import (
 from app.storyteller.wordlists import theme_texts
 
 FITS, BARELY = 0.5, 0.36  # fit to a theme: at home in it; against it below the second
+SURE = 0.4  # likelihood of the leading category from which a text is failed by it; below, doubted
 KEYWORD = re.compile(r"[A-Za-z][A-Za-z'’-]{3,30}")
 MAX_KEYWORDS = 8
 SINGLE = re.compile(r"(?<!\w)['‘][A-Z][^'’\n]{0,300}[,.!?—]['’]")  # speech as some houses print it
@@ -211,8 +212,9 @@ class Judge:
         target = max(wanted, key=lambda c: wanted[c])
         aims = self._packs.lists.tables["category"][target]["aim"]
         fit = self._analyst.fit(self._reading, wanted)
-        yield from self._against(wanted, target, fit < BARELY)
-        if BARELY <= fit < FITS:
+        broken = fit < BARELY and max(self._reading.shares.values()) >= SURE
+        yield from self._against(wanted, target, broken)
+        if fit < FITS and not broken:
             yield issues.warning(
                 f"The text only leans towards a {target} theme.", None,
                 f"Add {aims[0]}.", f"Add {aims[1]}.",
