@@ -131,7 +131,7 @@ def fitted(plan: Sequence[Step], length: Length, tell: Callable[[Sequence[Step]]
     order = sorted(range(len(plan)), key=lambda at: (at not in first, plan[at].need, at))
     least = min(LEAST_STEPS, len(plan))
     usual = sum(step.need <= 1 for step in plan)
-    count = usual if not length.exact else length.words // PER_STEP
+    count, under = usual if not length.exact else length.words // PER_STEP, least
     best: Any = None
     tried: set[int] = set()
     for _ in range(MAX_FITS):
@@ -141,29 +141,15 @@ def fitted(plan: Sequence[Step], length: Length, tell: Callable[[Sequence[Step]]
         tried.add(count)
         told = tell([plan[at] for at in sorted(order[:count])])
         best = told if best is None else _nearer(best, told, length.words)
+        under = max(under, count if told.words <= length.words else 0)
         if length.holds(told.words):
             best = told
             break
         count = _next(count, told.words, length.words)
-    if length.exact and best.words < length.words * NEAR:
-        return _filled(plan, order, length, tell, best)
-    return best
-
-
-def _filled(
-    plan: Sequence[Step],
-    order: Sequence[int],
-    length: Length,
-    tell: Callable[[Sequence[Step]], Any],
-    best: Any,
-) -> Any:
-    """The text with one later step more, where one fits that is short enough."""
-    for count in range(LEAST_STEPS, len(order)):
-        if tell([plan[at] for at in sorted(order[:count])]).words >= length.words:
-            break
-    fit = order[: count - 1]
-    for at in order[count : count + MAX_FITS]:
-        told = tell([plan[each] for each in sorted([*fit, at])])
+    if not length.exact or best.words >= length.words * NEAR:
+        return best
+    for at in order[under : under + MAX_FITS]:  # one step more, if one of them is short enough
+        told = tell([plan[each] for each in sorted([*order[:under], at])])
         best = _nearer(best, told, length.words)
     return best
 
