@@ -1,113 +1,126 @@
-"""Location: a place of some type, size and purpose, with the people and things that were given."""
+"""Location: a place of some type, size and purpose, and its part in the caller's matter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
 from app.operations.location import LocationDraft, LocationRequest
-from app.storyteller import lengths, supplied
+from app.storyteller import leftover, lengths, supplied
+from app.storyteller.account import Account
 from app.storyteller.asked import Asked, canon
+from app.storyteller.conflict import Conflict
 from app.storyteller.english import listed, tokens
 from app.storyteller.facts import Entity
-from app.storyteller.grammar import opening
+from app.storyteller.grammar import Unit
+from app.storyteller.lines import lines
 from app.storyteller.packs import Packs
 from app.storyteller.prose import Composed, Told, kept
-from app.storyteller.tale import Tale
 from app.storyteller.telling import opened
 
 NAME_KEYS = ("name", "location_name")
 MAX_NAMED = 4  # given features that the description lists; each is a point of interest besides
 MAX_DETAILED = 12  # given things of one list that get a detail; there are so many details
-USUAL = 330  # words of all fields together
+USUAL = 380  # words of all fields together
 LISTS = ("points_of_interest", "occupants", "secrets", "hooks")
+SHARE = 0.45  # of the allowance is for the description, where there is not enough for all
 
 
 def compose(packs: Packs, request: LocationRequest, rng: Random) -> Composed:
     """The place, in at most `model.max_tokens` words and marks beside what the caller gave."""
-    asked = Asked(context=request.context.given(), theme=request.theme.given())
-    kind = packs.places["kind"][request.location_type.value]
-    own = {f"kind_{name}": lines for name, lines in kind.items() if isinstance(lines, list)}
-    tables = [packs.places["text"], own, packs.tales["line"]]
-    tale = Tale(packs, asked, request.theme, rng, tables)
-    name = _cast(tale, packs, request, kind)
+    people = {"people": named} if (named := _named(request.occupants)) else {}
+    asked = Asked(context=request.context.given(), theme=request.theme.given(), given=people)
+    conflict = _placed(packs, asked, request, rng)
+    account = Account(conflict, rng)
+    name = conflict.facts.cast["place"].again
     plan = [
         step
         for field, paragraphs in packs.places["sheet"].items()
         for step in lengths.steps(paragraphs, field)
     ]
-    told = tale.prose.fitted_steps(plan, tale.length(USUAL))
-    fields = _Fields(told, request.model.max_tokens)
+    told = lengths.fitted(account.tellable(plan), account.length(USUAL), account.told)
+    fields = _Fields(told, request.model.max_tokens - tokens(name))
     description = fields.prose("description")
     lists = {each: fields.items(each) for each in LISTS}
-    given = _Given(tale)
+    given = _Given(account, packs.places["text"])
     lists["points_of_interest"][:0] = map(opened, given.told(request.features, "about"))
     lists["occupants"][:0] = given.told(request.occupants, "doing")
-    listed_texts = (text for found in lists.values() for text in found)
+    listed_texts = [text for found in lists.values() for text in found]
     own_words = "\n".join([name, description, *listed_texts])
-    added = "".join(unit.joiner + unit.text for unit in tale.canon(own_words))
+    added = "".join(unit.joiner + unit.text for unit in leftover.told(packs, asked, own_words))
     draft = LocationDraft(name=opened(name), description=f"{description}{added}", **lists)
-    return Composed(draft, fields.cut, (*tale.lost(f"{own_words}{added}"), *given.lost))
+    return Composed(draft, fields.cut, (*leftover.lost(asked, f"{own_words}{added}"), *given.lost))
 
 
-def _cast(tale: Tale, packs: Packs, request: LocationRequest, kind: Any) -> str:
-    """The facts that only a place has, and its name."""
-    facts, cast = tale.facts, tale.cast
-    name = tale.asked.title(*NAME_KEYS) or cast.rng.choice(kind["name"])
-    tale.asked.steer(*NAME_KEYS)
-    facts.add("place", Entity(name, name))
-    for part in ("folk1", "folk2"):
-        cast.stranger(part)
-    facts.free |= {"head": kind["head"], "about": packs.places["text"]["about"]}
-    facts.once |= {"purpose": ["nobody living has been told."]}
-    size, noun = supplied.subject(request.size), str(kind["noun"])
-    facts.words["size_kind"] = noun
-    if size and set(size.lower().replace(",", "").split()) <= {*packs.places["sizes"]}:
-        facts.words["size_kind"] = f"{size} {noun}"
-    elif said := _said(request.size):
-        facts.words["size"] = said
-    if purpose := _said(request.purpose):
-        facts.words["purpose"] = purpose
+def _named(occupants: Sequence[str]) -> list[str]:
+    """Those of the caller's people who have a name, and so a part in what goes on."""
+    return [o for o in occupants if o[:1].isupper() and not supplied.is_talk(o)][:2]
+
+
+def _placed(packs: Packs, asked: Asked, request: LocationRequest, rng: Random) -> Conflict:
+    """The conflict, at home in the place."""
+    name = request.location_type.value
+    kind = packs.places["kind"][name]
+    own = packs.places["ground"].get(name)
+    conflict = Conflict(packs, asked, request.theme, rng, None, own, kind["grounds"])
+    conflict.more = [kind, packs.places["text"], *conflict.more]
+    facts, town = conflict.facts, conflict.facts.cast["town"]
+    called = asked.title(*NAME_KEYS)
+    asked.steer(*NAME_KEYS)
+    if not called and name == "town" and asked.get("setting") and conflict.kind in kind["grounds"]:
+        called = town.again
+    names = kind["names"] or packs.places["wild"][conflict.ground]
+    called = called or rng.choice(names)
+    facts.add("place", Entity(called, called))
+    if called == town.again:
+        facts.add("place", Entity(f"{called} itself", called))
+    facts.words |= {k: v for k, v in _words(packs, request, str(kind["noun"])) if v}
+    return conflict
+
+
+def _words(packs: Packs, request: LocationRequest, noun: str) -> Iterator[tuple[str, str]]:
+    """What the caller said of size, purpose and features, as it stands in a sentence."""
+    size = supplied.subject(request.size)
+    fits = size and set(size.lower().replace(",", "").split()) <= {*packs.places["sizes"]}
+    yield "size_kind", f"{size} {noun}" if fits else noun
+    yield "size", "" if fits else _said(request.size)
+    yield "purpose", _said(request.purpose)
     features = [said for f in request.features[:MAX_NAMED] if (said := supplied.subject(f))]
-    if features:
-        facts.words["features"] = listed(features)
-    return name
+    yield "features", listed(features)
 
 
 class _Fields:
-    """The fields of a telling within one allowance, each with its first sentence whatever it takes.
+    """The fields of a telling within one allowance.
 
-    They are read in order; a text takes at most half of what is left.
+    There is a description and a point of interest whatever the allowance; the other lists may be
+    left empty by a small one.
     """
 
     def __init__(self, told: Told, limit: int) -> None:
-        self._told, self._room = told, limit
-        self.cut = False
+        self._told, self._room = told, max(limit, 2)
+        self._whole = sum(tokens(unit.text) for unit in told.units) <= limit
+        self.cut = not self._whole
 
     def prose(self, field: str) -> str:
         """A field that is one text."""
-        units = self._told.of(field)
-        limit = max(1, (self._room - self._reserved(field)) // 2)
-        text, cut = kept(units, limit)
-        if cut and not text.endswith((".", "”", "?", "!")):
-            text = opening(units[0].text, limit)
-        self.cut = self.cut or cut
+        limit = self._room if self._whole else max(1, int(self._room * SHARE))
+        text, _ = kept(self._told.of(field), limit)
+        text = _ended(text, limit)
         self._room -= tokens(text)
         return text
 
-    def _reserved(self, field: str) -> int:
-        """What the first items of the later lists take."""
-        later = LISTS[LISTS.index(field) + 1 :] if field in LISTS else LISTS
-        return sum(tokens(units[0].text) for each in later if (units := self._told.of(each)))
-
     def items(self, field: str) -> list[str]:
-        """A field that is a list, the first item whatever it takes."""
+        """A field that is a list; a list takes at most half of what is left where not all fits."""
+        room = self._room if self._whole or field == LISTS[-1] else (self._room + 1) // 2
         found: list[str] = []
         for text in dict.fromkeys(unit.text for unit in self._told.of(field)):
-            if found and tokens(text) > self._room - self._reserved(field):
-                self.cut = True
+            if tokens(text) > room:
+                if field == LISTS[0] and not found:
+                    found.append(_ended(kept([Unit("", text)], room)[0], room))
+                    self._room -= tokens(found[0])
                 break
+            room -= tokens(text)
             self._room -= tokens(text)
             found.append(text)
         return found
@@ -116,28 +129,36 @@ class _Fields:
 class _Given:
     """The caller's own people and things; `lost`: the lists of which something was left out."""
 
-    def __init__(self, tale: Tale) -> None:
-        self._tale = tale
+    def __init__(self, account: Account, table: Mapping[str, Any]) -> None:
+        self._account, self._table = account, table
         self.lost: list[str] = []
 
     def told(self, things: Sequence[str], slot: str) -> Iterator[str]:
         """Each in the caller's words, with a detail where it is a name and not a tale."""
-        details = list(self._tale.prose.pool(slot))
-        self._tale.rng.shuffle(details)
+        details = list(lines(self._table[slot]))
+        self._account.shuffle(details)
         for thing in dict.fromkeys(things):
             said, lost = canon(thing)
             if lost:
                 self.lost.append("occupants" if slot == "doing" else "features")
             if not said:
                 continue
-            if supplied.is_talk(thing) or len(details) <= len(self._tale.prose.pool(slot)) - (
-                MAX_DETAILED
-            ):
+            part = self._account.part_of(thing)
+            if supplied.is_talk(thing) or not details:
                 yield " ".join(said)
             else:
-                detail = self._tale.prose.telling.tell(details.pop())
+                detail = self._account.tell(part or details.pop())
                 detail = detail[:1].lower() + detail[1:]
                 yield supplied.ended(f"{said[0].rstrip('.;:!?… ')}: {detail}")
+
+
+def _ended(text: str, limit: int) -> str:
+    """A text that breaks off in the middle of a sentence, with the sign for that."""
+    if text.endswith((".", "”", "?", "!", "…")):
+        return text
+    while text and tokens(text) >= limit and " " in text:
+        text = text.rpartition(" ")[0]
+    return f"{text.rstrip(' ,;:–-“(')}…"
 
 
 def _said(value: str) -> str:
