@@ -25,6 +25,7 @@ SHORTER, LONGER = 0.5, 2.2  # times the usual length, for `short` and `long`
 LEAST_STEPS = 2
 AT_ONCE = 350  # words; so many are written in under 5 ms
 MAX_FITS = 7  # tellings until the length is met
+MAX_MORE = 16  # further steps that are tried, where it was not met
 LEAST_SHARE, MOST_SHARE = 0.75, 1.25  # of the usual words, where no number was asked for
 NEAR = 0.94  # of the asked words are enough
 PER_STEP = 24  # words that one step takes, before any was told
@@ -148,9 +149,11 @@ def fitted(plan: Sequence[Step], length: Length, tell: Callable[[Sequence[Step]]
         count = _next(count, told.words, length.words)
     if not length.exact or best.words >= length.words * NEAR:
         return best
-    for at in order[under : under + MAX_FITS]:  # one step more, if one of them is short enough
+    for at in order[under : under + MAX_MORE]:  # one step more, if one of them is short enough
         told = tell([plan[each] for each in sorted([*order[:under], at])])
         best = _nearer(best, told, length.words)
+        if length.holds(told.words):
+            break
     return best
 
 

@@ -24,9 +24,8 @@ Case = Mapping[str, Any]
 MOST_FOES = 12
 # Of the document's humanoids, those that are anybody's hired people.
 PEOPLE = frozenset((
-    "commoner", "bandit", "guard", "cultist", "noble", "acolyte", "scout", "thug", "spy",
-    "berserker", "bandit captain", "cult fanatic", "priest", "knight", "veteran", "mage",
-    "gladiator", "assassin", "archmage",
+    "bandit", "guard", "scout", "thug", "spy", "berserker", "bandit captain", "knight", "veteran",
+    "gladiator", "assassin",
 ))  # fmt: skip
 SIZE, LEVEL = 4, 3  # of a party of which nothing is said
 
@@ -179,7 +178,7 @@ class _Scenario:
             pronoun = self.tale.cast.gender(given) or self._pronoun()
             pronoun = "many" if plural else pronoun
             first = known(given)
-            if self.errand.matter and first in self.errand.matter:
+            if self.errand.matter.startswith(f"{first} "):
                 first = self.errand.matter
             self.facts.add("obj", Entity(first, _again(known(given)), pronoun))
             return

@@ -13,7 +13,7 @@ from app.storyteller.prose import Composed, kept_text
 from app.storyteller.scenario import laid
 from app.storyteller.tale import Tale, room
 
-USUAL = {"plot": 300, "quest": 290, "scene": 210, "dialogue": 230, "description": 130, "event": 230}
+USUAL = {"plot": 340, "quest": 330, "scene": 270, "dialogue": 250, "description": 140, "event": 240}
 
 TRIES = 3  # tellings, until one keeps to what was asked for
 
