@@ -102,7 +102,7 @@ class Account:
         """The wordings of a step, in an order that only the seed decides."""
         able = list(self._conflict.lines(step, number, known))
         Random(f"{self._seed} {step} {number}").shuffle(able)
-        return able
+        return sorted(able, key=lambda each: -len(each.needs))  # what was set up is paid first
 
 
 class _About:
@@ -113,7 +113,8 @@ class _About:
 
     def first(self, able: Sequence[Line], place: tuple[str, int]) -> Line | None:
         """The first wording for a paragraph, the first with the matter where that is wanting."""
-        speaking = [each for each in able if ("matter", "") in each.slots]
+        needs = len(able[0].needs) if able else 0
+        speaking = [f for f in able if ("matter", "") in f.slots and len(f.needs) == needs]
         spoken = self._paragraphs.setdefault(place, False)
         wanting = not spoken and 2 * sum(self._paragraphs.values()) < len(self._paragraphs)
         found = next(iter(speaking if wanting and speaking else able), None)

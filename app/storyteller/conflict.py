@@ -66,8 +66,8 @@ class Conflict:
         self._taken: set[str] = set()
         self.kinds = self._kinds()
         town, kind = ground.named(packs, asked, rng, self.parent.place, grounds)
-        self.kind = kind
-        self.ground = kind if kind in grounds or not grounds else rng.choice(grounds)
+        near = [g for g in grounds if g in ground.NEAR.get(kind, grounds)] or grounds
+        self.ground = kind if kind in grounds or not grounds else rng.choice(near)
         self.place: Mapping[str, Any] = local or packs.settings["kind"][self.ground]
         self.facts.add("town", town)
         self.asked.understand(KNOWN)
@@ -116,15 +116,15 @@ class Conflict:
         return found
 
     def lines(self, step: str, number: int, known: set[str]) -> Sequence[Line]:
-        """The wordings of a step that fit what is known; of those, the ones that need most of it.
+        """The wordings of a step that fit what is known, those that need most of it first.
 
         So a text tells what it has set up, and in the mood that was asked for.
         """
-        texts = next((t[step] for t in (self.table(number), *self.more) if step in t), ())
+        tables = [t[step] for t in (self.table(number), *self.more) if step in t]
+        texts = [text for table in (tables if step == "do" else tables[:1]) for text in table]
         found = [f for f in lines(self._marked(text, number) for text in texts) if self._tells(f)]
         able = [f for f in found if f.fits(known, set())]
-        most = max((len(f.needs) for f in able), default=0)
-        return [f for f in able if len(f.needs) == most]
+        return sorted(able, key=lambda f: -len(f.needs))
 
     def _marked(self, text: str, number: int) -> str:
         """A line with the cast of its conflict, and verbs that agree behind `and`."""

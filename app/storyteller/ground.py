@@ -19,6 +19,18 @@ from app.storyteller.packs import Packs
 
 WORD = re.compile(r"[^\W_]+")
 WILD = ("desert", "forest", "mountain", "marsh", "island")
+# Of a wilderness or a dungeon: what it is like near a setting that is neither.
+NEAR = {
+    "monastery": ("mountain", "forest", "deep"),
+    "keep": ("mountain", "forest", "deep"),
+    "harbour": ("island", "marsh", "sunken"),
+    "river": ("forest", "marsh", "sunken"),
+    "sunken": ("island", "marsh", "sunken"),
+    "town": ("forest", "marsh", "deep"),
+    "village": ("forest", "marsh", "mountain", "deep"),
+    "city": ("forest", "marsh", "deep"),
+    "desert": ("desert", "deep"),
+}
 SPOTS = ("at", "at2", "hide", "store", "way", "edge", "lair", "folk", "work", "risk", "loss")
 ENDINGS = {"ford": "river", "mouth": "harbour", "haven": "harbour", "port": "harbour",
            "mere": "marsh", "marsh": "marsh", "wood": "forest", "holt": "forest", "moor": "marsh",

