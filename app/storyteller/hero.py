@@ -53,12 +53,12 @@ GROWN = 13  # years; what somebody did for years was done after these
 YEARS = {"four years": 4, "five winters": 5, "six years": 6, "seven years": 7, "nine winters": 9,
          "eleven years": 11, "a dozen years": 12, "fifteen years": 15}  # fmt: skip
 STOPPED = frozenset(".;")  # what no further clause goes behind
-KEPT = "; it is kept {kept_where}"
+KEPT = ", kept {kept_where}"
 PLACED = (
     "; {hero} would {would_rather} before giving it up",
     "; it has a place of its own, {kept_where}",
     "; nobody has been told {untold}",
-    ", and goes {kept_where}",
+    ", kept {kept_where}",
     "; of all of it this is what {hero} would {would_rather} to keep",
     "; even {mentor} was not told {untold}",
     ", {thing_story}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -29,7 +30,7 @@ from app.storyteller.packs import Packs, tier
 from app.storyteller.portrait import Portrait
 from app.storyteller.premise import premise
 from app.storyteller.prose import Composed
-from app.storyteller.sheet import text, within
+from app.storyteller.sheet import fitted, text, within
 
 Table = Mapping[str, Any]
 
@@ -44,7 +45,10 @@ DARK, DARKER = ("horror", "dark"), 75  # tales in which more have a drawback, an
 CURSED = re.compile(r"\b(?:curse|doom|damn|haunt|bargain)", re.I)
 UNTOLD = {"look": 2, "past": 3}  # of five items, how many are told of without it
 USUAL = 165  # words
+RECHARGE = 10  # words of it
+TRIES = 6  # tellings for a number of words
 FIELDS = ("description", "properties", "history", "drawback", "found")
+CORE = ("form_look", "effect_1", "past_maker", "price", "found_where")  # of the shortest
 EMPTY = Unit("", "")
 # What has decided something, so that its words need not stand in the text.
 STEERING = ("party_level", "party_size", "campaign_type", "tone", "mood", "atmosphere", "genre",
@@ -65,12 +69,7 @@ def compose(
 ) -> Composed:
     """The item, in at most `model.max_tokens` words and marks."""
     plan = _Plan(packs, request, rng, continuation.read(continues))
-    seed = rng.getrandbits(64)
-    told = lengths.fitted(
-        [step for step in plan.steps if step.need],
-        plan.length,
-        lambda chosen: _told(plan, chosen, seed),
-    )
+    told = _fitted(plan, rng)
     name = _capital(supplied.LEADING.sub("", plan.name or told.item))
     canon = Portrait(packs, plan.asked, Facts(), [], rng)
     beside = f"{told.text} {name} {plan.attunement or ''}"
@@ -79,6 +78,16 @@ def compose(
     fields, cut = within(told.fields, request.model.max_tokens - tokens(draft.model_dump_json()))
     draft = _draft(plan, name, told, fields)
     return Composed(draft, cut, canon.lost(f"{name} {draft.model_dump_json()}"))
+
+
+def _fitted(plan: _Plan, rng: Random) -> _Told:
+    """One telling; where a number of words was asked for and passed, the shortest of some."""
+    found: list[_Told] = []
+    for seed in (rng.getrandbits(64) for _ in range(TRIES)):
+        found.append(fitted(plan.steps, plan.length, partial(_told, plan, seed)))
+        if not plan.length.exact or found[-1].words <= plan.length.words:
+            return found[-1]
+    return min(found, key=lambda told: told.words)
 
 
 def _draft(plan: _Plan, name: str, told: _Told, fields: Mapping[str, Sequence[Unit]]) -> ItemDraft:
@@ -100,6 +109,7 @@ class _Told:
     telling: Expander
     item: str
     fields: dict[str, list[Unit]]
+    beside: int  # words of how charges come back
 
     @property
     def text(self) -> str:
@@ -107,19 +117,18 @@ class _Told:
 
     @property
     def words(self) -> int:
-        return lengths.words(self.text)
+        return lengths.words(self.text) + self.beside
 
 
-def _told(plan: _Plan, chosen: Sequence[Step], seed: int) -> _Told:
-    """What cannot be left out, and the chosen steps, in their order; no sentence twice."""
+def _told(plan: _Plan, seed: int, chosen: Sequence[Step]) -> _Told:
+    """The chosen steps in their order; no sentence twice."""
     once = {**plan.brief.once, "item": plan.form["name"]}
     telling = Expander(Random(seed), plan.words, plan.brief.scopes(plan.words, *plan.tables), once)
     item = plan.name or telling.draw("item")
     fields: dict[str, list[Unit]] = {field: [] for field in FIELDS}
     said: set[str] = set()
-    wanted = set(chosen)
-    for step in plan.steps:
-        if (step.need and step not in wanted) or not telling.knows(step.pool):
+    for step in chosen:
+        if not telling.knows(step.pool):
             continue
         sentence = polished(telling.draw(step.pool))
         if sentence not in said:
@@ -127,7 +136,8 @@ def _told(plan: _Plan, chosen: Sequence[Step], seed: int) -> _Told:
         said.add(sentence)
     people = plan.brief.people(telling)
     named = iter(introduced([u for units in fields.values() for u in units], people))
-    return _Told(telling, item, {f: [next(named) for _ in u] for f, u in fields.items()})
+    told = {field: [next(named) for _ in units] for field, units in fields.items()}
+    return _Told(telling, item, told, RECHARGE * any(p.get("charges") for p in plan.powers))
 
 
 class _Plan:
@@ -160,9 +170,11 @@ class _Plan:
         ]
 
     def _need(self, said: str) -> int:
-        """All that a thing does is told, unless a number of words was asked for."""
-        told = said.startswith("effect") and not self.length.exact
-        return 0 if told else int(said.partition("@")[2])
+        """All that a thing does is told, unless a shorter text was asked for."""
+        name, _, need = said.partition("@")
+        if self.length.words < USUAL and name not in CORE:
+            return int(need) or 1
+        return 0 if name.startswith("effect") else int(need)
 
     def _understand(self) -> None:
         """Which keys become words of sentences, and which only decide something."""

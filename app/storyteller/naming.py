@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from app.storyteller.facts import Entity
 from app.storyteller.grammar import Unit
-from app.storyteller.telling import OBJECT
 
 SENTENCE = re.compile(r"(?<=[.!?…])(?<!…)(\s+)(?=[A-Z“])|(?<=”)(\s+)(?=[A-Z])")
-# A name before one of these is a subject, unless it stands behind a preposition.
+# A name between one of these and one of those is a subject.
+JOINED = "and|but|when|that|if|because|since|until|as|where|while|so|or|what|how|once|then"
 VERB = (
     r"(?:\w+(?:s|ed)|can|could|will|would|may|might|must|had|went|came|took|gave|left|kept|saw|"
     r"did|knew|made|once|never|always|still|also)"
@@ -67,8 +67,7 @@ def _within(text: str, name: str, they: str, their: str) -> str:
     """A pronoun for a subject or an owner inside a sentence; an object keeps its name."""
 
     def settle(found: re.Match[str]) -> str:
-        before = found[1] or ""
-        return found[0] if before.strip(" ,").lower() in OBJECT else f"{before}{they} {found[2]}"
+        return f"{found[1]}{they} {found[2]}"
 
-    text = re.sub(rf"([\w’']+,? |[,;:] ){name} ({VERB}\b)", settle, text)
+    text = re.sub(rf"((?:\b(?:{JOINED}),? )|[,;:] ){name} ({VERB}\b)", settle, text)
     return re.sub(rf"(?<=\w ){name}'s ", f"{their} ", text)

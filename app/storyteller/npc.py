@@ -20,7 +20,7 @@ from app.storyteller.packs import Packs, known
 from app.storyteller.portrait import Portrait
 from app.storyteller.pronouns import which
 from app.storyteller.prose import Composed, Told
-from app.storyteller.sheet import text, within
+from app.storyteller.sheet import fitted, text, within
 
 # Traits and further keys that the text speaks of in its own way, and what they are called here.
 KEYS = {
@@ -144,15 +144,7 @@ class _Person:
         said = [(path.partition(".")[2], value) for path, value in self.asked.values.items()]
         steps = lengths.steps([self.packs.npc["plan"]])
         steps = [replace(step, field=FIELDS[step.pool[0]]) for step in steps]
-        order = {step: at for at, step in enumerate(steps)}
-        core = [step for step in steps if not step.need]
-        told: Told = lengths.fitted(
-            [step for step in steps if step.need],
-            lengths.asked(said, USUAL),
-            lambda chosen: self.portrait.prose.told(
-                sorted({*core, *chosen}, key=order.__getitem__)
-            ),
-        )
+        told: Told = fitted(steps, lengths.asked(said, USUAL), self.portrait.prose.told)
         return Told(self.portrait.named(told.units), told.fields)
 
 

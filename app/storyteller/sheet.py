@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from app.storyteller import lengths
 from app.storyteller.english import tokens
 from app.storyteller.grammar import Unit
+from app.storyteller.lengths import Length, Step
 from app.storyteller.prose import kept
 
 LEAST = 4  # tokens of a field in the narrowest allowance; a field that must be there is never empty
 
 Fields = Mapping[str, Sequence[Unit]]
+
+
+def fitted(steps: Sequence[Step], length: Length, tell: Callable[[Sequence[Step]], Any]) -> Any:
+    """What `tell` makes of the steps that no sheet can be without, and of as many others as fit."""
+    order = {step: at for at, step in enumerate(steps)}
+    core = [step for step in steps if not step.need]
+
+    def told(chosen: Sequence[Step]) -> Any:
+        return tell(sorted({*core, *chosen}, key=order.__getitem__))
+
+    found = lengths.fitted([step for step in steps if step.need], length, told)
+    if length.exact and found.words > length.words:
+        return min(found, told(()), key=lambda each: each.words)
+    return found
 
 
 def within(fields: Fields, limit: int) -> tuple[dict[str, list[Unit]], bool]:
