@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import stat
@@ -28,19 +29,9 @@ SECRET_FILES = ("jwt-secret", "key")
 
 
 async def clock(case: Case) -> AsyncIterator[Finding]:
-    skews = {}
-    if case.settings.redis_url is not None:
-        redis = Redis(case.settings.redis_url.get_secret_value())
-        try:
-            seconds, micros = await redis.call("TIME", budget=ASK_TIMEOUT)
-            skews["Redis"] = time.time() - (int(seconds) + int(micros) / 1e6)
-        except DependencyUnavailable:  # the check of Redis says it
-            pass
-        finally:
-            await redis.close()
-    if date := await _gateway_date():
-        skew = (datetime.now(UTC) - date).total_seconds()
-        skews["the gateway"] = skew if skew < 0 else max(0.0, skew - TICK)
+    redis, gateway = await asyncio.gather(_redis_skew(case.settings), _gateway_skew())
+    found = {"Redis": redis, "the gateway": gateway}
+    skews = {whom: skew for whom, skew in found.items() if skew is not None}
     if not skews:
         yield Finding("clock", "ok", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
     for whom, skew in skews.items():
@@ -48,6 +39,29 @@ async def clock(case: Case) -> AsyncIterator[Finding]:
         state: State = "failure" if far > LEEWAY else "warning" if far > MAX_SKEW else "ok"
         said = f"{far:.1f} s {'ahead of' if skew > 0 else 'behind'} {whom}"
         yield Finding("clock", state, said, "" if state == "ok" else "let NTP set both clocks")
+
+
+async def _redis_skew(settings: Settings) -> float | None:
+    """How far this clock is ahead of Redis's, in seconds; None where that does not tell it."""
+    if settings.redis_url is None:
+        return None
+    redis = Redis(settings.redis_url.get_secret_value())
+    try:
+        seconds, micros = await redis.call("TIME", budget=ASK_TIMEOUT)
+    except DependencyUnavailable:  # the check of Redis says it
+        return None
+    finally:
+        await redis.close()
+    return time.time() - (int(seconds) + int(micros) / 1e6)
+
+
+async def _gateway_skew() -> float | None:
+    """The same of the gateway's clock, of which whole seconds are known."""
+    date = await _gateway_date()
+    if date is None:
+        return None
+    skew = (datetime.now(UTC) - date).total_seconds()
+    return skew if skew < 0 else max(0.0, skew - TICK)
 
 
 async def _gateway_date() -> datetime | None:
