@@ -44,7 +44,6 @@ def _told(
     tale.facts.words["element"] = element
     case, frames = laid(tale, packs, rng), packs.stories
     tale.tell_by([case, frames["line"], packs.turns["line"], packs.canon["line"]])
-    tale.tail = ()
     summary = " ".join(_summary(tale, packs, element, rng))
     summary, short = kept_text(summary, max(1, limit // 2))
     plan = [*frames["plan"][element][:-1], *_more(packs, element), frames["plan"][element][-1]]

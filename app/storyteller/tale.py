@@ -42,19 +42,12 @@ class Tale:
         self.packs, self.asked, self.rng, self._half = packs, asked, rng, half
         self.cast = Casting(packs, asked, theme, rng, parent, half)
         self.facts = self.cast.facts
-        spine = packs.spines["spine"][self.cast.spine]
-        self.facts.free |= {n: v for n, v in spine.items() if isinstance(v, list) and n != "verbs"}
-        self.facts.free["goal"] = [rng.choice(spine["goal"])]
-        self.facts.words["thing"] = spine["thing"]
-        self.facts.free |= packs.clauses
         self._theme_words(theme)
         if parent and parent.thread:
             self.facts.words["thread"] = parent.thread
-        self.prose = Prose(self.facts, [*tables, packs.tones["line"], packs.canon["line"]], rng)
+        self.prose = Prose(self.facts, tables, rng)
         self.unused: tuple[str, ...] = ()
         self.cut = False
-        # What only a longer text has, before its last paragraph.
-        self.tail: Plan = packs.tales["plan"]["tail"]
 
     def tell_by(self, tables: Sequence[Mapping[str, Any]]) -> None:
         """Tell by the lines of these tables from now on."""
@@ -73,7 +66,6 @@ class Tale:
         length = self.length(usual)
         if "thread" in self.facts.words:
             plan = [["goes_on", "goes_cast"], *plan]
-        plan = [*plan[:-1], *self.tail, plan[-1]]
         told = self.prose.fitted(plan, length)
         if self.canon(told.text, beside):
             told = self._with_canon(plan, length, told, beside)
