@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from functools import cache, cached_property
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,6 +18,7 @@ from app.storyteller.wordlists import WordLists, theme_texts
 
 NAME = re.compile(r"\{(name|they|they_cap)\}|\{(s|es|ies|has|is|was)\}")
 THIRD_PERSON = {"s": "s", "es": "es", "ies": "ies", "has": "has", "is": "is", "was": "was"}
+CASES = Path(__file__).parent / "cases"
 MAX_SEARCHED = 400  # characters of a caller's value that are searched for known words
 
 
@@ -23,6 +26,14 @@ MAX_SEARCHED = 400  # characters of a caller's value that are searched for known
 def grammar(name: str) -> Mapping[str, Any]:
     """One grammar file, not to be changed. Reading one takes up to 10 ms, once."""
     return agreeing(read(name))  # type: ignore[no-any-return]  # what TOML holds
+
+
+@cache
+def cases(kind: str) -> list[Mapping[str, Any]]:
+    """The cases of one kind of story, not to be changed; read once."""
+    table = tomllib.loads((CASES / f"{kind}.toml").read_text(encoding="utf-8"))
+    found: list[Mapping[str, Any]] = agreeing(table["case"])
+    return found
 
 
 class Packs:
@@ -43,10 +54,10 @@ class Packs:
     def same(self) -> Wordings:
         return Wordings(self.wordings["same"])
 
-    @cached_property
-    def cases(self) -> list[Mapping[str, Any]]:
-        """What stories may be built on, of every file `cases_….toml`."""
-        return [c for name in names() if name.startswith("cases_") for c in grammar(name)["case"]]
+    @staticmethod
+    def cases(kind: str) -> list[Mapping[str, Any]]:
+        """What stories of a kind may be built on."""
+        return cases(kind)
 
     def __getattr__(self, name: str) -> Any:
         """The grammar file of this name, such as that of an operation."""

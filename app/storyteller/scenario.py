@@ -1,6 +1,6 @@
 """Scenario: the case that a story is built on, with the caller's errand, place and people in it.
 
-A case (grammars/cases_*.toml) is one whole affair: what happened, why, what is in the way, what is
+A case (cases/*.toml) is one whole affair: what happened, why, what is in the way, what is
 true behind it, and how it may end. Its sentences were written to follow one another, so that every
 choice among their wordings is coherent. Which case: by the kind of the caller's errand.
 """
@@ -79,7 +79,7 @@ class _Scenario:
         return self.rng.choice(able)
 
     def _case(self) -> Case:
-        cases = [c for c in self.packs.cases if c["kind"] == self.kind]
+        cases = self.packs.cases(self.kind)
         sort, plural = self.errand.sort, many(self.errand.whom or "it", self.packs.nouns)
         fit = [c for c in cases if not sort or sort in c.get("sorts", (sort,))]
         like = [c for c in fit if c.get("many", plural) == plural]
