@@ -107,6 +107,8 @@ class Conflict:
         if entity is None:
             entity = Entity(own[0], own[1], own[2] if len(own) > 2 else "it")
         self.facts.add(f"matter{mark}", entity)
+        if not number:  # the matter of the whole text, for the threads beside it
+            self.facts.add("main", Entity(entity.again, entity.again, entity.pronoun))
         task = self.matter.task if not number else ""
         self.facts.words[f"task{mark}"] = task or table["task"].replace("{matter}", entity.again)
         self._foes(table, mark, entity)
