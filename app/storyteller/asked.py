@@ -31,6 +31,9 @@ class Asked:
             for key, value in given.items()
             if value not in (None, "", [])
         }
+        self._at: dict[str, list[str]] = {}  # the paths of each key
+        for path in self.values:
+            self._at.setdefault(path.partition(".")[2], []).append(path)
         self._steering: set[str] = set()
         self._embodied: dict[str, str] = {}
         self._known: frozenset[str] = frozenset()
@@ -71,13 +74,13 @@ class Asked:
         """
         text = text.lower()
         both = f"{text}\n{beside.lower()}"
+        words_of = {where: frozenset(WORD.findall(where)) for where in (text, both)}
         found = []
         for path, value in self.values.items():
             where = both if path.startswith("theme.") else text
-            words = frozenset(WORD.findall(where))
             if path in self._steering or self._bodily(path, value, where):
                 continue
-            if not self._found(path, value, where, words):
+            if not self._found(path, value, where, words_of[where]):
                 found.append(path)
         return found
 
@@ -95,9 +98,7 @@ class Asked:
 
     def _paths(self, keys: Sequence[str]) -> Iterator[str]:
         for key in keys:
-            for path in self.values:
-                if path.partition(".")[2] == key:
-                    yield path
+            yield from self._at.get(key, ())
 
 
 def canon(value: Any) -> tuple[list[str], bool]:

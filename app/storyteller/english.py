@@ -21,6 +21,8 @@ CONSONANT_SOUND = re.compile(
 EIGHTS = re.compile(r"(?:8\d*|11|18)(?!\d)")
 SPELLED = re.compile(r"[AEFHILMNORSX][B-DF-HJ-NP-TV-Z]{1,3}\b")  # letters said one by one: an NPC
 
+SHORT = 4_000  # characters
+
 NUMBERS = (
     "no", "one", "two", "three", "four", "five", "six",
     "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -29,6 +31,8 @@ NUMBERS = (
 
 def tokens(text: str) -> int:
     """How many words and marks a text has; what the storyteller calls tokens."""
+    if len(text) < SHORT:
+        return len(TOKEN.findall(text))
     # One by one: a single call over 50,000 characters would hold the interpreter for 8 ms.
     return sum(1 for _ in TOKEN.finditer(text))
 

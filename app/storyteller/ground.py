@@ -92,15 +92,11 @@ def laid(facts: Facts, table: Mapping[str, Any], rng: Random, mark: str = "") ->
     """What the kind has, under its names with `mark` behind them: the same all through the text."""
     for name in SPOTS:
         options: Sequence[str] = table["at" if name == "at2" else name]
-        able = [o for o in options if not _taken(facts, o)] or list(options)
+        taken = {entity.first for entity in facts.cast.values()}
+        able = [o for o in options if o.partition("|")[0] not in taken] or list(options)
         said = rng.choice(able)
         if name == "risk":  # it has a difficulty in it
             facts.once[f"{name}{mark}"] = [said]
             continue
         first, _, again = said.partition("|")
         facts.cast[f"{name}{mark}"] = Entity(first, again or first)
-
-
-def _taken(facts: Facts, option: str) -> bool:
-    first = option.partition("|")[0]
-    return any(entity.first == first for entity in facts.cast.values())

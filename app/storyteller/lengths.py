@@ -23,7 +23,6 @@ VERY = re.compile(r"\bvery\b", re.I)
 LEAST, MOST = 15, 1_500  # words that can be asked for
 SHORTER, LONGER = 0.5, 2.2  # times the usual length, for `short` and `long`
 LEAST_STEPS = 2
-AT_ONCE = 350  # words; so many are written in under 5 ms
 MAX_FITS = 7  # tellings until the length is met
 MAX_MORE = 16  # further steps that are tried, where it was not met
 LEAST_SHARE, MOST_SHARE = 0.75, 1.25  # of the usual words, where no number was asked for
@@ -60,14 +59,6 @@ def asked(values: Iterable[tuple[str, Any]], usual: int) -> Length:
         if key in KEYS and isinstance(value, str):
             said = _by_word(value[:100], usual, said)
     return said
-
-
-def is_long(text: str) -> bool:
-    """Whether a request, as text, asks for more than an event loop should write at once."""
-    return LONG.search(text) is not None or any(
-        int(float(found["number"].replace(",", "").rstrip(".") or 0)) > AT_ONCE
-        for found in WORDS.finditer(text)
-    )
 
 
 def _number(key: str, value: Any) -> int:

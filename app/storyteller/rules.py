@@ -262,6 +262,7 @@ def monster(name: str) -> Monster | None:
     return next((m for m in _monsters() if m.name == name.lower()), None)
 
 
+@cache
 def monsters(least: float, most: float, kind: str | None = None) -> tuple[Monster, ...]:
     """The monsters from one challenge rating to another, both included, the weakest first."""
     return tuple(m for m in _monsters() if least <= m.challenge <= most and kind in (None, m.kind))

@@ -22,7 +22,6 @@ from app.llm.completion import Completion, CompletionRequest, Listener, Usage
 from app.llm.failure import AttemptFailed
 from app.operations import OPERATIONS
 from app.operations.metadata import AttemptOutcome, FinishReason
-from app.storyteller import lengths
 from app.storyteller.english import tokens
 from app.storyteller.marks import Marks
 from app.storyteller.packs import Packs, seeded
@@ -31,9 +30,8 @@ from app.storyteller.seeds import Draws, drawn, with_seed
 
 PACE = 0.02  # s between pieces: 150 words in half a second, as a fast model writes them
 PIECES = re.compile(r"(?:\s*\S+){1,6}\s*")
-# Characters of a prompt up to which an answer takes under 5 ms of the event loop; a text that is
-# judged takes 2 µs for each of its characters.
-LONG, LONG_JUDGED = 4_000, 2_000
+# Characters of a prompt up to which a judgement takes under 5 ms of the event loop: 2 µs for each.
+LONG = 2_000
 
 UNUSED = ("temperature",)  # of the model settings: a grammar is as free as it was written
 
@@ -86,7 +84,6 @@ class Storyteller:
         """The answer; of several, where the caller gave no seed and got too much of it lately."""
         draws, found = Draws(work.lately), await self._told(compose, work)
         while not draws.settled(found):
-            await asyncio.sleep(0)  # each text holds the loop for itself, others go in between
             found = await self._told(compose, work)
         return draws.best
 
@@ -96,16 +93,13 @@ class Storyteller:
         return self._complete(compose, work)
 
     def _is_long(self, work: CompletionRequest) -> bool:
-        """Whether it would hold the loop: much to read, much to write, or grammars to load."""
+        """Whether it would hold the loop: a text of its own, which takes 3 to 12 ms, much to read,
+        or grammars to load."""
         name = work.operation.name
-        if name not in self._loaded:
+        if work.operation.caller_chooses or name not in self._loaded:
             self._loaded.add(name)
             return True
-        asked = [message["content"] for message in work.prompt.messages]
-        judged = not work.operation.caller_chooses
-        if sum(map(len, asked)) > (LONG_JUDGED if judged else LONG):
-            return True
-        return work.operation.caller_chooses and lengths.is_long(asked[-1])
+        return sum(len(message["content"]) for message in work.prompt.messages) > LONG
 
     async def _stream(self, text: str, listener: Listener) -> None:
         pieces = PIECES.findall(text)

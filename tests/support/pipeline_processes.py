@@ -76,6 +76,7 @@ class FakeRequest:
     lookup: Any
     what: str
     content_id: str = ""
+    operation: Any = field(default_factory=lambda: SimpleNamespace(caller_chooses=False))
     work: Any = field(default_factory=lambda: SimpleNamespace(tokens=0))
     first: Any = field(default_factory=lambda: SimpleNamespace(name="m", target="model:m"))
     targets: tuple[str, ...] = ("user", "model:m")
