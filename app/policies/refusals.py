@@ -27,6 +27,7 @@ from app.limit_standing import Standing
 from app.policies.limits import Charge, Limit
 
 BELIEVED = 1.0  # s
+ROUNDING = 1e-6  # s; by less a sum of floats is off, and who waits as told is let in
 MAX_USERS = 10_000
 MAX_EACH = 32  # of a user; one takes about 300 bytes
 NEARLY_FULL = 50  # requests: more than most documents count
@@ -100,7 +101,7 @@ class Refusals:
         longest = max(errors, key=lambda error: error.retry_after or 0.0)
         soonest = min(error.retry_after or 0.0 for error in errors)
         self._users.setdefault(user_id, {})[name] = Refusal(
-            asked_at + min(soonest, BELIEVED),
+            asked_at + min(soonest, BELIEVED) - ROUNDING,
             self.now() + (longest.retry_after or 0.0),
             longest.scope,
             longest.limit,

@@ -20,9 +20,9 @@ from redis import exceptions
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio.connection import AbstractConnection
 
-# That a server may have at once. What comes in one write it answers together, behind the last: a
-# thousand scripts would look like 100 ms of silence.
-MAX_IN_FLIGHT = 64
+# That a server may have at once. What comes in one write it answers together, behind the last: 64
+# scripts look like 50 ms of silence where it shares its core with others.
+MAX_IN_FLIGHT = 16
 SLICES = 20  # parts of a budget of silence; see `Silence`, which counts in the same way
 
 Command = Sequence[Any]

@@ -16,6 +16,7 @@ from app.storyteller.packs import Packs
 
 NAMING = frozenset(key for keys in PERSONS.values() for key in keys)
 STEERING = ("word_count", "words", "word_limit", "max_words", "enemy_pronouns")
+TIMES = ("duration", "length")  # of play; a sentence tells them as they are
 PER_LIST = 6  # of the caller's further values that one sentence lists
 
 
@@ -48,6 +49,7 @@ def lost(asked: Asked, text: str) -> tuple[str, ...]:
 
 def _open(asked: Asked, text: str) -> list[str]:
     asked.steer(*STEERING)
+    asked.understand(TIMES)
     return asked.unsaid(text)
 
 

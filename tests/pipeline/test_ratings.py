@@ -188,7 +188,7 @@ async def test_the_report_tells_models_prompts_and_operations_apart(
         ("character", "gpt-4-turbo", "1", None, 2, 4.5, [0, 0, 0, 1, 1]),
         ("character", "gpt-3.5-turbo", "1", None, 1, 2.0, [0, 1, 0, 0, 0]),
         ("character", "storyteller", "1", None, 1, 1.0, [1, 0, 0, 0, 0]),
-        ("theme", "gpt-4-turbo", "2", None, 1, 3.0, [0, 0, 1, 0, 0]),
+        ("theme", "gpt-4-turbo", "3", None, 1, 3.0, [0, 0, 1, 0, 0]),
     ]
     assert [tuple(group.values()) for group in rest["groups"]] == wanted
     report = (await with_models.data(REPORT, sub="root"))["ratings"]
