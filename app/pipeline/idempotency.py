@@ -38,8 +38,14 @@ class Idempotency:
         self._redis, self._store, self._budget, self._now = redis, store, budget, now
 
     async def replay(self, request: PreparedRequest, held: bytes) -> Result | None:
-        """The answer that Redis has for the key; None when it was deleted."""
+        """The answer that Redis has for the key; None when it was deleted.
+
+        Raises:
+            IdempotencyConflict: it answered another request, which was first while this one waited.
+        """
         value = held.decode()
+        if request.lookup is not None and value[FINGERPRINT] != request.lookup.fingerprint:
+            raise IdempotencyConflict
         found = await self._store.get_many(request.caller.id, [value[FINGERPRINT.stop :]])
         if not found:
             return None
