@@ -30,8 +30,8 @@ def told(packs: Packs, asked: Asked, text: str) -> list[Unit]:
             whole = " ".join(said_by.canon(value)[0])
             if whole and whole.lower() not in text.lower():
                 said.append(_put(packs, "quoted", given=whole, what=label(path) or "brief"))
-        elif pair := _pair(path, value):
-            pairs.append(pair)
+        elif path.partition(".")[2] not in KEYS and (found := pair(path, value)):
+            pairs.append(found)
     lists = [pairs[at : at + PER_LIST] for at in range(0, len(pairs), PER_LIST)]
     said += [_put(packs, "listed", given="; ".join(some)) for some in lists]
     return [Unit(" " if at else "\n\n", each) for at, each in enumerate(said)]
@@ -67,9 +67,10 @@ def _put(packs: Packs, name: str, **words: str) -> str:
     return polished(text)
 
 
-def _pair(path: str, value: Any) -> str:
+def pair(path: str, value: Any) -> str:
+    """`weather, fog`; `` for what cannot be said so, or gives orders."""
     what = label(path)
-    if said_by.ORDERS.search(str(value)) or path.partition(".")[2] in KEYS:
+    if said_by.ORDERS.search(str(value)):
         return ""
     if path.partition(".")[2] in NAMING:
         said = supplied.thing(value)

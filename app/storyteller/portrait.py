@@ -62,9 +62,3 @@ class Portrait(Tale):
         """The units with a pronoun for the one whom all of them are about."""
         others = [one for part, one in self.facts.cast.items() if part in PERSONS]
         return named(units, self.facts.cast["hero"], others)
-
-    def canon_beside(self, text: str) -> str:
-        """Sentences for what the caller gave and a text does not have; notes what is lost."""
-        said = " ".join(unit.text for unit in self.canon(text))
-        self.unused = self.lost(f"{text}\n{said}")
-        return said

@@ -9,19 +9,15 @@ from typing import Any
 from app.storyteller import asked as said_by
 from app.storyteller import lengths, supplied
 from app.storyteller.asked import Asked, label
-from app.storyteller.casting import PERSONS, Casting
+from app.storyteller.casting import Casting
 from app.storyteller.continuation import Parent
-from app.storyteller.english import listed, polished, tokens
+from app.storyteller.english import polished, tokens
 from app.storyteller.grammar import Unit
+from app.storyteller.leftover import PER_LIST, STEERING, pair
 from app.storyteller.lengths import Length
 from app.storyteller.packs import Packs
 from app.storyteller.prose import Prose, Told, kept
 from app.storyteller.telling import Telling
-
-STEERING = ("word_count", "words", "word_limit", "max_words", "enemy_pronouns")
-PER_LIST = 6  # of the caller's further values that one sentence lists
-
-NAMING = frozenset(key for keys in PERSONS.values() for key in keys)
 
 Plan = Sequence[Sequence[str]]
 
@@ -102,19 +98,12 @@ class Tale:
                 said, _ = said_by.canon(value)
                 if said and " ".join(said).lower() not in text.lower():
                     units.append(self._quoted(label(path), " ".join(said)))
-            elif pair := self._pair(path, value):
-                pairs.append(pair)
+            elif found := pair(path, value):
+                pairs.append(found)
         for at in range(0, len(pairs), PER_LIST):
             some = "; ".join(pairs[at : at + PER_LIST])
             units.append(Unit(" ", self._put("canon_listed", given=some)))
         return [Unit("\n\n" if not at else " ", u.text) for at, u in enumerate(units)]
-
-    def _different(self, paths: Sequence[str]) -> list[tuple[Any, str]]:
-        """The values under these paths, each once, with the first path that it stands under."""
-        found: dict[str, tuple[Any, str]] = {}
-        for path in paths:
-            found.setdefault(str(self.asked.values[path]), (self.asked.values[path], path))
-        return list(found.values())
 
     def _quoted(self, what: str, said: str) -> Unit:
         return Unit(" ", self._put("canon_quoted", given=said, what=what or "brief"))
@@ -126,21 +115,6 @@ class Tale:
         for word, said in words.items():
             text = text.replace(f"{{{word}}}", said)
         return polished(text)
-
-    @staticmethod
-    def _pair(path: str, value: Any) -> str:
-        what = label(path)
-        if said_by.ORDERS.search(str(value)):
-            return ""
-        if path.partition(".")[2] in NAMING:
-            said = supplied.thing(value)
-            return f"{what}, {said if said.startswith('the ') else supplied.title(value)}"
-        said = (
-            listed([v for v in map(supplied.phrase, value) if v])
-            if isinstance(value, list)
-            else supplied.phrase(value)
-        )
-        return f"{what}, {said}" if what and said and said != "no" else ""
 
     def _open(self, text: str, beside: str) -> list[str]:
         self.asked.steer(*STEERING)
