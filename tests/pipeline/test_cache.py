@@ -23,6 +23,7 @@ from tests.support import service
 from tests.support.rest_bodies import GOOD as REST_BODIES
 from tests.support.rest_bodies import TEXT, THEME, VALIDATION, changed
 from tests.support.rest_requests import ask, cache_and_id, count_events, redis_of
+from tests.support.round_trips import reads_counted
 from tests.support.service import Service
 from tests.support.upstream import GOOD, Upstream, refusal
 
@@ -228,19 +229,8 @@ async def test_the_storytellers_answer_is_kept_where_it_is_the_first_of_the_chai
 
 @pytest.mark.one_server
 async def test_a_hit_takes_one_round_trip_and_a_miss_two(with_models: Service) -> None:
-    """Counted by the server: each round trip is one read from a socket."""
-    gateway = with_models.gateway
     await ask(with_models, THEME, changed(THEME, content="To load the scripts."))
-    parts = with_models.parts
-    beside = (parts.fanout.stop, parts.relay.stop, gateway.health.stop)
-    for quiet in (*beside, parts.breakers.stop, gateway.generations.stop):
-        await quiet()
-    async with redis_of(with_models) as redis:
-        await redis.ping()
-
-        async def reads() -> int:
-            return int((await redis.info("stats"))["total_reads_processed"])
-
+    async with reads_counted(with_models) as reads:
         taken = []
         for _ in range(3):
             before = await reads()

@@ -21,6 +21,7 @@ from tests.support import service
 from tests.support.data_rights import redis_holds
 from tests.support.rest_bodies import STORY, TEXT, THEME, changed, strictly
 from tests.support.rest_requests import ask, cache_and_id, redis_of
+from tests.support.round_trips import reads_counted
 from tests.support.service import Service
 from tests.support.upstream import Upstream, refusal
 
@@ -157,18 +158,8 @@ async def test_it_has_no_word_of_a_text_and_lapses_a_day_after_the_last(
 
 @pytest.mark.one_server
 async def test_neither_reading_nor_writing_it_takes_a_round_trip(loregate: Service) -> None:
-    """Counted by the server: each round trip is one read from a socket."""
     await text(loregate)
-    parts, gateway = loregate.parts, loregate.gateway
-    beside = (parts.fanout.stop, parts.relay.stop, gateway.health.stop)
-    for quiet in (*beside, parts.breakers.stop, gateway.generations.stop):
-        await quiet()
-    async with redis_of(loregate) as redis:
-        await redis.ping()
-
-        async def reads() -> int:
-            return int((await redis.info("stats"))["total_reads_processed"])
-
+    async with redis_of(loregate) as redis, reads_counted(loregate) as reads:
         taken = []
         for _ in range(3):
             before = await reads()
