@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -78,16 +79,18 @@ def without_margin(found: Service) -> UserData:
 async def stopped(life: Life) -> None:
     """What runs is cancelled, and what it spent is written."""
     generations = life.found.gateway.generations
-    await generations.cancel(await generations.find(life.sub, life.running))
-    await until(lambda: not generations.running)
+    cancelled = await generations.cancel(await generations.find(life.sub, life.running))
+    await until(lambda: cancelled.key not in generations.running_here)
     await until(lambda: not life.found.parts.store.ledger.waiting)
 
 
 @pytest.fixture
-async def mine(with_models: Service, provider: Upstream) -> Life:
+async def mine(with_models: Service, provider: Upstream) -> AsyncIterator[Life]:
     life = Life(with_models, provider, SUB, WORD)
     await life.live()
-    return life
+    yield life
+    for generation in list(with_models.gateway.generations.running_here.values()):
+        generation.cancel()  # a shutdown would wait for its end
 
 
 @pytest.fixture
