@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 ARTICLE = re.compile(r"\b([Aa])n?(?= +[“‘(]?(\w[\w'’-]*))")
-SENTENCE_END = re.compile(r"([.?!]”? +|\A|\n(?:- )?|: (?=“))([“‘(]?)([a-z])")
+# After a question or a cry the sentence may go on with who it was: “Who is there?” asks the king.
+SAYS = r"(?:asks?|says?|calls?|cries|cry|whispers?|shouts?|wants? to know)\b"
+SENTENCE_END = re.compile(
+    rf"([.?!] +|\.” +|[?!]” +(?!{SAYS}|(?:he|she|they|it) {SAYS}[.,;:])|\A|\n(?:- )?|: (?=“))"
+    r"([“‘(]?)([a-z])"
+)
 DOUBLED = re.compile(r"\b([A-Za-z]?[a-z]+)( \1)+\b")
 DOUBLED_THE = re.compile(r"\b([Tt]he|[Aa]n?) (?:the|an?)\b")
 SPACES = re.compile(r"[ \t]{2,}")

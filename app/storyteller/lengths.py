@@ -23,6 +23,7 @@ VERY = re.compile(r"\bvery\b", re.I)
 LEAST, MOST = 15, 1_500  # words that can be asked for
 SHORTER, LONGER = 0.5, 2.2  # times the usual length, for `short` and `long`
 LEAST_STEPS = 2
+MARKS = "-:>"  # before a step's name; `Step.mark` says what they mean
 MAX_FITS = 7  # tellings until the length is met
 MAX_MORE = 16  # further steps that are tried, where it was not met
 LEAST_SHARE, MOST_SHARE = 0.75, 1.25  # of the usual words, where no number was asked for
@@ -97,18 +98,20 @@ class Step:
 
     pool: str
     need: int
-    mark: str  # `-` a line of a list, `:` a line of its own, `` a sentence of its paragraph
+    # `-` a line of a list, `:` a line of its own, `>` what leads to the rest of its paragraph and
+    # is not told without it, `` a sentence of its paragraph
+    mark: str
     paragraph: int
     field: str = ""
 
 
 def steps(plan: Sequence[Sequence[str]], field: str = "") -> list[Step]:
-    """A grammar's plan: a paragraph's steps are `name`, `-name` or `:name`, `@2` for the need."""
+    """A grammar's plan: a paragraph's steps are `name`, behind a mark or not, `@2` for need."""
     found = []
     for number, paragraph in enumerate(plan):
         for said in paragraph:
-            name, _, need = said.strip("-:").partition("@")
-            mark = said[0] if said[0] in "-:" else ""
+            name, _, need = said.strip(MARKS).partition("@")
+            mark = said[0] if said[0] in MARKS else ""
             found.append(Step(name, int(need or 0), mark, number, field))
     return found
 

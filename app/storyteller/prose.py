@@ -84,21 +84,30 @@ class Prose:
         self.telling = telling = Telling(self._facts, rng)
         made = Told([])
         last, said = ("", -1), set[str]()
-        for step, line in zip(steps, chosen, strict=True):
+        for at, (step, line) in enumerate(zip(steps, chosen, strict=True)):
             start = (step.field, step.paragraph) != last
-            if line is None:
+            if line is None or (step.mark == ">" and not _leads(at, steps, chosen)):
                 continue
             text = ("- " if step.mark == "-" else "") + telling.tell(line)
             if said & (sentences := {s.strip(" -\n") for s in SENTENCE.split(text)}):
                 continue
             said |= sentences
             text, joined = _spoken_on(made.units[-1].text if made.units else "", text)
-            joiner = "\n\n" if start else "\n" if step.mark and not joined else " "
+            joiner = "\n\n" if start else "\n" if step.mark in ("-", ":") and not joined else " "
             made.units.append(Unit(joiner, text))
             made.fields.append(step.field)
             last = (step.field, step.paragraph)
         self._facts.words = words
         return made
+
+
+def _leads(at: int, steps: Sequence[Step], chosen: Sequence[Line | None]) -> bool:
+    """Whether something of the same paragraph is told after it."""
+    place = (steps[at].field, steps[at].paragraph)
+    return any(
+        line is not None and (step.field, step.paragraph) == place
+        for step, line in zip(steps[at + 1 :], chosen[at + 1 :], strict=True)
+    )
 
 
 def _spoken_on(before: str, text: str) -> tuple[str, bool]:

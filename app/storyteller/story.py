@@ -8,6 +8,7 @@ from app.operations.story import StoryDraft, StoryRequest
 from app.storyteller import continuation
 from app.storyteller.asked import Asked
 from app.storyteller.casting import MATTERS
+from app.storyteller.lengths import MARKS
 from app.storyteller.packs import Packs
 from app.storyteller.prose import Composed, kept_text
 from app.storyteller.scenario import laid
@@ -69,11 +70,11 @@ def _head(name: str) -> str:
 def _more(packs: Packs, element: str) -> list[list[str]]:
     """What a longer text of this element has besides: the parts that the others are made of."""
     plan = packs.stories["plan"][element]
-    told = {step.strip("-:").partition("@")[0] for paragraph in plan for step in paragraph}
+    told = {step.strip(MARKS).partition("@")[0] for paragraph in plan for step in paragraph}
     return [
         some
         for paragraph in packs.stories["plan"]["more"]
-        if (some := [s for s in paragraph if s.strip("-:").partition("@")[0] not in told])
+        if (some := [s for s in paragraph if s.strip(MARKS).partition("@")[0] not in told])
     ]
 
 

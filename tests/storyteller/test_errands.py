@@ -14,6 +14,7 @@ import pytest
 from app.operations.fields import Theme
 from app.storyteller.asked import Asked
 from app.storyteller.errand import errand
+from app.storyteller.lengths import MARKS
 from app.storyteller.lines import line
 from app.storyteller.packs import Packs
 from app.storyteller.scenario import laid
@@ -121,7 +122,7 @@ def test_a_few_words_say_what_is_to_be_done_or_what_happens(
 
 def test_every_case_has_all_steps_and_words_for_its_slots() -> None:
     steps = {
-        step.strip("-:").partition("@")[0]
+        step.strip(MARKS).partition("@")[0]
         for name, plan in PACKS.stories["plan"].items()
         for paragraph in plan
         for step in paragraph

@@ -14,7 +14,7 @@ from app.llm.completion import Completion, CompletionRequest
 from app.operations.fields import Theme
 from app.storyteller import continuation, lengths
 from app.storyteller.asked import Asked
-from app.storyteller.english import tokens
+from app.storyteller.english import polished, tokens
 from app.storyteller.lines import line
 from app.storyteller.packs import Packs
 from app.storyteller.premise import premise
@@ -95,6 +95,25 @@ async def test_an_asked_number_of_words_is_kept(words: int) -> None:
         raw["model"]["seed"] = words
         had = lengths.words(content(await written(STORY, raw)))
         assert words * 0.7 <= had <= words, (element, had)
+
+
+@pytest.mark.parametrize("element", ["plot", "quest", "scene", "dialogue", "description", "event"])
+async def test_the_longest_text_is_told_in_full_and_nothing_is_announced_that_does_not_come(
+    element: str,
+) -> None:
+    for seed in range(8):
+        asked = {"style": "in 1,500 words"}
+        raw = story(element, parameters=asked, model={"max_tokens": 5000, "seed": seed})
+        text = content(await written(STORY, raw))
+        assert 1400 <= lengths.words(text) <= 1500, (seed, lengths.words(text))
+        assert not [p for p in text.split("\n\n") if p.endswith(":")], (seed, text)
+        assert not list(faults(text)), (seed, text)
+
+
+def test_what_is_asked_aloud_goes_on_with_who_asks() -> None:
+    assert polished("“who is there?” asks the king.") == "“Who is there?” asks the king."
+    assert polished("“who is there?” he asks. she waits.") == "“Who is there?” he asks. She waits."
+    assert polished("“go!” she says nothing more.") == "“Go!” She says nothing more."
 
 
 @pytest.mark.parametrize("limit", [1, 2, 12, 40, 90])
