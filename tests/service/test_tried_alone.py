@@ -9,7 +9,7 @@ from pathlib import Path
 TRIED = Path(__file__).parents[2] / ".ci" / "tried"
 MAKEFILE = f"""\
 test:
-	@{sys.executable} -m pytest -q $(ARGS)
+	@{sys.executable} -m pytest -q -p xdist.plugin $(ARGS)
 """
 GOOD = "def test_good(): pass\n"
 BAD = "def test_bad_{}(): assert 0\n"
@@ -31,7 +31,11 @@ def tried(tmp_path: Path, *files: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / f"test_{number}.py").write_text(text)
     return subprocess.run(
         [TRIED, "test"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-        env={"PATH": "/usr/bin:/bin", "TRIED_ALONE": str(tmp_path / "alone")},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "TRIED_ALONE": str(tmp_path / "alone"),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # it is started eight times
+        },
     )  # fmt: skip
 
 
