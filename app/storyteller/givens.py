@@ -66,6 +66,27 @@ AGED = (
 )
 THEN = re.compile(r"\b(?:when|then|at the time|that year|ago|before|until)\b")
 AGE_KEYS = ("age", "character_age")
+GENDER_KEYS = ("gender", "sex", "pronouns", "character_gender")
+GENDERS = {
+    "she": frozenset(["she", "her", "hers", "herself", "female", "woman", "girl", "lady", "f"]),
+    "he": frozenset(["he", "him", "his", "himself", "male", "man", "boy", "gentleman", "m"]),
+}
+PRONOUNS = {"she": r"\b(?:she|her|hers|herself)\b", "he": r"\b(?:he|him|his|himself)\b"}
+WORD, ARTICLE = re.compile(r"[a-z]+"), re.compile(r"\b(?:the|an?)\b", re.I)
+INNER_NAME = re.compile(r"(?<=[\w,;] )[A-Z][\w'-]+")
+EARLY = r"(?:\w+ ){{0,2}}{}"  # a pronoun after at most two words: “In spring he”
+# Nouns of whoever does something, by their ends, and ships; and what ends so and is nobody.
+DOER = re.compile(
+    r"\b(?:[a-z]*(?:er|or|ar|ess|man|ist|ian|ship|boat)s?|nun|monk|thief|guard|knight|witch|vessel"
+    r"|sloop|brig|barge|galley|moon|sea|city)\b"
+)
+NO_DOERS = frozenset(
+    """for or nor her never ever over under after water winter winters summer summers river rivers
+    silver tower towers corner paper papers letter letters door doors floor supper dinner
+    order finger fingers shoulder shoulders number weather leather timber amber ember embers
+    thunder laughter harbor mirror mirrors horror armor year years altar star stars bar jar
+    war scar scars collar pillar cellar less unless""".split()  # noqa: SIM905 - as above
+)
 
 
 def judged(passage: Passage, context: Mapping[str, Any]) -> Findings:
@@ -74,6 +95,7 @@ def judged(passage: Passage, context: Mapping[str, Any]) -> Findings:
     yield from _name(passage, first(context, NAME_KEYS))
     yield from _colours(passage, context, first(context, NAME_KEYS))
     yield from _age(passage, first(context, AGE_KEYS), first(context, NAME_KEYS))
+    yield from _gender(passage, first(context, GENDER_KEYS), first(context, NAME_KEYS))
 
 
 def told(context: Mapping[str, Any]) -> Iterator[str]:
@@ -230,3 +252,42 @@ def _age(passage: Passage, given: Any, name: Any) -> Findings:
                 quoted(sentence), f"Write {given}, or change the context.",
             )  # fmt: skip
             return
+
+
+def _gender(passage: Passage, given: Any, name: Any) -> Findings:
+    """The other pronoun right at the start, where the subject is named and nobody else can be
+    meant: later on, `his` beside a woman's name may be another man's.
+    """
+    words = set(WORD.findall(given.lower()[:60])) if isinstance(given, str) else set()
+    known = [pronoun for pronoun, said in GENDERS.items() if words & said]
+    names = name_parts(name) if isinstance(name, str) else []
+    told = [s[:MAX_SENTENCE].replace("’", "'") for s in passage.narrated[:2]]
+    if len(known) != 1 or not names or not told:
+        return
+    (other,) = GENDERS.keys() - known
+    who = re.search(rf"\A(?:[A-Z]\w+ )?(?:{'|'.join(map(re.escape, names))})\b", told[0], re.I)
+    place = re.search(PRONOUNS[other], told[0], re.I)
+    if who and place and not ARTICLE.search(told[0][: place.start()]):
+        shown = told[0]
+    elif (
+        who
+        and not place
+        and told[1:]
+        and (place := re.match(EARLY.format(PRONOUNS[other]), told[1], re.I))
+    ):
+        shown = told[1]
+    else:
+        return
+    before = told[0][who.end() : place.start() if shown is told[0] else None]
+    if not (_somebody(before, names) or re.search(PRONOUNS[known[0]], before, re.I)):
+        yield error(
+            f"The context's pronoun is {known[0]}; the text says {place[0].split()[-1].lower()}.",
+            quoted(shown), f"Write {known[0]}, or change the context.",
+        )  # fmt: skip
+
+
+def _somebody(text: str, names: Sequence[str]) -> bool:
+    """Whether words may name a person who is none of these."""
+    inner = (n.lower() for n in INNER_NAME.findall(text))
+    doers = (w for w in DOER.findall(text.lower()) if w not in NO_DOERS)
+    return bool(ANOTHER.search(text) or set(inner) - set(names) or any(doers))
