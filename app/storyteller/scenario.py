@@ -93,7 +93,8 @@ class _Scenario:
             plural = many(name, self.packs.nouns)
             self.facts.add("m", Entity(found.matter, name, "many" if plural else "it"))
         else:
-            said = self.rng.choice(self.kinds[self.kind]["matter"])
+            options = self.case.get("matter") or self.kinds[self.kind]["matter"]
+            said = self.rng.choice(options)
             said = said.replace("{obj}", self.facts.cast["obj"].again)
             first, _, again = said.replace("{town}", self.facts.cast["town"].first).partition("|")
             self.facts.add("m", Entity(first, again or first, "it"))
