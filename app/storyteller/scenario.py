@@ -80,7 +80,8 @@ class _Scenario:
 
     def _case(self) -> Case:
         cases = self.packs.cases(self.kind)
-        sort, plural = self.errand.sort, many(self.errand.whom or "it", self.packs.nouns)
+        plural = many(self.errand.whom or "it", self.packs.nouns)
+        sort = self.errand.sort or ("matter" if self.errand.kind else "")
         fit = [c for c in cases if not sort or sort in c.get("sorts", (sort,))]
         like = [c for c in fit if c.get("many", plural) == plural]
         return self.rng.choice(like or fit or cases)
