@@ -80,7 +80,8 @@ class _Scenario:
 
     def _case(self) -> Case:
         cases = self.packs.cases(self.kind)
-        sort, plural = self.errand.sort, many(self.errand.whom or "it", self.packs.nouns)
+        plural = many(self.errand.whom or "it", self.packs.nouns)
+        sort = self.errand.sort or ("matter" if self.errand.kind else "")
         fit = [c for c in cases if not sort or sort in c.get("sorts", (sort,))]
         like = [c for c in fit if c.get("many", plural) == plural]
         return self.rng.choice(like or fit or cases)
@@ -93,7 +94,8 @@ class _Scenario:
             plural = many(name, self.packs.nouns)
             self.facts.add("m", Entity(found.matter, name, "many" if plural else "it"))
         else:
-            said = self.rng.choice(self.kinds[self.kind]["matter"])
+            options = self.case.get("matter") or self.kinds[self.kind]["matter"]
+            said = self.rng.choice(options)
             said = said.replace("{obj}", self.facts.cast["obj"].again)
             first, _, again = said.replace("{town}", self.facts.cast["town"].first).partition("|")
             self.facts.add("m", Entity(first, again or first, "it"))
