@@ -63,8 +63,7 @@ class Account:
         return [step for step in steps if "#" in step.pool or self._has_words(step.pool)]
 
     def _has_words(self, names: str) -> bool:
-        tags = self._conflict.facts.tags
-        return any(self._conflict.lines(name, 0, tags) for name in names.split("|"))
+        return any(self._conflict.tells(name) for name in names.split("|"))
 
     def told(self, steps: Sequence[Step]) -> Told:
         """The steps told, without those for which the piece has no words."""

@@ -129,12 +129,18 @@ class Conflict:
 
         So a text tells what it has set up, and in the mood that was asked for.
         """
+        able = [f for f in self._wordings(step, number) if f.fits(known, set())]
+        return sorted(able, key=lambda f: -len(f.needs))
+
+    def tells(self, step: str) -> bool:
+        """Whether there are words for a step, were all said that they need."""
+        return bool(self._wordings(step, 0))
+
+    def _wordings(self, step: str, number: int) -> list[Line]:
         own = self.packs.affair(self.affairs[number])
         tables = [t[step] for t in (own, *self.more) if step in t]
         texts = [text for table in (tables if step == "do" else tables[:1]) for text in table]
-        found = [f for f in lines(self._marked(text, number) for text in texts) if self._tells(f)]
-        able = [f for f in found if f.fits(known, set())]
-        return sorted(able, key=lambda f: -len(f.needs))
+        return [f for f in lines(self._marked(text, number) for text in texts) if self._tells(f)]
 
     def _marked(self, text: str, number: int) -> str:
         """A line with the cast of its conflict, and verbs that agree behind `and`."""
