@@ -21,7 +21,7 @@ from app.storyteller.telling import opened
 
 NAME_KEYS = ("name", "location_name")
 MAX_NAMED = 4  # given features that the description lists; each is a point of interest besides
-USUAL = 380  # words of all fields together
+USUAL = 420  # words of all fields together
 LISTS = ("points_of_interest", "occupants", "secrets", "hooks")
 SHARE = 0.45  # of the allowance is for the description, where there is not enough for all
 

@@ -19,6 +19,7 @@ from app.storyteller.wordlists import WordLists, theme_texts
 NAME = re.compile(r"\{(name|they|they_cap)\}|\{(s|es|ies|has|is|was)\}")
 THIRD_PERSON = {"s": "s", "es": "es", "ies": "ies", "has": "has", "is": "is", "was": "was"}
 CASES = Path(__file__).parent / "cases"
+AFFAIRS = Path(__file__).parent / "conflicts"
 MAX_SEARCHED = 400  # characters of a caller's value that are searched for known words
 
 
@@ -34,6 +35,13 @@ def cases(kind: str) -> list[Mapping[str, Any]]:
     table = tomllib.loads((CASES / f"{kind}.toml").read_text(encoding="utf-8"))
     found: list[Mapping[str, Any]] = agreeing(table["case"])
     return found
+
+
+@cache
+def affair(name: str) -> Mapping[str, Any]:
+    """The steps of one conflict, not to be changed; read once."""
+    text = (AFFAIRS / f"{name}.toml").read_text(encoding="utf-8")
+    return agreeing(tomllib.loads(text))  # type: ignore[no-any-return]  # what TOML holds
 
 
 class Packs:
@@ -58,6 +66,11 @@ class Packs:
     def cases(kind: str) -> list[Mapping[str, Any]]:
         """What stories of a kind may be built on."""
         return cases(kind)
+
+    @staticmethod
+    def affair(name: str) -> Mapping[str, Any]:
+        """What a campaign may be built on: for each step its wordings."""
+        return affair(name)
 
     def __getattr__(self, name: str) -> Any:
         """The grammar file of this name, such as that of an operation."""
