@@ -19,6 +19,7 @@ from app.storyteller.wordlists import WordLists, theme_texts
 NAME = re.compile(r"\{(name|they|they_cap)\}|\{(s|es|ies|has|is|was)\}")
 THIRD_PERSON = {"s": "s", "es": "es", "ies": "ies", "has": "has", "is": "is", "was": "was"}
 CASES = Path(__file__).parent / "cases"
+PLACES = Path(__file__).parent / "places"
 MAX_SEARCHED = 400  # characters of a caller's value that are searched for known words
 
 
@@ -33,6 +34,14 @@ def cases(kind: str) -> list[Mapping[str, Any]]:
     """The cases of one kind of story, not to be changed; read once."""
     table = tomllib.loads((CASES / f"{kind}.toml").read_text(encoding="utf-8"))
     found: list[Mapping[str, Any]] = agreeing(table["case"])
+    return found
+
+
+@cache
+def place(kind: str) -> Mapping[str, Any]:
+    """What is told of places of one kind, not to be changed; read once."""
+    table = tomllib.loads((PLACES / f"{kind}.toml").read_text(encoding="utf-8"))
+    found: Mapping[str, Any] = agreeing(table)
     return found
 
 
@@ -58,6 +67,11 @@ class Packs:
     def cases(kind: str) -> list[Mapping[str, Any]]:
         """What stories of a kind may be built on."""
         return cases(kind)
+
+    @staticmethod
+    def place(kind: str) -> Mapping[str, Any]:
+        """What is told of a town, a tavern and so on."""
+        return place(kind)
 
     def __getattr__(self, name: str) -> Any:
         """The grammar file of this name, such as that of an operation."""

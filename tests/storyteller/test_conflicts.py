@@ -15,6 +15,7 @@ from app.operations.fields import Theme
 from app.storyteller.asked import Asked
 from app.storyteller.conflict import Conflict, several
 from app.storyteller.lines import line
+from app.storyteller.location import DETAILS
 from app.storyteller.matter import read
 from app.storyteller.packs import Packs
 from app.storyteller.rules import monsters
@@ -157,17 +158,34 @@ def test_every_line_of_every_conflict_finds_words_for_its_slots() -> None:
         conflict.kinds[0] = name
         conflict.begin(0)
         conflict.facts.words |= dict.fromkeys(
-            ("stat", "thread", "said", "size", "size_kind", "purpose", "features"), "x"
+            ("stat", "thread", "said", "size_kind", "features", *SIZES, *USES), "x"
         )
         conflict.facts.words["place"] = "x"
-        more = [PACKS.campaigns["line"], PACKS.places["text"], *PACKS.places["kind"].values()]
+        conflict.facts.free |= PACKS.places["part"] | PACKS.place("town")["part"]
+        conflict.facts.free |= {name: PACKS.places["text"][name] for name in DETAILS}
+        parts = [PACKS.place(place)["part"] for place in PLACES]
+        more = [PACKS.campaigns["line"], PACKS.places["text"], *map(PACKS.place, PLACES), *parts]
         for texts in (v for each in (table, *more) for k, v in each.items() if k not in NO_LINES):
             for text in texts if isinstance(texts, list) else ():
                 untold = [s for s in line(text).slots if not conflict.facts.tells(*s)]
                 assert not untold, (name, text)
 
 
-NO_LINES = ("words", "spines", "sorts", "only", "nouns", "own", "names", "grounds")
+SIZES = ("size", "size_rooms", "size_measure")
+USES = ("purpose", "purpose_to", "purpose_as", "purpose_for")
+NO_LINES = (
+    "words",
+    "spines",
+    "sorts",
+    "only",
+    "nouns",
+    "own",
+    "names",
+    "grounds",
+    "ground",
+    "wild",
+    "part",
+)
 
 
 def test_what_a_line_needs_some_line_before_it_gives() -> None:
