@@ -59,12 +59,11 @@ class Account:
         return None
 
     def tellable(self, steps: Sequence[Step]) -> list[Step]:
-        """Those steps for which the piece has words at all."""
-        return [step for step in steps if self._has_words(*step.pool.partition("#")[::2])]
+        """Those steps for which the piece has words at all; what goes on beside has them."""
+        return [step for step in steps if "#" in step.pool or self._has_words(step.pool)]
 
-    def _has_words(self, names: str, number: str) -> bool:
-        tags = self._conflict.facts.tags
-        return any(self._conflict.lines(n, int(number or 0), tags) for n in names.split("|"))
+    def _has_words(self, names: str) -> bool:
+        return any(self._conflict.tells(name) for name in names.split("|"))
 
     def told(self, steps: Sequence[Step]) -> Told:
         """The steps told, without those for which the piece has no words."""

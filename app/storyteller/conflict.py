@@ -1,8 +1,9 @@
 """Conflict: who wants what of whom in one campaign text, and the sentences that say so.
 
-A table of conflicts.toml holds one conflict from its first sign to what remains of it, a list of
-wordings for each logical step. Whichever wordings are drawn, they speak of the same matter, the
-same persons and the same places, so that a text may take any of the steps in any fitting order.
+An affair (conflicts/*.toml) is one conflict from its first sign to what remains of it, a list of
+wordings for each logical step. Which one: by the kind of the caller's matter (conflicts.toml).
+Whichever wordings are drawn, they speak of the same matter, the same persons and the same places,
+so that a text may take any of the steps in any fitting order.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Conflict:
         self.level = asked.get("party_level", "level")
         self._taken: set[str] = set()
         self.kinds = self._kinds()
+        self.affairs = [self._affair(kind) for kind in self.kinds]
         town, kind = ground.named(packs, asked, rng, self.parent.place, grounds)
         near = [g for g in grounds if g in ground.NEAR.get(kind, grounds)] or grounds
         self.ground = kind if kind in grounds or not grounds else rng.choice(near)
@@ -83,6 +85,10 @@ class Conflict:
         self.rng.shuffle(able)
         first = self.matter.kind or able[0]
         return [first, *(name for name in able if name != first)]
+
+    def _affair(self, kind: str) -> str:
+        able: list[str] = self.packs.conflicts["conflict"][kind]["affairs"]
+        return able[0] if len(able) == 1 else self.rng.choice(able)
 
     def _tags(self, theme: Any) -> None:
         said = " ".join(str(v) for v in (theme.tone, theme.genre, theme.style) if v)
@@ -114,6 +120,7 @@ class Conflict:
         self._foes(table, mark, entity)
 
     def table(self, number: int) -> Mapping[str, Any]:
+        """What its kind decides."""
         found: Mapping[str, Any] = self.packs.conflicts["conflict"][self.kinds[number]]
         return found
 
@@ -122,11 +129,18 @@ class Conflict:
 
         So a text tells what it has set up, and in the mood that was asked for.
         """
-        tables = [t[step] for t in (self.table(number), *self.more) if step in t]
-        texts = [text for table in (tables if step == "do" else tables[:1]) for text in table]
-        found = [f for f in lines(self._marked(text, number) for text in texts) if self._tells(f)]
-        able = [f for f in found if f.fits(known, set())]
+        able = [f for f in self._wordings(step, number) if f.fits(known, set())]
         return sorted(able, key=lambda f: -len(f.needs))
+
+    def tells(self, step: str) -> bool:
+        """Whether there are words for a step, were all said that they need."""
+        return bool(self._wordings(step, 0))
+
+    def _wordings(self, step: str, number: int) -> list[Line]:
+        own = self.packs.affair(self.affairs[number])
+        tables = [t[step] for t in (own, *self.more) if step in t]
+        texts = [text for table in (tables if step == "do" else tables[:1]) for text in table]
+        return [f for f in lines(self._marked(text, number) for text in texts) if self._tells(f)]
 
     def _marked(self, text: str, number: int) -> str:
         """A line with the cast of its conflict, and verbs that agree behind `and`."""

@@ -21,7 +21,7 @@ from app.storyteller.telling import opened
 
 NAME_KEYS = ("name", "location_name")
 MAX_NAMED = 4  # given features that the description lists; each is a point of interest besides
-USUAL = 440  # words of all fields together
+USUAL = 500  # words of all fields together
 LISTS = ("points_of_interest", "occupants", "secrets", "hooks")
 DETAILS = ("about", "about_small", "about_large", "doing")  # of a thing or somebody, as slots
 ORDER = ("description", *LISTS)
@@ -159,8 +159,14 @@ class _Given:
 
 def _ended(text: str, limit: int) -> str:
     """A text that breaks off in the middle of a sentence, with the sign for that."""
+    text = _unquoted(text)
     if text.endswith((".", "”", "?", "!", "…")):
         return text
     while text and tokens(text) >= limit and " " in text:
-        text = text.rpartition(" ")[0]
+        text = _unquoted(text.rpartition(" ")[0])
     return f"{text.rstrip(' ,;:–-“(')}…"
+
+
+def _unquoted(text: str) -> str:
+    """A text without a quotation that is left open at its end."""
+    return text.rpartition("“")[0] if text.count("“") > text.count("”") else text

@@ -19,6 +19,7 @@ from app.storyteller.wordlists import WordLists, theme_texts
 NAME = re.compile(r"\{(name|they|they_cap)\}|\{(s|es|ies|has|is|was)\}")
 THIRD_PERSON = {"s": "s", "es": "es", "ies": "ies", "has": "has", "is": "is", "was": "was"}
 CASES = Path(__file__).parent / "cases"
+AFFAIRS = Path(__file__).parent / "conflicts"
 PLACES = Path(__file__).parent / "places"
 MAX_SEARCHED = 400  # characters of a caller's value that are searched for known words
 
@@ -35,6 +36,13 @@ def cases(kind: str) -> list[Mapping[str, Any]]:
     table = tomllib.loads((CASES / f"{kind}.toml").read_text(encoding="utf-8"))
     found: list[Mapping[str, Any]] = agreeing(table["case"])
     return found
+
+
+@cache
+def affair(name: str) -> Mapping[str, Any]:
+    """The steps of one conflict, not to be changed; read once."""
+    text = (AFFAIRS / f"{name}.toml").read_text(encoding="utf-8")
+    return agreeing(tomllib.loads(text))  # type: ignore[no-any-return]  # what TOML holds
 
 
 @cache
@@ -67,6 +75,11 @@ class Packs:
     def cases(kind: str) -> list[Mapping[str, Any]]:
         """What stories of a kind may be built on."""
         return cases(kind)
+
+    @staticmethod
+    def affair(name: str) -> Mapping[str, Any]:
+        """What a campaign may be built on: for each step its wordings."""
+        return affair(name)
 
     @staticmethod
     def place(kind: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from app.storyteller.conflict import Conflict, several
 from app.storyteller.lines import line
 from app.storyteller.location import DETAILS
 from app.storyteller.matter import read
-from app.storyteller.packs import Packs
+from app.storyteller.packs import AFFAIRS, Packs
 from app.storyteller.rules import monsters
 from tests.storyteller.variety import prose
 from tests.support.careful_reader import sentences
@@ -152,10 +152,10 @@ async def test_a_long_brief_is_quoted_where_it_holds_together() -> None:
 def test_every_line_of_every_conflict_finds_words_for_its_slots() -> None:
     context = {"campaign_type": "sandbox", "duration": "two nights", "conflict": "two heirs",
                "item": "a lamp", "heroes": "Ulf, Ilse", "party_level": 3}  # fmt: skip
-    tables = PACKS.conflicts["conflict"]
-    for name, table in tables.items():
+    for kind, name in affairs():
+        table = PACKS.affair(name)
         conflict = Conflict(PACKS, Asked(context=context), Theme(), Random(1))
-        conflict.kinds[0] = name
+        conflict.kinds[0] = kind
         conflict.begin(0)
         conflict.facts.words |= dict.fromkeys(
             ("stat", "thread", "said", "size_kind", "features", *SIZES, *USES), "x"
@@ -173,31 +173,54 @@ def test_every_line_of_every_conflict_finds_words_for_its_slots() -> None:
 
 SIZES = ("size", "size_rooms", "size_measure")
 USES = ("purpose", "purpose_to", "purpose_as", "purpose_for")
-NO_LINES = (
-    "words",
-    "spines",
-    "sorts",
-    "only",
-    "nouns",
-    "own",
-    "names",
-    "grounds",
-    "ground",
-    "wild",
-    "part",
-)
+NO_LINES = ("names", "grounds")
+
+
+def affairs() -> list[tuple[str, str]]:
+    """All of them, each behind its kind."""
+    kinds = PACKS.conflicts["conflict"].items()
+    return [(kind, name) for kind, table in kinds for name in table["affairs"]]
+
+
+def test_each_file_is_the_affair_of_one_kind() -> None:
+    names = [name for _, name in affairs()]
+    assert sorted(names) == sorted(path.stem for path in AFFAIRS.glob("*.toml"))
+
+
+def steps(*plans: list[list[str]]) -> set[str]:
+    return {
+        name
+        for plan in plans
+        for paragraph in plan
+        for step in paragraph
+        for name in step.strip("-:").partition("@")[0].split("|")
+    }
+
+
+def test_an_affair_has_words_for_every_step_of_the_plans() -> None:
+    """What goes on beside another one has them in the plainest text."""
+    beside = steps(PACKS.campaigns["threads"]["beside"])
+    located = (*PACKS.places["description"], *PACKS.places["sheet"].values())
+    all_steps = steps(*PACKS.campaigns["plan"].values(), *located) | beside
+    places = {**PACKS.places["text"], **PACKS.place("town")}
+    general = {**places, **PACKS.campaigns["line"], "stat": []}  # only a creature has numbers
+    for _, name in affairs():
+        table = PACKS.affair(name)
+        plain = {step for step, texts in table.items() if any(map(_plain, texts))}
+        assert all_steps - general.keys() <= table.keys() <= all_steps, name
+        assert beside - general.keys() <= plain, (name, beside - general.keys() - plain)
+
+
+def _plain(text: str) -> bool:
+    return not line(text).needs and "{company}" not in text
 
 
 def test_what_a_line_needs_some_line_before_it_gives() -> None:
     """A pay-off without a set-up would never be told."""
-    for name, table in PACKS.conflicts["conflict"].items():
-        lines = [line(t) for k, v in table.items() if k not in NO_LINES and v for t in _texts(v)]
+    for _, name in affairs():
+        lines = [line(text) for texts in PACKS.affair(name).values() for text in texts]
         given = {tag for each in lines for tag in each.gives} | {"comic", "dark"}
         assert {tag for each in lines for tag in each.needs} <= given, name
-
-
-def _texts(value: Any) -> list[str]:
-    return value if isinstance(value, list) else []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from itertools import product
 import pytest
 
 from app.storyteller import extent, packs
+from app.storyteller.english import tokens
+from app.storyteller.location import _ended
 from app.storyteller.packs import Packs
 from tests.storyteller.test_conflicts import PLACES
 from tests.support.operations import LOCATION
@@ -74,3 +76,11 @@ async def test_what_is_told_of_a_kind_is_read_when_a_place_of_it_is_asked_for() 
     raw = {"location_type": "tavern", "context": {}, "size": "", "purpose": "", "model": {}}
     await written(LOCATION, raw)
     assert packs.place.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize("limit", range(3, 15))
+def test_a_text_that_is_cut_leaves_no_quotation_open(limit: int) -> None:
+    cut = _ended("The note says “returned to the water” and “kept", limit)
+    assert cut.count("“") == cut.count("”")
+    assert tokens(cut) <= limit or " " not in cut
+    assert cut.endswith(("…", "”"))
