@@ -16,8 +16,9 @@ from app.storyteller import supplied
 from app.storyteller.inflection import bases
 from app.storyteller.premise import ENDS, PLACES, POSSESSIVE, WORD, noun_phrase, sort_of
 
-OWN = frozenset(("my", "our", "their", "his", "her", "your"))
-LOOSE = frozenset((*supplied.ARTICLES, *OWN, "down", "off", "up", "some", "that", "this"))
+LOOSE = frozenset(
+    (*supplied.ARTICLES, *supplied.OWNERS, "down", "off", "up", "some", "that", "this")
+)
 # What follows the head of a noun phrase: `war between two guilds`, `plague nobody admits to`.
 AFTER = ENDS | {
     "between", "among", "nobody", "no", "everybody", "everyone", "which", "whose", "they",

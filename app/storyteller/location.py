@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from app.operations.location import LocationDraft, LocationRequest
-from app.storyteller import leftover, lengths, supplied
+from app.storyteller import extent, leftover, lengths, supplied
 from app.storyteller.account import Account
 from app.storyteller.asked import Asked, canon
 from app.storyteller.conflict import Conflict
@@ -21,8 +21,10 @@ from app.storyteller.telling import opened
 
 NAME_KEYS = ("name", "location_name")
 MAX_NAMED = 4  # given features that the description lists; each is a point of interest besides
-USUAL = 420  # words of all fields together
+USUAL = 500  # words of all fields together
 LISTS = ("points_of_interest", "occupants", "secrets", "hooks")
+DETAILS = ("about", "about_small", "about_large", "doing")  # of a thing or somebody, as slots
+ORDER = ("description", *LISTS)
 SHARE = 0.45  # of the allowance is for the description, where there is not enough for all
 
 
@@ -30,14 +32,12 @@ def compose(packs: Packs, request: LocationRequest, rng: Random) -> Composed:
     """The place, in at most `model.max_tokens` words and marks beside what the caller gave."""
     people = {"people": named} if (named := _named(request.occupants)) else {}
     asked = Asked(context=request.context.given(), theme=request.theme.given(), given=people)
-    conflict = _placed(packs, asked, request, rng)
+    paragraphs = rng.choice(packs.places["description"])
+    conflict = _placed(packs, asked, request, rng, named_first=paragraphs[0][0] == "arrive")
     account = Account(conflict, rng)
     name = conflict.facts.cast["place"].again
-    plan = [
-        step
-        for field, paragraphs in packs.places["sheet"].items()
-        for step in lengths.steps(paragraphs, field)
-    ]
+    sheet = packs.places["sheet"] | {"description": paragraphs}
+    plan = [s for field in ORDER for s in lengths.steps(sheet[field], field)]
     told = lengths.fitted(account.tellable(plan), account.length(USUAL), account.told)
     fields = _Fields(told, request.model.max_tokens - tokens(name))
     description = fields.prose("description")
@@ -57,24 +57,28 @@ def _named(occupants: Sequence[str]) -> list[str]:
     return [o for o in occupants if o[:1].isupper() and not supplied.is_talk(o)][:2]
 
 
-def _placed(packs: Packs, asked: Asked, request: LocationRequest, rng: Random) -> Conflict:
-    """The conflict, at home in the place."""
+def _placed(
+    packs: Packs, asked: Asked, request: LocationRequest, rng: Random, *, named_first: bool
+) -> Conflict:
+    """The conflict, at home in the place; `named_first`: before the town that it stands in."""
     name = request.location_type.value
-    kind = packs.places["kind"][name]
-    own = packs.places["ground"].get(name)
+    kind = packs.place(name)
+    own = kind.get("ground")
     settled = name == "town" and asked.get("setting")  # then it is the setting's own town
     grounds = () if settled else kind["grounds"]
     conflict = Conflict(packs, asked, request.theme, rng, None, own, grounds)
-    conflict.more = [kind, packs.places["text"], *conflict.more]
+    text = packs.places["text"]
+    conflict.more = [kind, text, *conflict.more]
     facts, town = conflict.facts, conflict.facts.cast["town"]
+    facts.free |= packs.places["part"] | kind["part"] | {n: text[n] for n in DETAILS}
     called = asked.title(*NAME_KEYS)
     asked.steer(*NAME_KEYS)
     if not called and settled and not town.again.startswith("the "):
         called = town.again
-    names = kind["names"] or packs.places["wild"][conflict.ground]
+    names = kind["names"] or kind["wild"][conflict.ground]
     called = called or rng.choice(names)
     facts.add("place", Entity(called, called))
-    if called == town.again:
+    if called == town.again and not named_first:
         facts.add("place", Entity(f"{called} itself", called))
     facts.words |= {k: v for k, v in _words(packs, request, str(kind["noun"])) if v}
     return conflict
@@ -82,11 +86,11 @@ def _placed(packs: Packs, asked: Asked, request: LocationRequest, rng: Random) -
 
 def _words(packs: Packs, request: LocationRequest, noun: str) -> Iterator[tuple[str, str]]:
     """What the caller said of size, purpose and features, as it stands in a sentence."""
-    size = supplied.subject(request.size)
-    fits = size and set(size.lower().replace(",", "").split()) <= {*packs.places["sizes"]}
-    yield "size_kind", f"{size} {noun}" if fits else noun
-    yield "size", "" if fits else _said(request.size)
-    yield "purpose", _said(request.purpose)
+    fits = extent.before_noun(request.size, packs.places["sizes"])
+    yield "size_kind", f"{fits} {noun}" if fits else noun
+    if not fits:
+        yield extent.size(request.size, packs.places["rooms"])
+    yield extent.use(request.purpose, packs.places["activities"])
     features = [said for f in request.features[:MAX_NAMED] if (said := supplied.subject(f))]
     yield "features", listed(features)
 
@@ -155,18 +159,14 @@ class _Given:
 
 def _ended(text: str, limit: int) -> str:
     """A text that breaks off in the middle of a sentence, with the sign for that."""
+    text = _unquoted(text)
     if text.endswith((".", "”", "?", "!", "…")):
         return text
     while text and tokens(text) >= limit and " " in text:
-        text = text.rpartition(" ")[0]
+        text = _unquoted(text.rpartition(" ")[0])
     return f"{text.rstrip(' ,;:–-“(')}…"
 
 
-def _said(value: str) -> str:
-    """What stands behind a colon, to the end of its sentence; talk between quotation marks."""
-    said = " ".join(canon(value)[0])
-    if not said:
-        return ""
-    if supplied.is_talk(value):
-        return f"“{opened(supplied.ended(said))}”"
-    return f"{said.rstrip('.;: ')}."
+def _unquoted(text: str) -> str:
+    """A text without a quotation that is left open at its end."""
+    return text.rpartition("“")[0] if text.count("“") > text.count("”") else text

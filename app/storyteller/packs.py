@@ -20,6 +20,7 @@ NAME = re.compile(r"\{(name|they|they_cap)\}|\{(s|es|ies|has|is|was)\}")
 THIRD_PERSON = {"s": "s", "es": "es", "ies": "ies", "has": "has", "is": "is", "was": "was"}
 CASES = Path(__file__).parent / "cases"
 AFFAIRS = Path(__file__).parent / "conflicts"
+PLACES = Path(__file__).parent / "places"
 MAX_SEARCHED = 400  # characters of a caller's value that are searched for known words
 
 
@@ -42,6 +43,14 @@ def affair(name: str) -> Mapping[str, Any]:
     """The steps of one conflict, not to be changed; read once."""
     text = (AFFAIRS / f"{name}.toml").read_text(encoding="utf-8")
     return agreeing(tomllib.loads(text))  # type: ignore[no-any-return]  # what TOML holds
+
+
+@cache
+def place(kind: str) -> Mapping[str, Any]:
+    """What is told of places of one kind, not to be changed; read once."""
+    table = tomllib.loads((PLACES / f"{kind}.toml").read_text(encoding="utf-8"))
+    found: Mapping[str, Any] = agreeing(table)
+    return found
 
 
 class Packs:
@@ -71,6 +80,11 @@ class Packs:
     def affair(name: str) -> Mapping[str, Any]:
         """What a campaign may be built on: for each step its wordings."""
         return affair(name)
+
+    @staticmethod
+    def place(kind: str) -> Mapping[str, Any]:
+        """What is told of a town, a tavern and so on."""
+        return place(kind)
 
     def __getattr__(self, name: str) -> Any:
         """The grammar file of this name, such as that of an operation."""

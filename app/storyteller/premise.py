@@ -88,15 +88,7 @@ def noun_phrase(words: list[str], at: int, nouns: Mapping[str, Any]) -> tuple[li
     while end < len(words) and words[end].lower() not in ENDS and words[end][0].isalnum():
         end += 1
     named = words[at:end]
-    if named and named[0].lower() in {
-        *supplied.ARTICLES,
-        "my",
-        "our",
-        "their",
-        "his",
-        "her",
-        "down",
-    }:
+    if named and named[0].lower() in {*supplied.ARTICLES, *supplied.OWNERS, "down"}:
         named = named[1:]
     for place, word in enumerate(named):
         owned = named[place + 1 :]

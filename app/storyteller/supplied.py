@@ -23,7 +23,11 @@ SENTENCE = re.compile(r"[.!?;:]\s|\n")
 UNSAID = re.compile(r"[^\w\s'’,&/+()°.;:!?…\"-]|_")
 EDGES = " ,'’&/+-°"
 ARTICLES = frozenset({"the", "a", "an"})
-LEADING = re.compile(r"\A(?:the|an?|my|some)\s+", re.I)
+OWNERS = frozenset(
+    {"my", "our", "your", "its", "his", "her", "their"}
+)  # `its temple`: whose, no text can say
+# Not of `Her Majesty`, which is a name.
+LEADING = re.compile(r"\A(?:(?i:the|an?|my|some)\s+|(?i:our|your|its|his|her|their)\s+(?=[a-z]))")
 
 
 def phrase(value: Any) -> str:

@@ -15,6 +15,7 @@ from app.operations.fields import Theme
 from app.storyteller.asked import Asked
 from app.storyteller.conflict import Conflict, several
 from app.storyteller.lines import line
+from app.storyteller.location import DETAILS
 from app.storyteller.matter import read
 from app.storyteller.packs import AFFAIRS, Packs
 from app.storyteller.rules import monsters
@@ -157,16 +158,21 @@ def test_every_line_of_every_conflict_finds_words_for_its_slots() -> None:
         conflict.kinds[0] = kind
         conflict.begin(0)
         conflict.facts.words |= dict.fromkeys(
-            ("stat", "thread", "said", "size", "size_kind", "purpose", "features"), "x"
+            ("stat", "thread", "said", "size_kind", "features", *SIZES, *USES), "x"
         )
         conflict.facts.words["place"] = "x"
-        more = [PACKS.campaigns["line"], PACKS.places["text"], *PACKS.places["kind"].values()]
+        conflict.facts.free |= PACKS.places["part"] | PACKS.place("town")["part"]
+        conflict.facts.free |= {name: PACKS.places["text"][name] for name in DETAILS}
+        parts = [PACKS.place(place)["part"] for place in PLACES]
+        more = [PACKS.campaigns["line"], PACKS.places["text"], *map(PACKS.place, PLACES), *parts]
         for texts in (v for each in (table, *more) for k, v in each.items() if k not in NO_LINES):
             for text in texts if isinstance(texts, list) else ():
                 untold = [s for s in line(text).slots if not conflict.facts.tells(*s)]
                 assert not untold, (name, text)
 
 
+SIZES = ("size", "size_rooms", "size_measure")
+USES = ("purpose", "purpose_to", "purpose_as", "purpose_for")
 NO_LINES = ("names", "grounds")
 
 
@@ -194,8 +200,9 @@ def steps(*plans: list[list[str]]) -> set[str]:
 def test_an_affair_has_words_for_every_step_of_the_plans() -> None:
     """What goes on beside another one has them in the plainest text."""
     beside = steps(PACKS.campaigns["threads"]["beside"])
-    all_steps = steps(*PACKS.campaigns["plan"].values(), *PACKS.places["sheet"].values()) | beside
-    places = {**PACKS.places["text"], **PACKS.places["kind"]["town"]}
+    located = (*PACKS.places["description"], *PACKS.places["sheet"].values())
+    all_steps = steps(*PACKS.campaigns["plan"].values(), *located) | beside
+    places = {**PACKS.places["text"], **PACKS.place("town")}
     general = {**places, **PACKS.campaigns["line"], "stat": []}  # only a creature has numbers
     for _, name in affairs():
         table = PACKS.affair(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from app.llm.completion import Completion, CompletionRequest
 from app.operations.fields import Theme
-from app.storyteller import continuation, lengths
+from app.storyteller import continuation, lengths, supplied
 from app.storyteller.asked import Asked
 from app.storyteller.english import polished, tokens
 from app.storyteller.lines import line
@@ -27,6 +28,7 @@ from tests.support.storyteller_requests import STORYTELLER, written
 from tests.support.varied_requests import VARIED, Varied
 
 PACKS = Packs()
+TWO_ARTICLES = re.compile(r".{0,30}\b(?:the|an?) (?:its|your) .{0,20}", re.I)
 # Slots of what the caller may give, or a text that goes on.
 UNGIVEN = {"thread", "given", "what", "brief_said", "item", "weather_given"}
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
@@ -56,6 +58,23 @@ def test_a_phrase_says_what_is_done_and_to_whom(
 ) -> None:
     found = premise(said, PACKS.spines["spine"], PACKS.nouns)
     assert (found.spine, found.whom, found.sort) == (spine, whom, sort)
+
+
+@pytest.mark.parametrize("key", ["campaign_theme", "setting", "item"])
+@pytest.mark.parametrize("said", ["its temple", "destroy its temple", "your sword"])
+async def test_what_is_somebodys_is_spoken_of_with_one_article(key: str, said: str) -> None:
+    for varied in VARIED[::3]:
+        raw = varied.request(Random(3))
+        at = "campaign_context" if varied.operation is CAMPAIGN else "context"
+        if "character_context" in raw:
+            continue
+        text = (await written(varied.operation, raw | {at: {key: said}})).text
+        assert not TWO_ARTICLES.search(text), (varied.name, TWO_ARTICLES.search(text))
+
+
+def test_a_title_that_begins_with_her_is_left_whole() -> None:
+    assert supplied.thing("Her Majesty's seal") == "Her Majesty's seal"
+    assert supplied.thing("her seal") == "the seal"
 
 
 @pytest.mark.parametrize("element", ["plot", "quest", "scene", "dialogue", "description", "event"])
