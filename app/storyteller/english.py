@@ -9,9 +9,7 @@ TOKEN = re.compile(r"\w+|[^\w\s]")
 ARTICLE = re.compile(r"\b([Aa])n?(?= +[“‘(]?(\w[\w'’-]*))")
 # Behind a question or a cry the sentence goes on, where one says who spoke.
 SPOKE = "(?:asks|says|cries|calls|repeats|answers|and)"
-SENTENCE_END = re.compile(
-    rf"([.?!] +|[.?!]” +(?!{SPOKE} )|\A|\n(?:- )?|: (?=“))([“‘(]?)([a-z])"
-)
+SENTENCE_END = re.compile(rf"([.?!] +|[.?!]” +(?!{SPOKE} )|\A|\n(?:- )?|: (?=“))([“‘(]?)([a-z])")
 DOUBLED = re.compile(r"\b([A-Za-z]?[a-z]+)( \1)+\b")
 DOUBLED_THE = re.compile(r"\b([Tt]he|[Aa]n?) (?:the|an?)\b")
 SPACES = re.compile(r"[ \t]{2,}")
