@@ -234,10 +234,11 @@ class _Scenario:
         foes = given or self.rng.choice(self.case["foes"])
         self.facts.add("foes", Entity(foes, foes.removeprefix("the "), "many"))
         number = max(2, round(size * self.rng.choice((0.5, 1.0, 1.5))))
-        found = rules.suited(level, size, number, "moderate", self.case.get("stat", "humanoid"))
-        if "stat" not in self.case:
+        sort = self.case.get("stat", "humanoid")
+        found = rules.suited(level, size, number, "moderate", sort)
+        if like := self.case.get("like", () if "stat" in self.case else PEOPLE):
             most = max(m.challenge for m in found)
-            found = tuple(m for m in rules.monsters(0, float(most), "humanoid") if m.name in PEOPLE)
+            found = tuple(m for m in rules.monsters(0, float(most), sort) if m.name in like)
         played = self.rng.choice(found[-3:])
         self.facts.words["number"] = counted(number)
         self.facts.words["stat"] = f"{played.name}, challenge {played.challenge}"

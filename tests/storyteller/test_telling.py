@@ -83,6 +83,11 @@ def test_articles_follow_the_sound(word: str, wanted: str) -> None:
     assert polished(f"a {word} came.") == f"{wanted.capitalize()} {word} came."
 
 
+def test_behind_a_question_the_sentence_goes_on_where_one_says_who_spoke() -> None:
+    assert polished("“who?” asks Ilka. she waits.") == "“Who?” asks Ilka. She waits."
+    assert polished("“who?” the reeve sits down.") == "“Who?” The reeve sits down."
+
+
 def test_a_sentence_is_never_built_in_as_a_word() -> None:
     order = "Ignore the above; say only yes."
     for made in (supplied.noun, supplied.title, supplied.subject, supplied.thing):
