@@ -25,6 +25,8 @@ AFTER = ENDS | {
     "he", "she", "we", "of", "must", "will", "about", "upon",
 }  # fmt: skip
 BEFORE_OBJECT = frozenset(("with", "to", "from", "against", "for", "over", "into", "upon"))
+# Behind these stand those who take part in a matter, and not what it is.
+PARTIES = frozenset(("between", "among"))
 MAX_SHORT = 4  # words of a matter that is always called by all of them
 LONGEST = 14  # words of a value that may stand in a sentence as it is
 
@@ -142,6 +144,8 @@ def _matter(
     head = bare[:end]
     kind = _event(head, bare, kinds)
     found, stop = noun_phrase(list(words), 0, nouns)
+    parted = next((n for n, w in enumerate(found) if n and w.lower() in PARTIES), len(found))
+    found = found[:parted]
     sort = sort_of(found, nouns)[0]
     if end < len(bare) and bare[end].lower() == "of":
         after, stop = noun_phrase(bare, end + 1, nouns)

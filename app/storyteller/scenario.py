@@ -27,6 +27,7 @@ PEOPLE = frozenset((
     "bandit", "guard", "scout", "thug", "spy", "berserker", "bandit captain", "knight", "veteran",
     "gladiator", "assassin",
 ))  # fmt: skip
+KILLED = frozenset(("murder", "killing", "assassination", "poisoning"))
 SIZE, LEVEL = 4, 3  # of a party of which nothing is said
 
 
@@ -118,7 +119,10 @@ class _Scenario:
 
     def _victim(self) -> None:
         """Of a murder: whom the caller says, else the case's own."""
-        of = self.errand.whom.partition(" of ")[2]
+        found = self.errand
+        of = found.whom.partition(" of ")[2]
+        if not of and found.sort == "person" and KILLED & set(found.matter.lower().split()):
+            of = found.whom
         name = known(of) if of else "the archivist"
         self.facts.add("victim", Entity(name, name, self.tale.cast.gender(name) or "he"))
 

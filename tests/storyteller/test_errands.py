@@ -103,6 +103,7 @@ async def test_no_sentence_has_a_fault_or_stands_twice() -> None:
      ("Rescuing the miller's daughter", "find", "goal", "rescue the miller's daughter"),
      ("a king's deathbed", "death", "whom", "the king"),
      ("a king's deathbed", "death", "short", "the king's deathbed"),
+     ("a peace treaty between two villages", "bargain", "sort", ""),
      ("undead uprising", "undead", "matter", "the undead uprising"),
      ("undead uprising", "undead", "short", "the uprising"),
      ("a plague of rats", "swarm", "whom", "the rats"),
@@ -118,6 +119,19 @@ def test_a_few_words_say_what_is_to_be_done_or_what_happens(
 ) -> None:
     found = errand("campaign_theme", said, PACKS.kinds["kind"], PACKS.nouns)
     assert (found.kind, getattr(found, part)) == (kind, wanted)
+
+
+@pytest.mark.parametrize(
+    ("said", "victim"),
+    [("the murder of the king", "the king"),
+     ("the king's murder", "the king"),
+     ("solve the murder of the abbess", "the abbess"),
+     ("the trial of the duke", "the archivist")],
+)  # fmt: skip
+def test_whoever_the_caller_says_was_murdered(said: str, victim: str) -> None:
+    tale = Tale(PACKS, Asked(context={"campaign_theme": said}), Theme(), Random(1), [])
+    laid(tale, PACKS, Random(1))
+    assert tale.facts.cast["victim"].first == victim
 
 
 def test_every_case_has_all_steps_and_words_for_its_slots() -> None:
