@@ -129,9 +129,12 @@ class _Scenario:
     # -- who and where
     def _town(self) -> None:
         """A place of a name that the errand speaks of, where no other one was given."""
-        where = self.errand.where
+        where, town = self.errand.where, self.facts.cast["town"]
         if where[:1].isupper() and not self.asked.get(*PLACES):
-            self.facts.add("town", Entity(where, where, "it", self.facts.cast["town"].record))
+            self.facts.add("town", Entity(where, where, "it", town.record))
+        if self.kind == "survive" and town.first == self.errand.whom:  # one flees to another
+            away = self.facts.words["town2"]
+            self.facts.add("town", Entity(away, away, "it", town.record))
 
     def _people(self) -> None:
         """The two whom the party meets, by name and by what they are."""
