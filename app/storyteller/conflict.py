@@ -24,14 +24,12 @@ from app.storyteller.packs import Packs, tier
 from app.storyteller.premise import premise
 from app.storyteller.pronouns import which
 from app.storyteller.rules import Monster, monster, suited
-from app.storyteller.telling import plural
 
 NAME = re.compile(r"\A([^,:;(–—-]{2,60})[,:;(–—-]\s*(.{2,60}?)\)?\Z")
 CAST = ("giver", "third", "hand")  # who asks, who knows, and who does the villain's work
 OWN = (*CAST, "matter", "foes", *ground.SPOTS)  # what a second conflict has of its own
 SLOT = re.compile(r"\{([a-z_0-9]+)(?=[.}])")
 # `and {villain} has`: a verb that the telling takes for that of the word before.
-VERB = re.compile(r"(\b(?:and|or|but|for|so|than) \{((?:villain|matter|foes)\d?)\} )([a-z]+s)\b")
 FOES = (2, 3, 4, 5, 6)
 KINDS = {"dragon": ("dragon",), "undead": ("undead",), "fey": ("fey",), "fiend": ("fiend",),
          "beast": ("monstrosity", "beast", "giant")}  # fmt: skip
@@ -143,14 +141,11 @@ class Conflict:
         return [f for f in lines(self._marked(text, number) for text in texts) if self._tells(f)]
 
     def _marked(self, text: str, number: int) -> str:
-        """A line with the cast of its conflict, and verbs that agree behind `and`."""
+        """A line with the cast of its conflict."""
         own = (*OWN, "task", "stat")
         if number:
             text = SLOT.sub(lambda m: f"{{{m[1]}{number if m[1] in own else ''}", text)
-        return VERB.sub(lambda m: m[1] + self._verb(m[2], m[3]), text)
-
-    def _verb(self, name: str, verb: str) -> str:
-        return plural(verb) if self.facts.cast[name].many else verb
+        return text
 
     def _tells(self, line: Line) -> bool:
         return all(self.facts.tells(*slot) for slot in line.slots)

@@ -19,13 +19,15 @@ from app.operations.item import (
     rarity_of,
 )
 from app.storyteller import brief, continuation, lengths, supplied
+from app.storyteller.agreement import agreed, marked
 from app.storyteller.asked import Asked
 from app.storyteller.brief import Brief
 from app.storyteller.continuation import Parent
-from app.storyteller.english import article, listed, ordinal, polished, tokens
+from app.storyteller.english import article, polished, tokens
 from app.storyteller.facts import Facts
 from app.storyteller.grammar import Expander, Unit, introduced, scope
 from app.storyteller.lengths import Length, Step
+from app.storyteller.magic import RARITIES, capital, charges, powers, spells, titled
 from app.storyteller.packs import Packs, tier
 from app.storyteller.portrait import Portrait
 from app.storyteller.premise import premise
@@ -37,12 +39,14 @@ Table = Mapping[str, Any]
 NAME_KEYS = ("item_name", "name", "item", "artifact", "artefact")
 FORM_KEYS = ("form", "item_form", "base_item")
 CLASS_KEYS = ("character_class", "class")
-RARITIES = tuple(ItemRarity)
 # Of a hundred items of each rarity, how many have a drawback and how many want attunement.
 PRICED = dict(zip(RARITIES, (10, 20, 35, 45, 60, 100), strict=True))
 ATTUNED = dict(zip(RARITIES, (0, 40, 70, 90, 100, 100), strict=True))
 DARK, DARKER = ("horror", "dark"), 75  # tales in which more have a drawback, and how many
 CURSED = re.compile(r"\b(?:curse|doom|damn|haunt|bargain)", re.I)
+WHOLE = 60  # of a hundred lasting things, how many have a life of origins.toml
+LIFE = {"made": "past_maker", "since": "past_since", "sign": "sign", "where": "found_where",
+        "how": "found_how"}  # fmt: skip
 UNTOLD = {"look": 2, "past": 3}  # of five items, how many are told of without it
 USUAL = 165  # words
 RECHARGE = 10  # words of it
@@ -58,10 +62,7 @@ SPOKEN_OF = {"villain": "last_owner", "giver": "how", "lair": "where", "foe": "w
              "setting": "where"}  # fmt: skip
 CASTERS = (ItemKind.ROD, ItemKind.STAFF, ItemKind.WAND)
 MAX_SEARCHED = 400  # characters of a caller's value in which words are looked for
-# Of a spell on a scroll, by its level; its attack is the same less 8.
-SAVE_DCS = (13, 13, 13, 15, 15, 17, 17, 18, 18, 19)
 MAKE = re.compile(r"\A(?:pair|suit|coat) of |\A(?:plain|slender|small|broad|twisted) ")
-SMALL = ("of", "the", "and", "from", "without")
 
 
 def compose(
@@ -70,7 +71,7 @@ def compose(
     """The item, in at most `model.max_tokens` words and marks."""
     plan = _Plan(packs, request, rng, continuation.read(continues))
     told = _fitted(plan, rng)
-    name = _capital(supplied.LEADING.sub("", plan.name or told.item))
+    name = capital(supplied.LEADING.sub("", plan.name or told.item))
     canon = Portrait(packs, plan.asked, Facts(), [], rng)
     beside = f"{told.text} {name} {plan.attunement or ''}"
     told.fields["description"] += canon.canon(beside)
@@ -122,7 +123,7 @@ class _Told:
 
 def _told(plan: _Plan, seed: int, chosen: Sequence[Step]) -> _Told:
     """The chosen steps in their order; no sentence twice."""
-    once = {**plan.brief.once, "item": plan.form["name"]}
+    once = {**plan.brief.once, **plan.own_words(), "item": plan.form["name"]}
     telling = Expander(Random(seed), plan.words, plan.brief.scopes(plan.words, *plan.tables), once)
     item = plan.name or telling.draw("item")
     fields: dict[str, list[Unit]] = {field: [] for field in FIELDS}
@@ -130,7 +131,7 @@ def _told(plan: _Plan, seed: int, chosen: Sequence[Step]) -> _Told:
     for step in chosen:
         if not telling.knows(step.pool):
             continue
-        sentence = polished(telling.draw(step.pool))
+        sentence = polished(agreed(telling.draw(step.pool)))
         if sentence not in said:
             fields[step.field].append(Unit(" ", sentence))
         said.add(sentence)
@@ -157,17 +158,36 @@ class _Plan:
         self._understand()
         label, self.form = _form(packs, self.kind, noun, rng)
         self.aspect = _aspect(packs, request, self.brief.mood, rng)
+        self.origin = self._origin(packs, rng)
         self.attunement = self._attunement(bearer, rng) if attuned else None
-        self.powers = list(_powers(packs.item, label, self.kind, self.rarity, rng))
-        self.charges = _charges(packs.item["charges"], self.kind, self.rarity, rng)
+        self.powers = list(powers(packs.item, label, self.kind, self.rarity, rng))
+        self.charges = charges(packs.item["charges"], self.kind, self.rarity, rng)
         self.words = self.brief.words | self._words(packs, given, noun, rng)
         self.words |= _continued(parent, self.asked, self.brief.named) | _matter(packs, given)
+        if _many(villain := self.words.get("villain", "")):
+            self.words["villain"] = marked(villain, many=True)
         self.tables = [*self._tables(packs, rng), self._about(packs.item), packs.item["words"]]
         self.steps = [
             Step(said.partition("@")[0], self._need(said), "", at, field)
             for field in FIELDS
             for at, said in enumerate(packs.item["sheet"][field])  # so that no two are the same
         ]
+
+    def _origin(self, packs: Packs, rng: Random) -> Table:
+        """A life of the thing, whose parts belong together; nothing where it is told freely.
+
+        A life speaks of one villain, and of no lair nor monster that the caller named.
+        """
+        named = self.brief.named
+        if self.kind in CONSUMED or {"lair", "foe"} & {*named} or _many(named.get("villain", "")):
+            return {}
+        able = [o for o in packs.origins["origin"] if self.kind in o.get("of", (self.kind,))]
+        return rng.choice(able) if rng.randrange(100) < WHOLE else {}
+
+    def own_words(self) -> dict[str, Sequence[str]]:
+        """The words of the thing's life that are drawn once."""
+        own = {n.removeprefix("v_"): w for n, w in self.origin.items() if n.startswith("v_")}
+        return own | {"who": ["{person} {surname}"]}
 
     def _need(self, said: str) -> int:
         """All that a thing does is told, unless a shorter text was asked for."""
@@ -212,10 +232,10 @@ class _Plan:
         step = tier(level) - 1 if level else rng.randrange(4)
         strength = packs.item["rarity"][self.rarity]
         words = {n: _at(v, step) for n, v in strength.items()}
-        words |= _spells(packs, self.aspect, strength, self.powers, rng)
+        words |= spells(packs, self.aspect, strength, self.powers, rng)
         form = noun or rng.choice(self.form["noun"])
         title = rng.choice(self.form.get("title", [MAKE.sub("", form)]))
-        words |= {"form": form, "form_title": _titled(title), "use": self.form["use"]}
+        words |= {"form": form, "form_title": titled(title), "use": self.form["use"]}
         words |= {"regained": self.charges[1]}
         one = self.brief.words["party_s"]
         words |= {"party_ve": "s" if one else "ve", "party_ies": "ies" if one else "y"}
@@ -227,7 +247,7 @@ class _Plan:
         # What befell a lasting thing would be odd to hear of a phial. Not every item is told of by
         # what it is about: there are three sentences for each, and they would be met too often.
         untold = {n for n, of_five in UNTOLD.items() if rng.randrange(5) < of_five}
-        untold |= {"past"} if consumed else set()
+        untold |= {"past"} if consumed or self.origin else set()
         yield scope("aspect", {n: v for n, v in self.aspect.items() if n not in untold})
         for number, power in enumerate(self.powers, 1):
             yield {f"effect_{number}": power["effect"], f"power_{number}": power["name"]}
@@ -236,8 +256,10 @@ class _Plan:
             manner["past_since"] = [m for m in manner["past_since"] if "{last_owner" in m]
         great = manner.pop("great_price")
         prices = [*manner.pop("price"), *self.aspect["flaw_once" if consumed else "flaw"]]
+        prices = self.origin.get("price", prices)
         if self.rarity is ItemRarity.ARTIFACT:
             prices = great
+        manner |= {pool: self.origin[n] for n, pool in LIFE.items() if n in self.origin}
         if self._priced(rng):
             manner["price"] = [p for p in prices if self.attunement or "attuned" not in p]
         yield manner
@@ -306,67 +328,6 @@ def _aspect(packs: Packs, request: ItemRequest, mood: str, rng: Random) -> Table
     return found
 
 
-def _powers(
-    grammar: Table, label: str, kind: ItemKind, rarity: ItemRarity, rng: Random
-) -> Iterator[Table]:
-    """The leading power, and as many more as the rarity has; one at most has charges or a rest."""
-    place = RARITIES.index(rarity)
-    fit = [p for p in grammar["power"] if {kind.value, label} & {*p["of"]} and _within(p, place)]
-    leads = [p for p in fit if p.get("lead")]
-    lead = rng.choices(leads, [p.get("often", 1) for p in leads])[0]
-    yield lead
-    limited = lead.get("limited", False)
-    more = rng.choice(grammar["rarity"][rarity]["more"])
-    if kind in CONSUMED:
-        fit, more = [p for p in fit if not p.get("lead")], min(more, 1)
-    for power in rng.sample(fit, len(fit)):
-        if more == 0:
-            return
-        if power is lead or (limited and power.get("limited")):
-            continue
-        limited, more = limited or power.get("limited", False), more - 1
-        yield power
-
-
-def _within(power: Table, place: int) -> bool:
-    least, most = (RARITIES.index(ItemRarity(rarity)) for rarity in power["rarity"])
-    return least <= place <= most
-
-
-def _charges(table: Table, kind: ItemKind, rarity: ItemRarity, rng: Random) -> tuple[int, str]:
-    """How many charges the kind has at its rarity, and the dice that give them back."""
-    count, dice = rng.choice(table.get(f"{kind}_{rarity}") or table.get(kind) or [["1", "1"]])
-    return int(count), dice
-
-
-def _spells(
-    packs: Packs, aspect: Table, strength: Table, powers: Sequence[Table], rng: Random
-) -> dict[str, str]:
-    """The slots of what the item casts, or of what is written on a scroll."""
-    power = next((p for p in powers if p.get("spells") or p.get("written")), None)
-    if power is None:
-        return {}
-    least, most = strength["scroll" if power.get("written") else "spells"]
-    count = power.get("spells", 1)
-    own = _known(aspect["spells"], least, most)
-    known = own if len(own) >= count else own | _known(packs.aspects["any"]["spells"], least, most)
-    chosen = sorted(rng.sample(sorted(known), min(count, len(known))))
-    level, spell = chosen[0]
-    return {
-        "menu": listed([f"{s} ({n} charge{'s' if n > 1 else ''})" for n, s in chosen], "or"),
-        "spell": spell,
-        "spell_title": _titled(spell),
-        "spell_level": f"{ordinal(level)}-level spell" if level else "cantrip",
-        "spell_dc": str(SAVE_DCS[level]),
-        "spell_attack": f"+{SAVE_DCS[level] - 8}",
-    }
-
-
-def _known(spells: Sequence[str], least: int, most: int) -> set[tuple[int, str]]:
-    found = ((int(level), name) for level, name in (s.split(" ", 1) for s in spells))
-    return {(level, name) for level, name in found if least <= level <= most}
-
-
 def _properties(
     plan: _Plan, telling: Expander, effects: Sequence[Unit]
 ) -> Iterator[WrittenProperty]:
@@ -374,7 +335,7 @@ def _properties(
     for number, (power, effect) in enumerate(zip(plan.powers, effects, strict=False), 1):
         charged = power.get("charges", False)
         yield WrittenProperty(
-            name=_capital(polished(telling.draw(f"power_{number}"))),
+            name=capital(polished(telling.draw(f"power_{number}"))),
             effect=effect.text,
             charges=plan.charges[0] if charged else None,
             recharge=polished(telling.draw("recharge")) if charged else None,
@@ -390,11 +351,3 @@ def _named(name: str) -> str:
     """A given name as it stands in a sentence: Excalibur, the Amulet."""
     found = supplied.LEADING.match(name)
     return f"the {name[found.end() :]}" if found else name
-
-
-def _titled(text: str) -> str:
-    return " ".join(w if w in SMALL else _capital(w) for w in text.split())
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

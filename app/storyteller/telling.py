@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from random import Random
 
+from app.storyteller.agreement import agreed, bare, marked
 from app.storyteller.english import polished
 from app.storyteller.facts import Entity, Facts
 from app.storyteller.lines import CHOICE, SLOT, Line
 
 MAX_DEPTH = 8  # clauses within clauses; deeper is a circle in a grammar
-PLURAL = "\x01"  # stands behind a subject whose verb must be plural
-ADVERBS = "(?:never|always|still|only|also|already|once|often|then|now|no longer|just|at once|both)"
-VERB = re.compile(rf"(\b\w+ )?([^ ]+){PLURAL}( {ADVERBS})?( (?:[a-z]+))?")
-OBJECT = frozenset((
-    "to", "of", "for", "by", "with", "from", "in", "on", "at", "against", "behind", "under",
-    "before", "near", "about", "than", "and", "or", "past", "upon", "between", "beside",
-    "without", "through", "towards", "over", "after", "among", "like", "into",
-))  # fmt: skip
-IRREGULAR = {
-    "is": "are",
-    "has": "have",
-    "was": "were",
-    "does": "do",
-    "goes": "go",
-    "isn't": "aren't",
-}
-# Words in s after a subject that are no verbs in the third person.
-NO_VERBS = frozenset((
-    "as", "across", "perhaps", "always", "besides", "its", "his", "this", "thus", "less",
-    "towards", "themselves", "us", "unless", "sometimes", "afterwards", "pass", "press", "miss",
-    "cross", "kiss", "guess", "confess",
-))  # fmt: skip
 
 
 class Telling:
@@ -47,7 +25,7 @@ class Telling:
         """A line as finished sentences."""
         text = self._chosen(line if isinstance(line, str) else line.text)
         text = self._filled(text, "", 0)
-        return polished(_agreed(text))
+        return polished(agreed(text))
 
     def _chosen(self, text: str) -> str:
         """The text with one of each `(this|that)`."""
@@ -70,8 +48,9 @@ class Telling:
         if entity is not None and (not field or (field == "the" and name not in self._met)):
             return self._mention(name, entity)
         if entity is not None and (said := entity.field(field)) is not None:
-            plural = (field == "they" and entity.plural_pronoun) or (field == "the" and entity.many)
-            return said + PLURAL * plural
+            if field == "they":
+                return marked(said, many=entity.plural_pronoun)
+            return marked(said, many=entity.many) if field == "the" else said
         options = self._facts.options(name, field)
         if not options:
             raise KeyError(f"{name}.{field}" if field else name)
@@ -82,7 +61,7 @@ class Telling:
             chosen = self._chosen(chosen)
         told = self._filled(chosen, name if entity else about, depth + 1)
         if not field and name in self._facts.once:
-            self._facts.words[name] = self._again(name, told)
+            self._facts.words[name] = self._again(name, bare(told))
         return told
 
     def _again(self, name: str, told: str) -> str:
@@ -94,38 +73,9 @@ class Telling:
     def _mention(self, name: str, entity: Entity) -> str:
         if name in self._met:
             called = (entity.again, entity.trade) if entity.trade else (entity.again,)
-            return self._rng.choice(called) + PLURAL * entity.many
+            return marked(self._rng.choice(called), many=entity.many)
         self._met.add(name)
-        return entity.first + PLURAL * (entity.many or entity.many_at_first)
-
-
-def _agreed(text: str) -> str:
-    """The text with a plural verb behind each subject that asks for one."""
-    if PLURAL not in text:
-        return text.replace("s's", "s'")
-
-    def settle(found: re.Match[str]) -> str:
-        before, subject, adverb, after = (part or "" for part in found.groups())
-        whole = f"{before}{subject}{adverb}"
-        if before.strip().lower() in OBJECT and subject.lower() not in ("they",):
-            return whole + after
-        return whole + (f" {plural(after.strip())}" if after else "")
-
-    text = VERB.sub(settle, text)
-    return re.sub(r"s's\b", "s'", text.replace(PLURAL, ""))
-
-
-def plural(verb: str) -> str:
-    """A verb of the third person singular in the plural; any other word as it is."""
-    if verb in IRREGULAR:
-        return IRREGULAR[verb]
-    if verb in NO_VERBS or not verb.endswith("s") or verb.endswith("ss"):
-        return verb
-    if verb.endswith("ies"):
-        return f"{verb[:-3]}y"
-    if re.search(r"(?:ch|sh|ss|x|zz|o)es\Z", verb):
-        return verb[:-2]
-    return verb[:-1]
+        return marked(entity.first, many=entity.many or entity.many_at_first)
 
 
 def opened(text: str) -> str:

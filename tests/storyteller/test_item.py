@@ -142,8 +142,9 @@ async def test_every_power_is_met() -> None:
     for (kind, rarity), seed in product(PAIRS, range(15)):
         for found in (await made(kind, rarity, seed)).properties:
             met.add(found.effect[:12])
-    openings = {e[:12] for p in read("item")["power"] for e in p["effect"] if "{" not in e[:12]}
-    assert openings <= met
+    for power in read("item")["power"]:
+        openings = {e[:12] for e in power["effect"] if "{" not in e[:12]}
+        assert not openings or openings & met, power["name"]
 
 
 # -- as the rules have it
@@ -205,7 +206,7 @@ async def test_only_lasting_things_have_charges_and_those_come_back(kind: str, r
         for found in charged:
             assert found.charges is not None
             assert 3 <= found.charges <= 50
-            assert re.fullmatch(r"It regains \d+d\d+( \+ \d+)? .* at \w+\.", found.recharge or "")
+            assert re.search(r"\b\d+d\d+( \+ \d+)? .*(charges|a day)", found.recharge or "")
         assert all(p.recharge is None for p in draft.properties if not p.charges)
         dearest = re.findall(r"\((\d+) charges?\)", " ".join(texts(draft)))
         assert all(int(cost) <= charged[0].charges for cost in dearest)  # type: ignore[operator]
@@ -267,7 +268,7 @@ async def test_the_matter_of_the_campaign_decides_what_the_item_is_about() -> No
         draft = await made("staff", "artifact", seed, campaign_theme="an endless winter")
         assert "immune to" not in draft.history
         kinds = set(re.findall(r"(\w+) damage", " ".join(p.effect for p in draft.properties)))
-        assert kinds <= {"cold", "and"}, kinds
+        assert kinds - {"and", "to", "the", "on"} <= {"cold"}, kinds
 
 
 @pytest.mark.parametrize("word", ["a family curse", "the haunted mill", "a devil's bargain"])
@@ -303,3 +304,32 @@ async def test_hostile_values_cannot_break_an_item(value: str) -> None:
         assert all(c.isprintable() or c == "\n" for c in whole)
         assert len(whole) < 6000
         assert "system prompt" not in whole
+
+
+async def test_a_thing_with_a_life_is_told_of_by_that_life_alone() -> None:
+    """Its maker, its owners, its mark, its place and how it is come by are of one life."""
+    lives = {s: n for n, life in enumerate(read("origins")["origin"]) for s in opened_by(life)}
+    whole = 0
+    for kind, seed in product(LASTING, range(20)):
+        draft = await made(kind, "artifact", seed, villain="Strahd", setting="Waterford")
+        found = {n for s, n in lives.items() if any(s in text for text in texts(draft))}
+        assert len(found) <= 1, (found, draft)
+        if found:
+            whole += 1
+            assert "Strahd" in draft.history
+            assert "Waterford" in draft.found
+    assert 60 < whole < 120
+
+
+def opened_by(life: dict[str, Any]) -> Iterator[str]:
+    """What is plain text in the sentences of a life: their longest runs without a slot."""
+    for name in ("made", "since", "sign", "where", "how"):
+        for said in life[name]:
+            yield max(re.split(r"\{\w+\}", said), key=len).strip()
+
+
+async def test_a_villain_that_is_several_has_verbs_of_several() -> None:
+    for kind, seed in product(KINDS, range(12)):
+        draft = await made(kind, "rare", seed, villain="the wolves of the fell")
+        for text in texts(draft):
+            assert not re.search(r"\b[Ww]olves of the fell (has|is|was|keeps|wants)\b", text), text

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import pytest
 
+from app.storyteller.agreement import plural
 from app.storyteller.facts import Entity, Facts
 from app.storyteller.grammar import Unit
 from app.storyteller.lengths import Length, Step, asked, fitted
 from app.storyteller.lines import line
+from app.storyteller.packs import Packs
 from app.storyteller.planner import Planner
 from app.storyteller.prose import kept, kept_text
-from app.storyteller.telling import Telling, plural
+from app.storyteller.telling import Telling
+
+PACKS = Packs()
+SECOND = re.compile(
+    r"(?:\A|[.!?] )(\{(?:enemy|obj|m)\} (?:(?!that|wh|how|if)[a-z]+ )*[a-z]+, "
+    r"and (?!as\b)([a-z]+s)\b)"
+)
 
 
 def planned(facts: Facts, seed: int, **pools: list[str]) -> list[str]:
@@ -68,27 +77,68 @@ def test_who_comes_in_is_introduced_once() -> None:
 @pytest.mark.parametrize(
     ("pronoun", "template", "wanted"),
     [
-        (
-            "they",
-            "{x.they} never wants it, and count{x.s} it.",
-            "They never want it, and count it.",
-        ),
+        ("they", "{x.they} never wants it, and count{x.s} it.",
+         "They never want it, and count it."),
         ("they", "{x} wants it.", "Gorm wants it."),
         ("many", "{x} watches the road.", "Gorm watch the road."),
         ("many", "a gift to {x} is lost.", "A gift to Gorm is lost."),
         ("she", "{x.they} has gone.", "She has gone."),
+        ("many", "{x} knows too, and offers more.", "Gorm know too, and offer more."),
+        ("many", "{x} unties it, folds it, and then goes.", "Gorm untie it, fold it, and then go."),
+        ("she", "{x} unties it, folds it, and then goes.",
+         "Gorm unties it, folds it, and then goes."),
+        ("they", "{x.they} came home and wants it back.", "They came home and want it back."),
+        ("they", "{x} came home, and wants it back.", "Gorm came home, and wants it back."),
+        ("many", "It is {x}, who sells fish, and nobody asks.",
+         "It is Gorm, who sell fish, and nobody asks."),
+        ("many", "rain falls, and {x} is out in it.", "Rain falls, and Gorm are out in it."),
+        ("many", "nobody asks what {x} wants, and so does {x}.",
+         "Nobody asks what Gorm want, and so do Gorm."),
+        ("many", "{x} has a dog, and the boy feeds it and weeps.",
+         "Gorm have a dog, and the boy feeds it and weeps."),
+        ("many", "if {x} knows what is in it, {x} pays, and smiles.",
+         "If Gorm know what is in it, Gorm pay, and smile."),
+        ("many", "the way to {x} is long, and leads past {x}.",
+         "The way to Gorm is long, and leads past Gorm."),
+        ("many", "{x} stays out (Stealth, DC 12), and watches the gates.",
+         "Gorm stay out (Stealth, DC 12), and watch the gates."),
+        ("many", "{x}'s clerk lies, and keeps the books.",
+         "Gorm's clerk lies, and keeps the books."),
+        ("many", "{x} has bread and names of all, and names three.",
+         "Gorm have bread and names of all, and name three."),
     ],
-)
+)  # fmt: skip
 def test_verbs_agree_with_the_subject(pronoun: str, template: str, wanted: str) -> None:
     facts = Facts()
     facts.add("x", Entity("Gorm", "Gorm", pronoun))
     assert Telling(facts, Random(1)).tell(template) == wanted
 
 
+def test_in_every_case_a_second_verb_agrees_with_its_subject() -> None:
+    """A plain sentence of each affair, `{enemy} pays, and sits down`, whose subject is several."""
+    found = [
+        (said, verb)
+        for kind in PACKS.kinds["kind"]
+        for case in PACKS.cases(kind)
+        for texts in case.values()
+        if isinstance(texts, list)
+        for text in texts
+        for said, verb in SECOND.findall(text)
+    ]
+    assert len(found) > 20
+    for said, verb in found:
+        facts = Facts()
+        for name in ("enemy", "obj", "m"):
+            facts.add(name, Entity("the hounds", "the hounds", "many"))
+        told = Telling(facts, Random(1)).tell(said)
+        assert told.endswith(f"and {plural(verb)}"), (said, told)
+
+
 @pytest.mark.parametrize(
     ("verb", "wanted"),
     [("carries", "carry"), ("watches", "watch"), ("goes", "go"), ("is", "are"), ("by", "by"),
-     ("lives", "live"), ("was", "were"), ("took", "took"), ("passes", "pass")],
+     ("lives", "live"), ("was", "were"), ("took", "took"), ("passes", "pass"),
+     ("unties", "untie"), ("doesn't", "don't")],
 )  # fmt: skip
 def test_the_plural_of_a_verb(verb: str, wanted: str) -> None:
     assert plural(verb) == wanted
