@@ -20,7 +20,7 @@ def sentences(text: str) -> list[str]:
 
 def faults(text: str) -> Iterator[str]:
     """What a careful reader would mark in the margin."""
-    if found := re.search(r"[{}_<>|]|  |\bNone\b", text):
+    if found := re.search(r"[{}_<>|]|  |\bNone\b(?! of\b)", text):
         yield f"leftover {found[0]!r}"
     if found := DOUBLED.search(text):
         yield f"doubled word {found[0]!r}"
