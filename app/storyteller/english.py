@@ -9,7 +9,7 @@ TOKEN = re.compile(r"\w+|[^\w\s]")
 ARTICLE = re.compile(r"\b([Aa])n?(?= +[“‘(]?(\w[\w'’-]*))")
 # After a question or a cry the sentence may go on with who it was: “Who is there?” asks the king.
 SAYS = r"(?:asks?|says?|calls?|cries|cry|repeats?|answers?|whispers?|shouts?|wants? to know)\b"
-WHO = rf"{SAYS}|and\b|(?:he|she|they|it) {SAYS}[.,;:]"
+WHO = rf"{SAYS}|and\b|(?:he|she|they|it|some(?:one|body)) (?:asks\b|{SAYS}[.,;:])"
 SENTENCE_END = re.compile(
     rf"([.?!] +|\.” +|[?!]” +(?!{WHO})|\A|\n(?:- )?|: (?=“))([“‘(]?)([a-z])"
 )
