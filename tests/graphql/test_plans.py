@@ -31,10 +31,13 @@ async def test_a_plan_tells_events_as_graphql_core_does(leisure: None) -> None:
     assert oracle.events > CASES
 
 
-async def test_every_document_that_is_written_down_is_answered_alike(leisure: None) -> None:
+@pytest.mark.parametrize("each", [4, pytest.param(1, marks=pytest.mark.long)])
+async def test_every_document_that_is_written_down_is_answered_alike(
+    leisure: None, each: int
+) -> None:
     oracle = Oracle()
     assert len(documents()) > 200
-    for seed, text in enumerate(documents()):
+    for seed, text in list(enumerate(documents()))[::each]:
         await oracle.equal_as_written(text, seed)
-    assert oracle.planned > 100
-    assert oracle.events > 50
+    assert oracle.planned > 100 / each
+    assert oracle.events > 50 / each

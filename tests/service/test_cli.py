@@ -309,8 +309,6 @@ async def test_the_schema_is_held_to_the_code(tmp_path: Path) -> None:
     code, out, _ = await cli_process.run(tmp_path, "schema")
     assert code == 0
     assert (cli_process.ROOT / "schema.graphql").read_text() == out
-    (tmp_path / "schema.graphql").write_text(out)
-    assert (await cli_process.run(tmp_path, "schema", "--check"))[0] == 0
     (tmp_path / "schema.graphql").write_text(out.replace("Story", "Tale"))
     code, _, err = await cli_process.run(tmp_path, "schema", "--check")
     assert code == 1

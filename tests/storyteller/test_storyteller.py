@@ -321,6 +321,7 @@ async def test_a_long_text_is_read_away_from_the_event_loop(
     assert seen == [False, True, False, False]  # the first one reads the grammars
 
 
+@pytest.mark.long
 def test_hostile_texts_of_full_length_come_to_an_end() -> None:
     """In a process of its own: an expression that backtracks holds the interpreter for hours."""
     command = [sys.executable, "-m", "tests.support.hostile_texts"]
