@@ -10,9 +10,7 @@ ARTICLE = re.compile(r"\b([Aa])n?(?= +[“‘(]?(\w[\w'’-]*))")
 # After a question or a cry the sentence may go on with who it was: “Who is there?” asks the king.
 SAYS = r"(?:asks?|says?|calls?|cries|cry|repeats?|answers?|whispers?|shouts?|wants? to know)\b"
 WHO = rf"{SAYS}|and\b|(?:he|she|they|it|some(?:one|body)) (?:asks\b|{SAYS}[.,;:])"
-SENTENCE_END = re.compile(
-    rf"([.?!] +|\.” +|[?!]” +(?!{WHO})|\A|\n(?:- )?|: (?=“))([“‘(]?)([a-z])"
-)
+SENTENCE_END = re.compile(rf"([.?!] +|\.” +|[?!]” +(?!{WHO})|\A|\n(?:- )?|: (?=“))([“‘(]?)([a-z])")
 DOUBLED = re.compile(r"\b([A-Za-z]?[a-z]+)( \1)+\b")
 DOUBLED_THE = re.compile(r"\b([Tt]he|[Aa]n?) (?:the|an?)\b")
 SPACES = re.compile(r"[ \t]{2,}")
