@@ -158,7 +158,9 @@ class _Scenario:
         pronoun = self.tale.cast.gender(noun) or one.pronoun
         if noun[:1].isupper():
             return Entity(noun, shorter(noun, self.packs.titles), pronoun, one.record)
-        name = self.rng.choice(self.packs.names[pronoun if pronoun in ("he", "she") else "she"])
+        names = self.packs.names[pronoun if pronoun in ("he", "she") else "she"]
+        met = {word for each in self.facts.cast.values() for word in each.first.split()}
+        name = self.rng.choice([n for n in names if n not in met])
         pronoun = pronoun if pronoun in ("he", "she") else "she"
         return Entity(f"the {noun} {name}", f"the {noun}", pronoun, one.record)
 
