@@ -353,8 +353,10 @@ def shorter(name: str, titles: frozenset[str]) -> str:
 
 
 def many(name: str, nouns: Mapping[str, Any]) -> bool:
-    """Whether a creature's name is a plural: the wolves, goblins."""
+    """Whether the name of a creature, a person or a place is a plural: the wolves, the ruins."""
     last = name.lower().split(" of ")[0].split()[-1]
     singular = last.removesuffix("s")
-    known_nouns = [*nouns["creature"].values(), *nouns["person"].values()]
+    known_nouns = [
+        words for sort in ("creature", "person", "place") for words in nouns[sort].values()
+    ]
     return last != singular and any(singular in known for known in known_nouns)
