@@ -124,7 +124,8 @@ class _Told:
 def _told(plan: _Plan, seed: int, chosen: Sequence[Step]) -> _Told:
     """The chosen steps in their order; no sentence twice."""
     once = {**plan.brief.once, **plan.own_words(), "item": plan.form["name"]}
-    telling = Expander(Random(seed), plan.words, plan.brief.scopes(plan.words, *plan.tables), once)
+    scopes, same = plan.brief.scopes(plan.words, *plan.tables), plan.brief.packs.same
+    telling = Expander(Random(seed), plan.words, scopes, once, same)
     item = plan.name or telling.draw("item")
     fields: dict[str, list[Unit]] = {field: [] for field in FIELDS}
     said: set[str] = set()
