@@ -29,6 +29,7 @@ POSSESSIVE = re.compile(r"['’]s?\Z")
 
 WITHIN = frozenset(("between", "among"))  # a war between two guilds is fought against neither
 
+
 @dataclass(frozen=True, slots=True)
 class Premise:
     """spine: the kind of action, `` when none is named. whom: its object as the caller has it, of
