@@ -159,7 +159,7 @@ class _Plan:
         self._understand()
         label, self.form = _form(packs, self.kind, noun, rng)
         self.aspect = _aspect(packs, request, self.brief.mood, rng)
-        self.origin = self._origin(packs, rng)
+        self.origin = self._origin(packs, label, rng)
         self.attunement = self._attunement(bearer, rng) if attuned else None
         self.powers = list(powers(packs.item, label, self.kind, self.rarity, rng))
         self.charges = charges(packs.item["charges"], self.kind, self.rarity, rng)
@@ -174,7 +174,7 @@ class _Plan:
             for at, said in enumerate(packs.item["sheet"][field])  # so that no two are the same
         ]
 
-    def _origin(self, packs: Packs, rng: Random) -> Table:
+    def _origin(self, packs: Packs, label: str, rng: Random) -> Table:
         """A life of the thing, whose parts belong together; nothing where it is told freely.
 
         A life speaks of one villain, and of no lair nor monster that the caller named.
@@ -182,7 +182,8 @@ class _Plan:
         named = self.brief.named
         if self.kind in CONSUMED or {"lair", "foe"} & {*named} or _many(named.get("villain", "")):
             return {}
-        able = [o for o in packs.origins["origin"] if self.kind in o.get("of", (self.kind,))]
+        lives = packs.origins["origin"]
+        able = [o for o in lives if {self.kind.value, label} & {*o.get("of", (label,))}]
         return rng.choice(able) if rng.randrange(100) < WHOLE else {}
 
     def own_words(self) -> dict[str, Sequence[str]]:
