@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from app.storyteller import supplied
+from app.storyteller import landscape, supplied
 from app.storyteller.asked import Asked
 from app.storyteller.continuation import Parent
 from app.storyteller.english import counted, listed, ordinal
@@ -169,6 +169,8 @@ class Casting:
         found = next(filter(None, (supplied.place(value, places) for value in said)), "")
         where = next((supplied.place(p.where, places) for p in self.premises if p.where), "")
         name = found or where or self.parent.place or self._fresh(self.packs.names["town"])
+        kinds, given = self.packs.settings["kind"], found or where or self.parent.place
+        self.place = landscape.kind(f"{given}", kinds) if given else ""
         self._taken.add(name)
         known = self._fresh([str(k) for k in self.packs.towns["known"]])
         self.facts.add("town", Entity(name, name, "it", {"known": [known]}))
@@ -279,10 +281,14 @@ class Casting:
         known_trade = next((t for t in trades if t["noun"] == noun), None)
         if known_trade:
             return known_trade
-        able = [t for t in trades if t["noun"] not in self._taken]
-        chosen = self.rng.choice(able)
+        fit = landscape.trades(trades, self.place)
+        chosen = self.rng.choice([t for t in fit if self.free(t)] or fit)
         self._taken.add(chosen["noun"])
         return chosen
+
+    def free(self, trade: Mapping[str, Any]) -> bool:
+        """Whether nobody of the cast lives by it yet."""
+        return trade["noun"] not in self._taken
 
     def _thing(self, part: str, grammar: str) -> None:
         tables: Sequence[Mapping[str, Any]] = self.packs.__getattr__(grammar)[grammar.rstrip("s")]

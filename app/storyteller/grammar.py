@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from app.storyteller.english import polished, tokens
+from app.storyteller.wordings import Wordings
 
 GRAMMARS = Path(__file__).parent / "grammars"
 SLOT = re.compile(r"\{(\w+)\}")
@@ -55,7 +56,8 @@ class Expander:
 
     A slot is filled from `words` (fixed), else from the first of `scopes` that knows its name. No
     option is used twice while others are left. Names in `once` keep what they first became, so
-    that a person named in one sentence is the same in the next.
+    that a person named in one sentence is the same in the next. `wordings`: by which the author's
+    sentences are reworded, where they are.
     """
 
     def __init__(
@@ -64,8 +66,9 @@ class Expander:
         words: Mapping[str, str],
         scopes: Sequence[Options],
         once: Options | None = None,
+        wordings: Wordings | None = None,
     ) -> None:
-        self._rng = rng
+        self._rng, self._wordings = rng, wordings
         self._words = dict(words)
         self._scopes = (*scopes, once or {})
         self._once = once or {}
@@ -75,6 +78,8 @@ class Expander:
         return any(name in known for known in (self._words, *self._scopes))
 
     def expand(self, template: str) -> str:
+        if self._wordings:
+            template = self._wordings.reworded(template, self._rng)
         return SLOT.sub(lambda slot: self.draw(slot[1]), template)
 
     def draw(self, name: str) -> str:

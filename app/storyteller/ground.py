@@ -6,18 +6,16 @@ conflict speak of “{store}” and “{hide}”, and the kind of place says wha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from app.storyteller import supplied
+from app.storyteller import landscape, supplied
 from app.storyteller.asked import Asked
 from app.storyteller.casting import PLACES
 from app.storyteller.facts import Entity, Facts
 from app.storyteller.packs import Packs
 
-WORD = re.compile(r"[^\W_]+")
 WILD = ("desert", "forest", "mountain", "marsh", "island")
 # Of a wilderness or a dungeon: what it is like near a setting that is neither.
 NEAR = {
@@ -32,11 +30,6 @@ NEAR = {
     "desert": ("desert", "deep"),
 }
 SPOTS = ("at", "at2", "hide", "store", "way", "edge", "lair", "folk", "work", "risk", "loss")
-ENDINGS = {"ford": "river", "mouth": "harbour", "haven": "harbour", "port": "harbour",
-           "mere": "marsh", "marsh": "marsh", "wood": "forest", "holt": "forest", "moor": "marsh",
-           "burg": "city", "keep": "keep", "hold": "keep", "guard": "keep", "quay": "harbour",
-           "deep": "city", "abbey": "monastery", "isle": "island", "fen": "marsh",
-           "weir": "river", "ferry": "river", "landing": "river"}  # fmt: skip
 
 
 def named(
@@ -73,19 +66,8 @@ def _known(name: str, names: Sequence[str], rng: Random) -> Entity:
 
 
 def kind_of(value: str, kinds: Mapping[str, Any], rng: Random) -> str:
-    """The kind of a place by the words of its name, the last one first."""
-    words = [w.lower() for w in WORD.findall(value)]
-    if {*kinds["sunken"]["words"]} & {*words}:  # a sunken city is not a city
-        return "sunken"
-    for word in reversed(words):
-        for name, table in kinds.items():
-            if word in table["words"] or word.removesuffix("s") in table["words"]:
-                return name
-    for word in reversed(words):
-        for ending, name in ENDINGS.items():
-            if word.endswith(ending) and word != ending:
-                return name
-    return rng.choice(("town", "city", "town", "river"))
+    """The kind of a place by the words of its name, else one of where most people live."""
+    return landscape.kind(value, kinds) or rng.choice(("town", "city", "town", "river"))
 
 
 def laid(facts: Facts, table: Mapping[str, Any], rng: Random, mark: str = "") -> None:

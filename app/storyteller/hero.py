@@ -81,6 +81,7 @@ class Hero:
         self.asked = Asked(character_context=given)
         self.asked.understand(key for keys in KEYS.values() for key in keys)
         self.facts = Facts()
+        self.facts.wordings = packs.same
         named = self.asked.title(*KEYS["name"]) or next(iter(self.parent.people), "")
         self.rng = seeded("person", named) if named else seeded("person", given, seed)
         self.level: int = given.get("character_level") or self.rng.randint(1, 3)

@@ -124,7 +124,8 @@ class _Told:
 def _told(plan: _Plan, seed: int, chosen: Sequence[Step]) -> _Told:
     """The chosen steps in their order; no sentence twice."""
     once = {**plan.brief.once, **plan.own_words(), "item": plan.form["name"]}
-    telling = Expander(Random(seed), plan.words, plan.brief.scopes(plan.words, *plan.tables), once)
+    scopes, same = plan.brief.scopes(plan.words, *plan.tables), plan.brief.packs.same
+    telling = Expander(Random(seed), plan.words, scopes, once, same)
     item = plan.name or telling.draw("item")
     fields: dict[str, list[Unit]] = {field: [] for field in FIELDS}
     said: set[str] = set()
@@ -158,7 +159,7 @@ class _Plan:
         self._understand()
         label, self.form = _form(packs, self.kind, noun, rng)
         self.aspect = _aspect(packs, request, self.brief.mood, rng)
-        self.origin = self._origin(packs, rng)
+        self.origin = self._origin(packs, label, rng)
         self.attunement = self._attunement(bearer, rng) if attuned else None
         self.powers = list(powers(packs.item, label, self.kind, self.rarity, rng))
         self.charges = charges(packs.item["charges"], self.kind, self.rarity, rng)
@@ -173,7 +174,7 @@ class _Plan:
             for at, said in enumerate(packs.item["sheet"][field])  # so that no two are the same
         ]
 
-    def _origin(self, packs: Packs, rng: Random) -> Table:
+    def _origin(self, packs: Packs, label: str, rng: Random) -> Table:
         """A life of the thing, whose parts belong together; nothing where it is told freely.
 
         A life speaks of one villain, and of no lair nor monster that the caller named.
@@ -181,7 +182,8 @@ class _Plan:
         named = self.brief.named
         if self.kind in CONSUMED or {"lair", "foe"} & {*named} or _many(named.get("villain", "")):
             return {}
-        able = [o for o in packs.origins["origin"] if self.kind in o.get("of", (self.kind,))]
+        lives = packs.origins["origin"]
+        able = [o for o in lives if {self.kind.value, label} & {*o.get("of", (label,))}]
         return rng.choice(able) if rng.randrange(100) < WHOLE else {}
 
     def own_words(self) -> dict[str, Sequence[str]]:

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from app.operations.npc import NpcDraft, NpcRequest, Relationship
-from app.storyteller import lengths, supplied
+from app.storyteller import landscape, lengths, supplied
 from app.storyteller.asked import Asked, canon
 from app.storyteller.casting import PLACES, Casting, shorter
 from app.storyteller.continuation import Parent
@@ -80,9 +80,11 @@ class _Person:
         self.asked.steer(*STEERING, *lengths.KEYS)
         self.cast = Casting(packs, self.asked, request.theme, rng, Parent())
         self.facts = self.cast.facts
+        self.facts.wordings = packs.same
         if self.facts.cast["town"].first not in packs.names["town"]:
             self.asked.steer(*PLACES)  # the place is the caller's, in words that fit a sentence
-        self.role = packs.npc["role"][request.role.value]
+        self.role_name = request.role.value
+        self.role = packs.npc["role"][self.role_name]
         self._fill()
         self._who(given)
         tables = [packs.npc["line"], self.role]
@@ -117,17 +119,28 @@ class _Person:
         trade = supplied.noun(told["trade"])
         first = races[race].get(pronoun) or [*races[race]["she"], *races[race]["he"]]
         self.name = name or f"{rng.choice(first)} {rng.choice(races[race]['family'])}"
+        table = self._trade(trade, pronoun)
         self.facts.words |= {
             "race": noun or race.replace("_", "-"),
-            "trade": trade or rng.choice(self.role["trade"]),
+            "trade": trade or str(table["noun"]),
         }
         self.facts.tags |= {self.cast.mood}
-        clauses = record(rng.choice(packs.trades["trade"]))
+        clauses = record(table)
         again = shorter(self.name, packs.titles)
         self.facts.add("hero", Entity(self.name, again, pronoun, clauses))
         self._others()
         became = {"name": name, "race": noun, "trade": trade}
         self.used = frozenset(found[word] for word, said in became.items() if said)
+
+    def _trade(self, given: str, pronoun: str) -> Mapping[str, Any]:
+        """By what the person lives: of the role, and such as there is in a place of that kind."""
+        tables: Sequence[Mapping[str, Any]] = self.packs.trades["trade"]
+        if own := next((t for t in tables if t["noun"] == given), None):
+            return own
+        fit = [t for t in tables if self.role_name in t["roles"]]
+        fit = [t for t in fit if t.get("who", pronoun) == pronoun]
+        able = landscape.trades(fit, self.cast.place)
+        return self.rng.choice([t for t in able if self.cast.free(t)] or able or fit)
 
     def _others(self) -> None:
         """Those of a person's past whom the manners speak of."""

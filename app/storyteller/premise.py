@@ -27,6 +27,8 @@ MAX_NAMED = 6  # words of what an action is done to
 WORD = re.compile(r"[^\W_]+(?:[’'-][^\W_]+)*|[,.;:!?]")
 POSSESSIVE = re.compile(r"['’]s?\Z")
 
+WITHIN = frozenset(("between", "among"))  # a war between two guilds is fought against neither
+
 
 @dataclass(frozen=True, slots=True)
 class Premise:
@@ -52,7 +54,7 @@ def premise(value: Any, spines: Mapping[str, Any], nouns: Mapping[str, Any]) -> 
     spine, at = _action(words, _verbs(tuple((n, *t["verbs"]) for n, t in spines.items())))
     named, rest = noun_phrase(words, at if spine else 0, nouns)
     sort, kind = sort_of(named, nouns)
-    if not sort and not spine:
+    if (not sort and not spine) or (named and named[0].lower() in WITHIN):
         named = []
     return Premise(
         spine,

@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from random import Random
 from typing import Any
 
 import pytest
 
 from app.llm.completion import Completion, CompletionRequest
+from app.operations.fields import Theme
 from app.storyteller import rules
+from app.storyteller.asked import Asked
+from app.storyteller.casting import Casting
 from app.storyteller.english import many
 from app.storyteller.hero import Hero
+from app.storyteller.packs import Packs
 from tests.storyteller.variety import prose
 from tests.support.careful_reader import faults, sentences
 from tests.support.operations import CHARACTER, ITEM, NPC
 from tests.support.storyteller_requests import STORYTELLER, written
-from tests.support.varied_requests import VARIED, Varied
+from tests.support.varied_requests import ROLES, VARIED, Varied
 
 MINE = [v for v in VARIED if v.name.startswith(("character", "npc", "item"))]
 REQUESTS = 34  # of each of the six types: some two hundred
+TRADES = Packs().trades["trade"]
 SIX_WORDS = 6
 LONG = (
     "Her mother sold the family boat to pay for the funeral of a man whom nobody in the village "
@@ -157,3 +163,37 @@ async def test_fifty_varied_texts_begin_in_forty_five_ways(varied: Varied) -> No
         names = (w if at == 0 or not w[:1].isupper() else "#" for at, w in enumerate(words))
         begun.add(" ".join(list(names)[: SIX_WORDS + 2]))
     assert len(begun) >= 45
+
+
+PLACES = {
+    "the desert": "desert", "a mountain pass": "mountain", "Blackmarsh": "marsh",
+    "a border keep": "keep", "the harbour of Saltmere": "harbour", "a monastery": "monastery",
+    "the Sunken City": "sunken", "the underdark": "deep", "Holmwood forest": "forest",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_persons_trade_is_one_of_the_role_and_of_the_place(role: str) -> None:
+    """No gatekeeper in the desert and no ferry in the mountains."""
+    for (setting, kind), seed in product(PLACES.items(), range(4)):
+        raw = {"role": role, "context": {"setting": setting}, "model": {"seed": seed}}
+        done = json.loads((await written(NPC, raw)).text)
+        fit = [t for t in TRADES if role in t["roles"] and kind in t.get("of", (kind,))]
+        assert any(t["noun"] in done["description"] for t in fit), (setting, done)
+
+
+def test_everybody_in_a_cast_lives_by_what_the_place_has() -> None:
+    for (setting, kind), seed in product(PLACES.items(), range(6)):
+        asked = Asked(context={"setting": setting})
+        cast = Casting(Packs(), asked, Theme(), Random(seed)).facts.cast
+        unfit = [t["noun"] for t in TRADES if kind not in t.get("of", (kind,))]
+        for part in ("giver", "other", "third"):
+            assert not cast[part].first.startswith(tuple(f"the {n} " for n in unfit)), cast[part]
+
+
+async def test_a_trade_that_the_caller_gives_is_that_of_the_text() -> None:
+    raw: dict[str, Any] = {"role": "ally", "context": {"setting": "desert"}}
+    raw["traits"] = {"occupation": "pilot"}
+    for seed in range(5):
+        text = (await written(NPC, raw | {"model": {"seed": seed}})).text
+        assert "pilot" in text
