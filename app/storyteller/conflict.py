@@ -136,8 +136,7 @@ class Conflict:
 
     def _wordings(self, step: str, number: int) -> list[Line]:
         own = self.packs.affair(self.affairs[number])
-        tables = [t[step] for t in (own, *self.more) if step in t]
-        texts = [text for table in (tables if step == "do" else tables[:1]) for text in table]
+        texts: Sequence[str] = next((t[step] for t in (own, *self.more) if step in t), ())
         return [f for f in lines(self._marked(text, number) for text in texts) if self._tells(f)]
 
     def _marked(self, text: str, number: int) -> str:
