@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -21,8 +22,9 @@ from app.storyteller.telling import opened
 
 NAME_KEYS = ("name", "location_name")
 MAX_NAMED = 4  # given features that the description lists; each is a point of interest besides
-USUAL = 500  # words of all fields together
+USUAL = 520  # words of all fields together
 LISTS = ("points_of_interest", "occupants", "secrets", "hooks")
+ENDED = re.compile(r"[.?!…]”?\Z")
 DETAILS = ("about", "about_small", "about_large", "doing")  # of a thing or somebody, as slots
 ORDER = ("description", *LISTS)
 SHARE = 0.45  # of the allowance is for the description, where there is not enough for all
@@ -160,7 +162,7 @@ class _Given:
 def _ended(text: str, limit: int) -> str:
     """A text that breaks off in the middle of a sentence, with the sign for that."""
     text = _unquoted(text)
-    if text.endswith((".", "”", "?", "!", "…")):
+    if ENDED.search(text):
         return text
     while text and tokens(text) >= limit and " " in text:
         text = _unquoted(text.rpartition(" ")[0])
