@@ -17,6 +17,7 @@ from app.storyteller.lines import Line, lines
 from app.storyteller.planner import Planner
 from app.storyteller.telling import Telling
 
+MORE = (1.4, 2.0)  # times the words asked for, which are then shortened
 SPEAKER = re.compile(r"^([^:“”\n]{1,60}): “", re.M)
 
 
@@ -50,6 +51,22 @@ class Told:
     def text(self) -> str:
         return "".join((u.joiner if at else "") + u.text for at, u in enumerate(self.units))
 
+    def within(self, words: int) -> Told:
+        """The same in at most so many words, as long as there is a sentence behind another of the
+        same unit to leave out: the shortest that is enough, else the longest.
+        """
+        made, over = list(self.units), self.words - words
+        while over > 0:
+            less = {at: s for at, unit in enumerate(made) if (s := _but_the_last(unit.text))}
+            saves = {at: lengths.words(made[at].text) - lengths.words(less[at]) for at in less}
+            if not saves:
+                break
+            enough = [at for at in saves if saves[at] >= over]
+            at = min(enough, key=saves.__getitem__, default=max(saves, key=saves.__getitem__))
+            made[at] = Unit(made[at].joiner, less[at])
+            over -= saves[at]
+        return Told(made, self.fields)
+
 
 class Prose:
     """Tells plans of one piece. `tables`: where a step's lines are looked up, all of them."""
@@ -75,7 +92,15 @@ class Prose:
     def fitted_steps(self, steps: Sequence[Step], length: Length) -> Told:
         """The same for steps that belong to fields."""
         told: Told = lengths.fitted(steps, length, self.told)
-        return told
+        if not length.exact or length.holds(told.words):
+            return told
+        # No number of steps comes near: more of them, without what they say at the end.
+        found = [told.within(length.words)]
+        for times in MORE:
+            longer = Length(round(length.words * times), exact=True)
+            found.append(lengths.fitted(steps, longer, self.told).within(length.words))
+        fit = [each for each in found if each.words <= length.words]
+        return max(fit, key=lambda each: each.words) if fit else found[0]
 
     def told(self, steps: Sequence[Step]) -> Told:
         """The steps told; the same words for the same steps."""
@@ -108,6 +133,12 @@ def _leads(at: int, steps: Sequence[Step], chosen: Sequence[Line | None]) -> boo
         line is not None and (step.field, step.paragraph) == place
         for step, line in zip(steps[at + 1 :], chosen[at + 1 :], strict=True)
     )
+
+
+def _but_the_last(text: str) -> str:
+    """A text without its last sentence, or nothing: it has one, or that ends a quotation."""
+    shorter = "".join(SENTENCE.split(text)[:-1]).rstrip()
+    return shorter if shorter.count("“") == shorter.count("”") else ""
 
 
 def _spoken_on(before: str, text: str) -> tuple[str, bool]:
