@@ -8,15 +8,14 @@ from itertools import product
 
 import pytest
 
+from app.operations.location import LocationType
 from app.storyteller import extent, packs
-from app.storyteller.english import tokens
-from app.storyteller.location import _ended
 from app.storyteller.packs import Packs
-from tests.storyteller.test_conflicts import PLACES
 from tests.support.operations import LOCATION
 from tests.support.storyteller_requests import written
 
 PACKS = Packs()
+PLACES = tuple(LocationType)
 HOUSES = ("building", "shop", "tavern")
 # What would say of a town or a moor that three rooms are the whole of it.
 WHOLE = re.compile(r"(?:is all|all there is|It has|all told|no more to it than)[^.;]*three rooms")
@@ -72,15 +71,12 @@ async def test_a_town_or_a_moor_is_not_said_to_be_three_rooms() -> None:
 
 
 async def test_what_is_told_of_a_kind_is_read_when_a_place_of_it_is_asked_for() -> None:
-    packs.place.cache_clear()
+    packs.one_of.cache_clear()
     raw = {"location_type": "tavern", "context": {}, "size": "", "purpose": "", "model": {}}
     await written(LOCATION, raw)
-    assert packs.place.cache_info().currsize == 1
-
-
-@pytest.mark.parametrize("limit", range(3, 15))
-def test_a_text_that_is_cut_leaves_no_quotation_open(limit: int) -> None:
-    cut = _ended("The note says “returned to the water” and “kept", limit)
-    assert cut.count("“") == cut.count("”")
-    assert tokens(cut) <= limit or " " not in cut
-    assert cut.endswith("…")
+    read = packs.one_of.cache_info().currsize
+    packs.one_of(packs.PLACES, "tavern")
+    assert packs.one_of.cache_info().currsize == read  # it was read
+    for kind in PLACES:
+        packs.one_of(packs.PLACES, kind)
+    assert packs.one_of.cache_info().currsize == read + len(PLACES) - 1  # and no other
