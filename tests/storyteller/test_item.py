@@ -98,7 +98,7 @@ def said_twice(draft: ItemDraft) -> set[str]:
 
 
 # -- as text
-@pytest.mark.parametrize("number", [60, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("number", [60, pytest.param(400, marks=pytest.mark.long)])
 async def test_random_items_are_faultless_and_fit_what_was_asked(number: int) -> None:
     """`told` holds each against the operation's own bounds."""
     rng = Random(7)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -15,7 +18,11 @@ from app.operations.npc import NpcRole
 from app.storyteller import supplied
 from app.storyteller.english import article, polished
 from app.storyteller.grammar import SLOT, Expander, Unit, finished, introduced
+from app.storyteller.lines import CHOICE
 from app.storyteller.packs import PLACES, Packs
+
+TEXTS = PLACES.parent
+END = re.compile(r"[.?!]”?$")
 
 
 def _templates(table: Any) -> Iterator[str]:
@@ -26,6 +33,14 @@ def _templates(table: Any) -> Iterator[str]:
             yield from _templates(value)
         elif isinstance(value, str):
             yield value
+
+
+@pytest.mark.parametrize("path", sorted(TEXTS.rglob("*.toml")), ids=lambda path: path.stem)
+def test_the_alternatives_of_a_choice_end_a_sentence_alike(path: Path) -> None:
+    for text in _templates(tomllib.loads(path.read_text(encoding="utf-8"))):
+        for choice in CHOICE.findall(text):
+            ends = {bool(END.search(each)) for each in choice.split("|") if each.strip()}
+            assert len(ends) < 2, (choice, text)
 
 
 def test_every_sentence_of_every_grammar_finds_words_for_its_slots() -> None:
